@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+# The environment's tools come first; Ansible insists on a UTF-8 locale, which a bare host may not have set.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.venv/collections
+export LC_ALL := C.UTF-8
+
+# Arguments for pytest, e.g.: make test-unit PYTEST_ARGS='-k rights -x'
+PYTEST_ARGS ?=
+PYTEST := pytest -n auto $(PYTEST_ARGS)
+PYTHON_FOLDERS := $(wildcard src plugins testbed tests benchmarks)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: bootstrap
+bootstrap: ## install what is missing: Debian packages, .venv, the collection (every target does this first)
+	@tools/bootstrap
+
+.PHONY: demo
+demo: bootstrap ## a whole platform on this machine, with three guests; leaves it running
+	@python testbed/demo.py start
+
+.PHONY: demo-stop
+demo-stop: bootstrap ## remove everything that the demo made (packages stay)
+	@python testbed/demo.py stop
+
+.PHONY: test
+test: lint ## all checks that a change must pass: lint, unit and integration tests
+	$(PYTEST) tests/unit tests/integration
+
+.PHONY: test-all
+test-all: lint ## what "test" does, and the long tests on real guests
+	$(PYTEST) tests/unit tests/integration
+	$(MAKE) test-e2e
+
+.PHONY: test-unit
+test-unit: bootstrap ## unit tests only
+	$(PYTEST) tests/unit
+
+.PHONY: test-integration
+test-integration: bootstrap ## tests against a real ejabberd and libvirt's test driver
+	$(PYTEST) tests/integration
+
+.PHONY: test-e2e
+test-e2e: bootstrap ## tests with real guests, one after the other
+	pytest $(PYTEST_ARGS) tests/e2e
+
+.PHONY: lint
+lint: lint-python lint-types lint-imports lint-shell lint-yaml lint-ansible lint-changelog lint-sanity ## all static checks
+
+.PHONY: lint-python
+lint-python: bootstrap ## ruff: rules and format
+	ruff check $(PYTHON_FOLDERS)
+	ruff format --check $(PYTHON_FOLDERS)
+
+.PHONY: lint-types
+lint-types: bootstrap ## mypy --strict on src/ and testbed/
+	mypy
+
+.PHONY: lint-imports
+lint-imports: bootstrap ## import-linter: imports run one way
+	lint-imports --no-cache
+
+.PHONY: lint-shell
+lint-shell: bootstrap ## shellcheck
+	shellcheck $$(git ls-files -co --exclude-standard | xargs -d '\n' grep -lE '^#!.*\bsh$$|^#!.*\bbash$$' -- 2>/dev/null)
+
+.PHONY: lint-yaml
+lint-yaml: bootstrap ## yamllint
+	yamllint --strict .
+
+.PHONY: lint-ansible
+lint-ansible: bootstrap ## ansible-lint, production profile, offline
+	ansible-lint --offline --profile production
+
+.PHONY: lint-changelog
+lint-changelog: bootstrap ## changelog fragments
+	antsibull-changelog lint
+
+.PHONY: lint-sanity
+lint-sanity: bootstrap ## ansible-test sanity, nothing ignored
+	tools/ansible-sanity
+
+.PHONY: bench
+bench: bootstrap ## measure and print the performance figures, also as JSON
+	python benchmarks/run.py
+
+.PHONY: lock
+lock: ## resolve the Python requirements anew (after an edit of pyproject.toml or requirements/dev.in)
+	tools/lock
+
+.PHONY: clean
+clean: ## remove what was made in this checkout, the virtual environment included
+	rm -rf .venv .cache .hypothesis tests/output dist archipel-platform-*.tar.gz
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The platform's administrators, kept on the node /archipel/adminaccounts.
+
+Whoever could publish there would rule every machine. So the node counts only if all its owners are trusted by the settings,
+an item only if its publisher is (where the server tells it), a notification only as a hint to read the node again.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from archipel.agent.jids import MalformedJid, account_jid, bare_jid
+from archipel.protocol.errors import CommandError
+from archipel.protocol.events import ADMIN_ACCOUNTS_NODE as NODE
+from archipel.xmpp.errors import WireError
+from archipel.xmpp.pubsub import Item
+
+if TYPE_CHECKING:
+    from archipel.agent.hypervisor import Hypervisor
+
+__all__ = ["NODE", "follow", "refresh"]
+
+log = logging.getLogger(__name__)
+
+
+async def follow(hypervisor: Hypervisor) -> None:
+    """Subscribe to the list and read it; a platform without one has the administrators of the settings only."""
+    try:
+        await hypervisor.pubsub.subscribe(NODE)
+    except CommandError as error:
+        log.info("no list of administrators (%s): %s", NODE, error.text)
+        return
+    await refresh(hypervisor)
+
+
+async def refresh(hypervisor: Hypervisor) -> None:
+    """Read the list, and let rights and readers of events follow it."""
+    rights = hypervisor.services.rights
+    try:
+        accounts = await _read(hypervisor)
+    except (CommandError, WireError) as error:
+        log.warning("%s cannot be read, administrators stay as they are: %s", NODE, error)
+        return
+    before = rights.admins
+    rights.set_dynamic_admins(accounts)
+    if rights.admins != before:
+        log.info("administrators by %s: %s", NODE, ", ".join(sorted(accounts)) or "none")
+        for entity in (hypervisor, *hypervisor.machines.values()):
+            await entity.refresh_readers()
+
+
+async def _read(hypervisor: Hypervisor) -> frozenset[str]:
+    trusted = frozenset(hypervisor.services.settings.xmpp.trusted_publishers)
+    owners = {bare_jid(owner) for owner in await hypervisor.pubsub.owners(NODE)}
+    if not owners or not owners <= trusted:
+        log.error("%s is owned by %s, who are not trusted: it is ignored", NODE, ", ".join(sorted(owners - trusted)) or "nobody")
+        return frozenset()
+    items = await hypervisor.pubsub.items(NODE)
+    return frozenset(account for item in items if _trusts(item, trusted) for account in _accounts(item.payload))
+
+
+def _trusts(item: Item, trusted: frozenset[str]) -> bool:
+    if item.publisher is None or bare_jid(item.publisher) in trusted:
+        return True
+    log.error("%s: item %s is from %s, who is not trusted: it is ignored", NODE, item.id, item.publisher)
+    return False
+
+
+def _accounts(payload: ET.Element | None) -> list[str]:
+    """Return the account that ``<admin node='...' domain='...'/>`` names, if it names one."""
+    if payload is None:
+        return []
+    try:
+        return [account_jid(f"{payload.get('node', '')}@{payload.get('domain', '')}")]
+    except MalformedJid as error:
+        log.warning("%s: %s", NODE, error)
+        return []

@@ -1,0 +1,163 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starting, stopping and watching a machine (namespace ``archipel:vm:control``)."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from xml.etree import ElementTree as ET
+
+from archipel.agent import allocation, definition
+from archipel.agent.dispatch import Caller, Chat, command
+from archipel.agent.events import EPOCH
+from archipel.agent.virt.errors import DomainNotFound, TooManyVcpus
+from archipel.agent.virt.interfaces import InterfaceStats
+from archipel.agent.virtual_machine import VirtualMachine
+from archipel.protocol import presence
+from archipel.protocol import virtual_machine as wire
+from archipel.protocol.errors import CommandError, Condition, ErrorCode
+from archipel.protocol.events import Topic
+from archipel.protocol.rights import EntityKind
+
+VM = EntityKind.VIRTUAL_MACHINE
+KEEP_DISKS = "disks"
+
+
+def _done(_answer: object) -> str:
+    return "Done."
+
+
+def _say_info(info: wire.Info | None) -> str:
+    if info is None:
+        return "I have no definition yet."
+    status = presence.status_of_state(info.state)
+    what = status.text if status else "in no state that libvirt can name"
+    return f"I am {what.lower()}, with {info.memory // 1024} of {info.max_memory // 1024} MiB and {info.vcpus} CPUs at {info.cpu_percent} %."
+
+
+def _say_counters(interfaces: tuple[wire.Interface, ...]) -> str:
+    lines = [f"{card.name}: {card.rx_bytes} bytes in, {card.tx_bytes} bytes out" for card in interfaces]
+    return "\n".join(lines) or "I have no network interface."
+
+
+@command(wire.GetInfo, on=VM, right="info", failure=ErrorCode.INFO, chat=Chat(("info", "how are you", "and you"), _say_info))
+async def get_info(vm: VirtualMachine, _request: wire.GetInfo, _caller: Caller) -> wire.Info | None:
+    """State, memory and CPUs of this machine."""
+    sequence = vm.events.sequence
+    try:
+        info = await vm.domain.info()
+    except DomainNotFound:
+        return None
+    return wire.Info(
+        state=int(info.state),
+        max_memory=info.max_memory,
+        memory=info.memory,
+        vcpus=info.vcpus,
+        cpu_percent=round(vm.cpu.sample(info.cpu_time, time.monotonic())),
+        hypervisor=vm.hypervisor.full,
+        autostart=info.autostart,
+        sequence=sequence,
+        epoch=EPOCH,
+    )
+
+
+@command(
+    wire.Create, on=VM, right="create", failure=ErrorCode.CREATE, chat=Chat(("start", "create", "boot", "play", "run"), lambda _: "I am starting.")
+)
+async def create(vm: VirtualMachine, _request: wire.Create, _caller: Caller) -> wire.Started:
+    """Start this machine."""
+    async with vm.changing:
+        try:
+            return wire.Started(id=await vm.domain.create())
+        except DomainNotFound as error:
+            raise CommandError(f"{vm.name} has no definition: define it first", condition=Condition.ITEM_NOT_FOUND) from error
+
+
+@command(wire.Shutdown, on=VM, right="shutdown", failure=ErrorCode.SHUTDOWN, chat=Chat(("shutdown", "stop"), lambda _: "I am shutting down."))
+async def shutdown(vm: VirtualMachine, _request: wire.Shutdown, _caller: Caller) -> None:
+    """Ask the guest system to shut down."""
+    await vm.domain.shutdown()
+    if await vm.domain.is_active():
+        vm.show(presence.Status(vm.status.show, presence.SHUTTING_DOWN.text))
+
+
+@command(wire.Destroy, on=VM, right="destroy", failure=ErrorCode.DESTROY, chat=Chat(("destroy",), lambda _: "I am off."))
+async def destroy(vm: VirtualMachine, _request: wire.Destroy, _caller: Caller) -> None:
+    """Switch this machine off, as by pulling the plug."""
+    async with vm.changing:
+        if await vm.domain.is_active():
+            await vm.domain.destroy()
+
+
+@command(wire.Reboot, on=VM, right="reboot", failure=ErrorCode.REBOOT, chat=Chat(("reboot", "restart"), lambda _: "I am rebooting."))
+async def reboot(vm: VirtualMachine, _request: wire.Reboot, _caller: Caller) -> None:
+    """Ask the guest system to reboot."""
+    await vm.domain.reboot()
+
+
+@command(wire.Suspend, on=VM, right="suspend", failure=ErrorCode.SUSPEND, chat=Chat(("pause", "suspend"), lambda _: "I am paused."))
+async def suspend(vm: VirtualMachine, _request: wire.Suspend, _caller: Caller) -> None:
+    """Pause this machine."""
+    await vm.domain.suspend()
+
+
+@command(wire.Resume, on=VM, right="resume", failure=ErrorCode.RESUME, chat=Chat(("resume", "unpause"), lambda _: "I am running again."))
+async def resume(vm: VirtualMachine, _request: wire.Resume, _caller: Caller) -> None:
+    """Let this machine run on after a pause."""
+    await vm.domain.resume()
+
+
+@command(wire.GetDescription, on=VM, right="xmldesc", failure=ErrorCode.XML_DESC, chat=Chat(("desc", "xml"), lambda xml: ET.tostring(xml, "unicode")))
+async def get_description(vm: VirtualMachine, request: wire.GetDescription, _caller: Caller) -> ET.Element:
+    """The definition of this machine, without passwords."""
+    try:
+        return definition.describe(await vm.domain.xml(inactive=request.inactive))
+    except DomainNotFound:
+        return ET.Element("not-defined")
+
+
+@command(wire.SetAutostart, on=VM, right="autostart", failure=ErrorCode.AUTOSTART, chat=Chat(("autostart {value}",), _done))
+async def set_autostart(vm: VirtualMachine, request: wire.SetAutostart, _caller: Caller) -> None:
+    """Whether this machine starts with its host (1) or not (0)."""
+    await vm.domain.set_autostart(request.value)
+
+
+@command(wire.SetMemory, on=VM, right="memory", failure=ErrorCode.MEMORY, chat=Chat(("memory {value}",), _done))
+async def set_memory(vm: VirtualMachine, request: wire.SetMemory, _caller: Caller) -> None:
+    """Set the memory in use, in KiB."""
+    await vm.domain.set_memory(request.value)
+    vm.push(Topic.VM_CONTROL, "memory")
+
+
+@command(wire.SetVcpus, on=VM, right="setvcpus", failure=ErrorCode.MEMORY, chat=Chat(("vcpus {value}",), _done))
+async def set_vcpus(vm: VirtualMachine, request: wire.SetVcpus, _caller: Caller) -> None:
+    """Set the number of CPUs in use."""
+    try:
+        await vm.domain.set_vcpus(request.value)
+    except TooManyVcpus as error:
+        raise CommandError(f"value: {error}", condition=Condition.NOT_ACCEPTABLE) from error
+    vm.push(Topic.VM_CONTROL, "nvcpu")
+    vm.push(Topic.VM_DEFINITION, "nvcpu")
+
+
+@command(wire.GetNetworkInfo, on=VM, right="networkinfo", failure=ErrorCode.NETWORK_INFO, chat=Chat(("net", "stat"), _say_counters))
+async def get_network_info(vm: VirtualMachine, _request: wire.GetNetworkInfo, _caller: Caller) -> tuple[wire.Interface, ...]:
+    """Network counters of this machine, while it runs."""
+    try:
+        return tuple(_counters(card) for card in await vm.domain.interface_stats())
+    except DomainNotFound:
+        return ()
+
+
+def _counters(card: InterfaceStats) -> wire.Interface:
+    counters = {name: value for name, value in dataclasses.asdict(card).items() if name[:3] in {"rx_", "tx_"}}
+    return wire.Interface(name=card.alias or card.device, **counters)
+
+
+@command(wire.FreeMachine, on=VM, right="free", failure=ErrorCode.VM_FREE)
+async def free(vm: VirtualMachine, request: wire.FreeMachine, caller: Caller) -> None:
+    """Destroy this machine, with its disks."""
+    await allocation.destroy(vm, keep_disks=request.keep == KEEP_DISKS)
+    # The answer still goes out through this entity: what ends it comes after.
+    vm.hypervisor.spawn(allocation.finish_free(vm.hypervisor, vm, caller.bare))

@@ -1,0 +1,66 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Defining a machine and changing its devices (namespace ``archipel:vm:definition``)."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+from archipel.agent import definition
+from archipel.agent.dispatch import Caller, Chat, command
+from archipel.agent.virt.errors import DomainNotFound
+from archipel.agent.virtual_machine import VirtualMachine
+from archipel.protocol import virtual_machine as wire
+from archipel.protocol.errors import ErrorCode
+from archipel.protocol.events import Topic
+from archipel.protocol.rights import EntityKind
+
+VM = EntityKind.VIRTUAL_MACHINE
+
+
+@command(wire.Define, on=VM, right="define", failure=ErrorCode.DEFINE)
+async def define(vm: VirtualMachine, request: wire.Define, caller: Caller) -> None:
+    """Define this machine anew."""
+    await definition.define(vm, request.domain, caller)
+
+
+@command(wire.Undefine, on=VM, right="undefine", failure=ErrorCode.UNDEFINE)
+async def undefine(vm: VirtualMachine, _request: wire.Undefine, _caller: Caller) -> None:
+    """Remove the definition of this machine."""
+    async with vm.changing:
+        try:
+            await vm.domain.undefine()
+        except DomainNotFound:
+            return  # it has none, which is what was asked for
+
+
+@command(
+    wire.GetDomainCapabilities,
+    on=VM,
+    right="capabilities",
+    failure=ErrorCode.VM_CAPABILITIES,
+    chat=Chat(("capabilities",), lambda xml: ET.tostring(xml, "unicode")),
+)
+async def get_capabilities(vm: VirtualMachine, _request: wire.GetDomainCapabilities, _caller: Caller) -> ET.Element:
+    """What libvirt can do on this machine's host."""
+    return ET.fromstring(await vm.services.host.capabilities())  # noqa: S314 - libvirt's own
+
+
+@command(wire.AttachDevice, on=VM, right="define", failure=ErrorCode.DEFINE)
+async def attach_device(vm: VirtualMachine, request: wire.AttachDevice, caller: Caller) -> None:
+    """Plug a device in."""
+    await definition.change_device(vm, request.device, caller, vm.domain.attach_device)
+
+
+@command(wire.DetachDevice, on=VM, right="define", failure=ErrorCode.DEFINE)
+async def detach_device(vm: VirtualMachine, request: wire.DetachDevice, _caller: Caller) -> None:
+    """Unplug a device."""
+    async with vm.changing:
+        await vm.domain.detach_device(definition.read_device(request.device))
+    vm.push(Topic.VM_DEFINITION, "defined")
+
+
+@command(wire.UpdateDevice, on=VM, right="define", failure=ErrorCode.DEFINE)
+async def update_device(vm: VirtualMachine, request: wire.UpdateDevice, caller: Caller) -> None:
+    """Change a device in place."""
+    await definition.change_device(vm, request.device, caller, vm.domain.update_device)

@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Talking with an entity from any XMPP client: the same commands, in words.
+
+A phrase matches whole words, the longest phrase first; what is left fills its placeholders.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from xml.etree import ElementTree as ET
+
+from archipel.agent.dispatch import Caller, Command, run_command
+from archipel.protocol import namespaces as ns
+from archipel.protocol.errors import CommandError, PermissionDenied
+from archipel.xmpp import stanzas
+
+if TYPE_CHECKING:
+    from archipel.agent.entity import Entity
+
+log = logging.getLogger(__name__)
+
+GREETINGS: Final = frozenset({"hello", "hey", "hi", "good morning", "yo"})
+RUDE_WORDS: Final = frozenset({"fuck", "asshole", "jerk", "stupid", "idiot"})
+LONGEST_MESSAGE: Final = 4096  # characters; no command needs more, and a message is matched against every phrase
+REFUSAL: Final = "I am sorry, I may not talk to you."
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """One way to say a command: fixed words, then placeholders, of which the bracketed may be missing."""
+
+    words: tuple[str, ...]
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, template: str) -> Phrase:
+        """Return the phrase that a template such as ``memory {value}`` or ``alloc [name]`` stands for."""
+        parts = template.split()
+        required = tuple(part[1:-1] for part in parts if part.startswith("{"))
+        optional = tuple(part[1:-1] for part in parts if part.startswith("["))
+        return cls(tuple(part for part in parts if part[0] not in "{["), required, optional)
+
+    def match(self, words: list[str]) -> dict[str, str] | None:
+        """Return the values of the placeholders if ``words`` say this phrase; the last one takes all words that are left."""
+        if tuple(word.lower() for word in words[: len(self.words)]) != self.words:
+            return None
+        rest, fields = words[len(self.words) :], self.required + self.optional
+        if len(rest) < len(self.required) or (rest and not fields):
+            return None
+        values = rest[: len(fields) - 1] + [" ".join(rest[len(fields) - 1 :])] if len(rest) > len(fields) else rest
+        return dict(zip(fields, values, strict=False))
+
+
+async def answer_message(entity: Entity, message: ET.Element, caller: Caller) -> None:
+    """Answer one chat message; nobody gets more than one answer for one message."""
+    body = message.findtext(f"{{{ns.CLIENT}}}body") or ""
+    thread = message.findtext(f"{{{ns.CLIENT}}}thread")
+    text = await reply(entity, body, caller)
+    entity.stream.transmit(stanzas.chat(caller.full, text, thread))
+
+
+async def reply(entity: Entity, body: str, caller: Caller) -> str:
+    """Return what the entity says to ``body``."""
+    if not entity.decide(caller.bare, "message").allowed:
+        return REFUSAL
+    words = re.findall(r"\S+", body[:LONGEST_MESSAGE])
+    plain = " ".join(words).lower().rstrip("?!. ")
+    if plain in GREETINGS:
+        return f"Hello! I am {entity.name}. Say help to see what I can do for you."
+    if plain.split(" ")[0] in RUDE_WORDS:
+        return "I do my best. Please be kind."
+    if plain == "help" or plain.startswith("help "):
+        return _help(entity, caller)
+    return await _obey(entity, [word.rstrip("?!") or word for word in words], caller)
+
+
+async def _obey(entity: Entity, words: list[str], caller: Caller) -> str:
+    found = next(_matches(entity, words), None)
+    if found is None:
+        return "I do not understand. Say help to see what I can do for you."
+    command, values = found
+    assert command.chat is not None  # noqa: S101 - only commands with phrases match
+    try:
+        request = command.request.read(ET.Element("archipel", values))
+        answer = await run_command(entity, command.in_chat, request, caller)
+    except PermissionDenied as error:
+        return f"I am sorry, you may not do that: {error.text}."
+    except CommandError as error:
+        return f"I am sorry, that did not work: {error.text}."
+    return command.chat.say(answer)
+
+
+def _matches(entity: Entity, words: list[str]) -> Iterator[tuple[Command, dict[str, str]]]:
+    """Yield the commands that ``words`` ask for, those with the longest phrase first."""
+    phrases = [
+        (Phrase.parse(template), command)
+        for command in entity.services.registry.commands(entity.kind)
+        for template in (command.chat.phrases if command.chat else ())
+    ]
+    for phrase, command in sorted(phrases, key=lambda pair: -len(pair[0].words)):
+        values = phrase.match(words)
+        if values is not None:
+            yield command, values
+
+
+def _help(entity: Entity, caller: Caller) -> str:
+    """List the commands that this caller may use."""
+    lines = [f"{entity.name} understands:"]
+    for command in entity.services.registry.commands(entity.kind):
+        right = command.in_chat.right
+        if command.chat and (right is None or entity.decide(caller.bare, right).allowed):
+            lines.append(f"{', '.join(command.chat.phrases)}: {command.help}")
+    return "\n".join([*lines, "help: This list."])

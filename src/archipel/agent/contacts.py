@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An entity's roster: who sees its presence, as the server keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from xml.etree import ElementTree as ET
+
+from archipel.protocol import namespaces as ns
+from archipel.xmpp import stanzas
+from archipel.xmpp.stream import Stream
+from archipel.agent.jids import bare_jid
+
+SEES_US = frozenset({"from", "both"})
+
+
+class Contacts:
+    """The roster of one entity; kept from the server's answer and its pushes."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._subscriptions: dict[str, str] = {}
+
+    def __contains__(self, bare: str) -> bool:
+        return bare in self._subscriptions
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._subscriptions)
+
+    def subscription(self, bare: str) -> str:
+        """Return ``none``, ``from``, ``to`` or ``both`` (RFC 6121, 2.1.2.5)."""
+        return self._subscriptions.get(bare, "none")
+
+    def sees_us(self, bare: str) -> bool:
+        """Whether this contact gets our presence from the server."""
+        return self.subscription(bare) in SEES_US
+
+    async def load(self) -> None:
+        """Ask the server for the roster."""
+        answer = await self._stream.request(stanzas.iq("get", None, stanzas.query(ns.IQ_ROSTER)))
+        self._subscriptions.clear()
+        self._take(answer)
+
+    def take_push(self, iq: ET.Element) -> None:
+        """Take a change in and acknowledge it; one that is not from the own server is ignored (RFC 6121, 2.1.6)."""
+        if iq.get("from") in {None, "", self._stream.boundjid.bare}:
+            self._take(iq)
+            self._stream.transmit(stanzas.result_of(iq))
+
+    async def add(self, bare: str, nick: str) -> None:
+        """Take somebody in, ask him for his presence and let him see ours.
+
+        The nick tells him whose request that is (XEP-0172).
+        """
+        await self._set(bare, {})
+        name = ET.Element(f"{{{ns.NICK}}}nick")
+        name.text = nick
+        self._stream.transmit(stanzas.presence("subscribe", bare, name))
+        self.approve(bare)
+
+    async def remove(self, bare: str) -> None:
+        """Remove somebody; he no longer sees our presence."""
+        if bare in self._subscriptions:
+            await self._set(bare, {"subscription": "remove"})
+            self._subscriptions.pop(bare, None)
+
+    def approve(self, bare: str) -> None:
+        """Let somebody see our presence."""
+        self._stream.transmit(stanzas.presence("subscribed", bare))
+
+    def refuse(self, bare: str) -> None:
+        """Tell somebody that he does not see our presence."""
+        self._stream.transmit(stanzas.presence("unsubscribed", bare))
+
+    async def _set(self, bare: str, attributes: dict[str, str]) -> None:
+        item = ET.Element(f"{{{ns.IQ_ROSTER}}}item", {"jid": bare, **attributes})
+        await self._stream.request(stanzas.iq("set", None, stanzas.query(ns.IQ_ROSTER, item)))
+
+    def _take(self, iq: ET.Element) -> None:
+        for item in iq.iter(f"{{{ns.IQ_ROSTER}}}item"):
+            bare = bare_jid(item.get("jid", ""))
+            if item.get("subscription") == "remove":
+                self._subscriptions.pop(bare, None)
+            else:
+                self._subscriptions[bare] = item.get("subscription", "none")

@@ -1,0 +1,161 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The program ``archipel-agent``: one process, one asyncio loop, all entities of one host."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+import uvloop
+
+from archipel.agent import check, plugins
+from archipel.agent.audit import AuditLog
+from archipel.agent.config import DEFAULT_PATH, ConfigError, load_settings
+from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.logs import configure_logging
+from archipel.agent.rights import Rights
+from archipel.agent.services import Services
+from archipel.agent.settings import Settings
+from archipel.agent.store import Phase, Store, StoreError
+from archipel.agent.virt.connection import LibvirtConnection
+from archipel.agent.virt.errors import LibvirtUnavailable
+from archipel.agent.virt.host import Host
+from archipel.protocol import presence
+from archipel.xmpp.connection import Server
+from archipel.xmpp.tls import client_context
+
+log = logging.getLogger(__name__)
+
+LIBVIRT_START_WAIT: Final = 10.0  # seconds; without libvirt the hypervisor comes online all the same, and says so
+EXIT_CONFIGURATION, EXIT_STATE = 1, 4  # 1 as the founders' agent had it
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the agent, or check whether it could run; returns the exit status."""
+    options = _parse_arguments(arguments)
+    try:
+        settings = load_settings(options.config or (DEFAULT_PATH,), capabilities=plugins.declared_settings())
+    except ConfigError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - nobody has set up a log yet
+        return EXIT_CONFIGURATION
+    if options.check:
+        return uvloop.run(check.run(settings))
+    configure_logging(settings.logging)
+    for warning in settings.warnings:
+        log.warning("%s", warning)
+    try:
+        uvloop.run(serve(settings))
+    except (StoreError, OSError) as error:
+        log.critical("%s", error)
+        return EXIT_STATE
+    return 0
+
+
+def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="archipel-agent", description="Make this host's virtual machines XMPP contacts.")
+    parser.add_argument(
+        "-c", "--config", type=Path, action="append", help=f"configuration file, later ones over earlier ones (default: {DEFAULT_PATH})"
+    )
+    parser.add_argument("--check", action="store_true", help="say whether configuration, server, libvirt and folders are usable, then end")
+    parser.add_argument("--version", action="version", version=f"archipel-agent {metadata.version('archipel')}")
+    return parser.parse_args(arguments)
+
+
+async def serve(settings: Settings) -> None:
+    """Run all entities until a signal to end comes."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with open_services(settings) as services:
+        loop.add_signal_handler(signal.SIGHUP, services.audit.reopen)
+        async with run_entities(services) as hypervisor:
+            notify_systemd(f"READY=1\nSTATUS={len(hypervisor.machines)} machines")
+            log.info("%s serves %d machines", hypervisor.full, len(hypervisor.machines))
+            await stop.wait()
+            notify_systemd("STOPPING=1")
+
+
+@contextlib.asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Open what all entities share, and close it again."""
+    async with contextlib.AsyncExitStack() as stack:
+        audit = AuditLog(settings.logging.audit_file)
+        stack.callback(audit.close)
+        store = await Store.open(settings.state.database)
+        stack.push_async_callback(store.close)
+        catalogue, registry = plugins.load(settings)
+        libvirt = await stack.enter_async_context(
+            LibvirtConnection(settings.libvirt.uri, threads=settings.libvirt.pool_size)
+        )
+        yield Services(
+            settings=settings,
+            store=store,
+            rights=await Rights.load(store, catalogue, settings.xmpp.root_admins),
+            audit=audit,
+            libvirt=libvirt,
+            host=Host(libvirt),
+            server=Server(list(settings.xmpp.endpoints), settings.xmpp.login_parallel),
+            tls=None if settings.xmpp.insecure_plaintext else client_context(settings.xmpp.ca_file),
+            registry=registry,
+            driver=settings.libvirt.uri.partition(":")[0].partition("+")[0].upper(),
+        )
+
+
+@contextlib.asynccontextmanager
+async def run_entities(services: Services) -> AsyncIterator[Hypervisor]:
+    """Bring hypervisor and machines up, and log all of them out at the end."""
+    with contextlib.suppress(LibvirtUnavailable):
+        await services.libvirt.wait_connected(LIBVIRT_START_WAIT)
+    hypervisor = Hypervisor(services)
+    stop_observing = services.libvirt.observe(on_connected=lambda: refresh(hypervisor), on_lost=lambda: tell_lost(hypervisor))
+    stop_listening = services.libvirt.events.listen(hypervisor.take_event)
+    for record in await services.store.machines(Phase.ACTIVE):
+        hypervisor.adopt_record(record)
+    for entity in (hypervisor, *hypervisor.machines.values()):
+        entity.start()
+    try:
+        yield hypervisor
+    finally:
+        stop_listening()
+        stop_observing()
+        await asyncio.gather(*(entity.close() for entity in (*hypervisor.machines.values(), hypervisor)))
+
+
+async def refresh(hypervisor: Hypervisor) -> None:
+    """Read everything anew from libvirt, which is back."""
+    hypervisor.show_machines()
+    await asyncio.gather(*(machine.refresh() for machine in hypervisor.machines.values()))
+    if hypervisor.online.is_set():
+        await hypervisor.recover()
+
+
+async def tell_lost(hypervisor: Hypervisor) -> None:
+    """Tell everybody that nothing is known now."""
+    hypervisor.show_machines()
+    for machine in hypervisor.machines.values():
+        machine.show(presence.LIBVIRT_LOST)
+
+
+def notify_systemd(message: str) -> None:
+    """Tell the service manager, if there is one (sd_notify(3))."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notification:
+            notification.connect("\0" + address[1:] if address.startswith("@") else address)
+            notification.sendall(message.encode())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

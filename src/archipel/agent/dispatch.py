@@ -1,0 +1,262 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one place where a request becomes an action: found, checked, done, answered, audited.
+
+The order of the checks: stanza type (the stream hands over get and set only), well-formed, sender known, right, state of the
+entity; then the handler, and the audit after it. Every request gets exactly one answer.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
+from xml.etree import ElementTree as ET
+
+from archipel.agent.store import StoreError
+from archipel.agent.virt.errors import LibvirtBusy, LibvirtError, LibvirtTimeout, LibvirtUnavailable, VirtError
+from archipel.protocol.errors import (
+    BadRequest,
+    CommandError,
+    Condition,
+    LibvirtFailed,
+    NotImplementedByEntity,
+    PermissionDenied,
+    Unavailable,
+)
+from archipel.protocol.payload import Answer, Request, write_answer
+from archipel.protocol.rights import EntityKind
+from archipel.protocol.xml import child_named, local_name, namespace_of
+from archipel.xmpp import stanzas
+from archipel.xmpp.errors import WireError
+
+if TYPE_CHECKING:
+    from archipel.agent.entity import Entity
+
+log = logging.getLogger(__name__)
+HandlerT = TypeVar("HandlerT", bound=Callable[..., Awaitable[Answer]])
+
+
+EVERY_KIND = (EntityKind.HYPERVISOR, EntityKind.VIRTUAL_MACHINE)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: full and bare JID, as the server stamped them."""
+
+    full: str
+    bare: str
+
+
+@dataclass(frozen=True)
+class Chat:
+    """How a command is asked for in a conversation.
+
+    A phrase is words and placeholders named like the request's fields: ``memory {value}``; ``[name]`` may be left out.
+    ``say`` puts the answer into words. The handler's docstring is the help text. ``right`` replaces the command's, where
+    the founders had another one for the conversation.
+    """
+
+    phrases: tuple[str, ...]
+    say: Callable[[Any], str]
+    right: str | None = None
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command as it was declared; ``right`` None: whoever is known may."""
+
+    request: type[Request[Any]]
+    on: tuple[EntityKind, ...]
+    right: str | None
+    failure: int
+    chat: Chat | None
+    handler: Callable[[Any, Any, Caller], Awaitable[Answer]]
+
+    @property
+    def in_chat(self) -> Command:
+        """The command as a conversation asks for it."""
+        return self if self.chat is None or self.chat.right is None else replace(self, right=self.chat.right)
+
+    @property
+    def help(self) -> str:
+        """What the command does, in one line."""
+        return (self.handler.__doc__ or "").strip().partition("\n")[0]
+
+
+def command(
+    request: type[Request[Any]], *, on: EntityKind | tuple[EntityKind, ...], right: str | None, failure: int, chat: Chat | None = None
+) -> Callable[[HandlerT], HandlerT]:
+    """Declare that the decorated coroutine ``handler(entity, request, caller)`` answers ``request``.
+
+    ``failure`` is the code of errors that carry none of their own.
+    """
+
+    def declare(handler: HandlerT) -> HandlerT:
+        kinds = (on,) if isinstance(on, EntityKind) else on
+        handler.archipel_command = Command(request, kinds, right, failure, chat, handler)  # type: ignore[attr-defined] # read by Registry.add
+        return handler
+
+    return declare
+
+
+@dataclass
+class Registry:
+    """All commands that the entities of this agent know."""
+
+    _commands: dict[tuple[EntityKind, str, str], Command] = field(default_factory=dict)
+
+    def add(self, module: ModuleType) -> None:
+        """Take in every command that a capability declares; a second owner of an action is refused."""
+        for value in vars(module).values():
+            found = getattr(value, "archipel_command", None)
+            if isinstance(found, Command):
+                self._add(found)
+
+    def _add(self, found: Command) -> None:
+        for kind in found.on:
+            key = (kind, found.request.namespace, found.request.action)
+            if self._commands.get(key, found) is not found:
+                raise ValueError(f"{kind}: {found.request.namespace} {found.request.action} is answered twice")
+            self._commands[key] = found
+
+    def find(self, kind: EntityKind, namespace: str, action: str) -> Command | None:
+        """Return the command that answers ``action``, if there is one."""
+        return self._commands.get((kind, namespace, action))
+
+    def serves(self, kind: EntityKind, namespace: str) -> bool:
+        """Whether entities of this kind know the namespace at all."""
+        return any(key[:2] == (kind, namespace) for key in self._commands)
+
+    def commands(self, kind: EntityKind) -> Iterable[Command]:
+        """Return the commands of entities of this kind, in the order of their declaration."""
+        return (found for (on, _ns, _action), found in self._commands.items() if on is kind)
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """A request as it stands in its IQ: namespace, action and the ``<archipel/>`` element."""
+
+    namespace: str
+    action: str
+    archipel: ET.Element | None
+
+
+def read_envelope(iq: ET.Element) -> Envelope | None:
+    """Return the command that an IQ holds; ``None`` if it holds no ``<query/>``."""
+    query = child_named(iq, "query")
+    if query is None:
+        return None
+    archipel = child_named(query, "archipel")
+    return Envelope(namespace_of(query.tag), "" if archipel is None else archipel.get("action", ""), archipel)
+
+
+async def answer_iq(entity: Entity, iq: ET.Element, caller: Caller) -> ET.Element:
+    """Return the answer to an IQ that asks for a command of this entity."""
+    envelope = read_envelope(iq) or Envelope("", "", None)
+    try:
+        answer = await _execute(entity, envelope, caller)
+    except CommandError as error:
+        return stanzas.error_of(iq, error, envelope.namespace, envelope.action, *_echo(iq))
+    return stanzas.result_of(iq, stanzas.query(envelope.namespace, *write_answer(answer)))
+
+
+def _echo(iq: ET.Element) -> list[ET.Element]:
+    """Return the request's query as an error gives it back: without domain XML, which may hold a console's password."""
+    query = child_named(iq, "query")
+    if query is None:
+        return []
+    copy = stanzas.query(namespace_of(query.tag))
+    for child in query:
+        if local_name(child.tag) == "archipel":
+            ET.SubElement(copy, "archipel", child.attrib)
+    return [copy]
+
+
+async def _execute(entity: Entity, envelope: Envelope, caller: Caller) -> Answer:
+    if envelope.archipel is None or not envelope.action:
+        raise BadRequest("a request is <query xmlns='...'><archipel action='...'/></query>")
+    found = entity.services.registry.find(entity.kind, envelope.namespace, envelope.action)
+    if found is None:
+        raise _unknown(entity, envelope, caller)
+    request = found.request.read(envelope.archipel) if entity.knows(caller.bare) else None
+    return await run_command(entity, found, request, caller)
+
+
+def _unknown(entity: Entity, envelope: Envelope, caller: Caller) -> CommandError:
+    """Tell who may know everything that there is no such action, and everybody else that he may not."""
+    if entity.decide(caller.bare, "all").allowed:
+        return NotImplementedByEntity(f"{entity.kind} knows no action {envelope.action!r}")
+    return PermissionDenied(f"{caller.bare} may not {envelope.action!r} here")
+
+
+async def run_command(entity: Entity, found: Command, request: Request[Any] | None, caller: Caller) -> Answer:
+    """Check, do and audit one command, from an IQ or from a conversation.
+
+    Raises the :class:`CommandError` to answer with.
+    """
+    started = time.monotonic()
+    rule, outcome = "", "ok"
+    try:
+        rule = _permit(entity, found, caller)
+        if request is None:
+            raise PermissionDenied(f"{caller.bare} is not known here")
+        entity.check_state(found)
+        return await _call(entity, found, request, caller)
+    except CommandError as error:
+        outcome = f"error: {error.text}"
+        if error.code is None:
+            error.code = found.failure
+        raise
+    finally:
+        entity.services.audit.record(
+            caller=caller.full,
+            entity=entity.bare,
+            namespace=found.request.namespace,
+            action=found.request.action,
+            arguments=request,
+            rule=rule,
+            outcome=outcome,
+            seconds=time.monotonic() - started,
+        )
+
+
+def _permit(entity: Entity, found: Command, caller: Caller) -> str:
+    """Return the rule that allows the command, or raise the refusal, which names the missing right to whom is known."""
+    if not entity.knows(caller.bare):
+        raise PermissionDenied(f"{caller.bare} is not known to {entity.bare}: ask an administrator for a right or for its roster")
+    if found.right is None:
+        return "known"
+    decision = entity.decide(caller.bare, found.right)
+    if not decision.allowed:
+        raise PermissionDenied(f"{caller.bare} lacks the right {found.right!r} on {entity.name}", found.right)
+    return decision.rule
+
+
+async def _call(entity: Entity, found: Command, request: Request[Any], caller: Caller) -> Answer:
+    """Run the handler, and put whatever goes wrong in it into the protocol's words."""
+    try:
+        return await found.handler(entity, request, caller)
+    except CommandError:
+        raise
+    except (VirtError, WireError, StoreError) as error:
+        raise _translate(error) from error
+    except Exception as error:  # a fault of ours must still be answered, and must not end the stream
+        log.exception("%s: %s failed", entity.bare, found.request.action)
+        raise CommandError(f"internal error: {type(error).__name__}", condition=Condition.INTERNAL_SERVER_ERROR) from error
+
+
+def _translate(error: Exception) -> CommandError:
+    """Return the error of the protocol that says what went wrong below."""
+    if isinstance(error, LibvirtError):
+        return LibvirtFailed(error.message, error.code)
+    if isinstance(error, LibvirtUnavailable | LibvirtBusy):
+        return Unavailable(str(error))
+    if isinstance(error, LibvirtTimeout):
+        return CommandError(str(error), condition=Condition.REMOTE_SERVER_TIMEOUT)
+    if isinstance(error, WireError):
+        return Unavailable(f"the XMPP server failed: {error}")
+    return CommandError(str(error), condition=Condition.INTERNAL_SERVER_ERROR)

@@ -1,0 +1,282 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An entity: one XMPP account of a hypervisor or a virtual machine, with its roster, presence, vCard, events and commands."""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any, ClassVar
+from xml.etree import ElementTree as ET
+
+from archipel.agent import chat, discovery
+from archipel.agent.contacts import Contacts
+from archipel.agent.dispatch import Caller, Command, answer_iq
+from archipel.agent.events import EventsNode
+from archipel.agent.jids import MalformedJid, bare_jid
+from archipel.agent.rights import Decision, Rule
+from archipel.agent.secret import Secret
+from archipel.agent.services import Services
+from archipel.protocol import namespaces as ns
+from archipel.protocol.errors import CommandError, NotImplementedByEntity
+from archipel.protocol.events import Topic
+from archipel.protocol.presence import Status
+from archipel.protocol.rights import EntityKind
+from archipel.protocol.vcard import Organisation, VCard
+from archipel.protocol.xml import namespace_of
+from archipel.xmpp import stanzas
+from archipel.xmpp.connection import Connection
+from archipel.xmpp.errors import WireError
+from archipel.xmpp.pubsub import PubSub
+from archipel.xmpp.stream import Stream
+
+log = logging.getLogger(__name__)
+
+MOST_VISITORS = 1000  # directed presences that are remembered; who comes later is answered, but not told of changes
+
+
+class Entity(abc.ABC):
+    """What hypervisors and virtual machines have in common.
+
+    ``name`` is what people read; ``bare`` the account, ``full`` the JID that clients address.
+    """
+
+    kind: ClassVar[EntityKind]
+    title: ClassVar[str]
+
+    def __init__(self, services: Services, full: str, password: Secret, name: str, organisation: Organisation) -> None:
+        self.services = services
+        self.full = full
+        self.bare = bare_jid(full)
+        self.name = name
+        self.organisation = organisation
+        self.stream = Stream(full, password.reveal(), services.tls, resume=True)
+        self.contacts = Contacts(self.stream)
+        self.pubsub = PubSub(self.stream, services.settings.xmpp.pubsub_service, services.node_turn)
+        self.events = EventsNode(self.pubsub, self.bare)
+        self.connection = Connection(self.stream, services.server, self._come_online, self._go_offline, self.mend_refusal)
+        self.online = asyncio.Event()
+        self._status: Status | None = None
+        self._card = VCard(str(self.kind), "", name)
+        self._visitors: dict[str, None] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        services.rights.attach(self.bare, self.kind, self.contacts.__contains__)
+        self.stream.on_request = self._take_request
+        self.stream.on_presence = self._take_presence
+        self.stream.on_message = self._take_message
+
+    # -- what kinds of entities differ in -------------------------------------------------------------------------------
+
+    def check_state(self, command: Command) -> None:
+        """Raise the :class:`CommandError` that forbids a command in the entity's present state."""
+
+    async def set_up(self) -> None:
+        """Do what a new session needs beyond roster, events node and vCard."""
+
+    async def mend_refusal(self) -> bool:
+        """Try to mend the cause of a refused login; return whether it is worth to log in again at once."""
+        return False
+
+    @property
+    def status(self) -> Status:
+        """What the presence says."""
+        return self._status or Status(None, "")
+
+    async def current_status(self) -> Status:
+        """Read what the presence shall say."""
+        return self.status
+
+    @abc.abstractmethod
+    def avatar(self) -> bytes:
+        """Return the picture of the vCard, a PNG."""
+
+    @abc.abstractmethod
+    async def keep_tags(self, tags: tuple[str, ...]) -> None:
+        """Store the tags and publish them; raises if either fails."""
+
+    # -- rights ---------------------------------------------------------------------------------------------------------
+
+    def knows(self, bare: str) -> bool:
+        """Whether this account is in the roster, an administrator, or holds a grant here."""
+        return bool(bare) and self.services.rights.is_known(self.bare, bare)
+
+    def decide(self, bare: str, right: str) -> Decision:
+        """Return whether ``bare`` has ``right`` here, and by which rule."""
+        return self.services.rights.check(self.bare, bare, right) if bare else Decision(False, Rule.STRANGER)
+
+    def readers(self) -> set[str]:
+        """Return who may read the events node: roster, administrators, holders of a grant."""
+        rights = self.services.rights
+        return {*self.contacts, *rights.admins, *rights.subjects(self.bare)}
+
+    async def refresh_readers(self) -> None:
+        """Let the events node follow a change of roster, rights or administrators."""
+        if self.online.is_set():
+            await self.events.admit(self.readers())
+
+    # -- telling --------------------------------------------------------------------------------------------------------
+
+    def show(self, status: Status) -> None:
+        """Change the presence; the same one is not sent twice."""
+        if status != self._status:
+            self._status = status
+            if self.online.is_set():
+                self._announce()
+
+    def push(self, topic: Topic | str, change: str) -> None:
+        """Publish a change on the events node, after all that were pushed before it."""
+        self.spawn(self.events.push(topic, change))
+
+    def shout(self, text: str) -> None:
+        """Tell everybody in the roster, as a headline."""
+        for bare in self.contacts:
+            if bare != self.bare:
+                self.stream.transmit(stanzas.headline(bare, text))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run ``work`` beside everything else; :meth:`close` ends it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def publish_vcard(self) -> None:
+        """Bring the vCard on the server up to date, if it is not."""
+        self._card = self._make_card()
+        try:
+            stored = (await self.stream.request(stanzas.iq("get", None, ET.Element(f"{{{ns.VCARD}}}vCard"))))[0]
+        except (CommandError, IndexError):
+            stored = None  # none yet: some servers answer an empty result, others item-not-found
+        if stored is None or VCard.read(stored) != self._card:
+            await self.stream.request(stanzas.iq("set", None, self._card.write()))
+
+    def _make_card(self) -> VCard:
+        photo = self.avatar() if self.services.settings.vcard.use_avatar else b""
+        return VCard(str(self.kind), f"{self.title} ({self.services.driver})", self.name, self.organisation, photo)
+
+    async def rename(self, name: str, organisation: Organisation) -> None:
+        """Take another name or organisation into the vCard, and let clients know that it changed."""
+        self.name, self.organisation = name, organisation
+        if self.online.is_set():
+            await self.publish_vcard()
+            self._announce()
+
+    # -- life -----------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to connect, for ever."""
+        self.connection.start()
+
+    async def close(self) -> None:
+        """Log out; nothing of this entity runs afterwards."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await self.connection.stop()
+        self.services.rights.detach(self.bare)
+
+    async def _come_online(self, resumed: bool) -> None:
+        if resumed and self.online.is_set():
+            return
+        self._visitors.clear()
+        await self.contacts.load()
+        await self.events.prepare(self.readers())
+        await self.publish_vcard()
+        self._status = await self.current_status()
+        self.online.set()
+        self._announce()
+        await self.set_up()
+
+    def _go_offline(self) -> None:
+        if not self.connection.may_resume:
+            self.online.clear()
+
+    def _announce(self) -> None:
+        """Send the presence to the roster, and to those who came with a directed one."""
+        for to in (None, *self._visitors):
+            self.stream.transmit(self._presence(to))
+
+    def _presence(self, to: str | None) -> ET.Element:
+        status = self.status
+        parts = [stanzas.text_element("show", status.show)] if status.show else []
+        parts += [stanzas.text_element("status", status.text)] if status.text else []
+        return stanzas.presence(None, to, *parts, self._card.update())
+
+    # -- what comes in --------------------------------------------------------------------------------------------------
+
+    def _take_request(self, iq: ET.Element) -> None:
+        namespace = namespace_of(iq[0].tag) if len(iq) else ""
+        if namespace == ns.IQ_ROSTER and iq.get("type") == "set":
+            self.contacts.take_push(iq)
+        else:
+            self.spawn(self._answer(iq, namespace))
+
+    async def _answer(self, iq: ET.Element, namespace: str) -> None:
+        """Answer one IQ, whatever it is: exactly one answer each."""
+        caller = self._caller(iq)
+        if namespace == ns.PING:
+            answer = stanzas.result_of(iq)
+        elif namespace in discovery.NAMESPACES:
+            answer = discovery.answer(self, iq, namespace, caller)
+        elif namespace.startswith("archipel:") or not self.knows(caller.bare):
+            answer = await answer_iq(self, iq, caller)
+        else:
+            answer = stanzas.error_of(iq, NotImplementedByEntity(f"{self.kind} does not know {namespace!r}"), namespace, "")
+        self.stream.transmit(answer)
+
+    def _take_message(self, message: ET.Element) -> None:
+        if message.get("type") == "chat" and message.find(f"{{{ns.CLIENT}}}body") is not None:
+            self.spawn(chat.answer_message(self, message, self._caller(message)))
+
+    def _take_presence(self, presence: ET.Element) -> None:
+        caller, kind = self._caller(presence), presence.get("type")
+        if caller.bare == self.bare:
+            return
+        if kind == "subscribe":
+            self.spawn(self._take_subscription(caller.bare))
+        elif kind == "unsubscribe" and caller.bare in self.contacts:
+            self.spawn(self.drop_contact(caller.bare))
+        elif kind == "unavailable":
+            self._visitors.pop(caller.full, None)
+        elif kind is None and caller.full not in self._visitors:
+            self._greet(caller)
+
+    def _greet(self, caller: Caller) -> None:
+        """Answer the directed presence of somebody who may see ours, so that he learns the full JID."""
+        if self.contacts.sees_us(caller.bare) or not self.online.is_set() or not self.decide(caller.bare, "presence").allowed:
+            return
+        if len(self._visitors) < MOST_VISITORS:
+            self._visitors[caller.full] = None
+        self.stream.transmit(self._presence(caller.full))
+
+    async def _take_subscription(self, bare: str) -> None:
+        """Let somebody see the presence, if he may; a stranger changes nothing, not even the roster."""
+        if not self.decide(bare, "presence").allowed:
+            self.contacts.refuse(bare)
+            return
+        await self.events.admit(self.readers() | {bare})
+        self.contacts.approve(bare)
+
+    async def add_contact(self, bare: str) -> None:
+        """Take somebody into the roster, with the right to read our events."""
+        await self.events.admit(self.readers() | {bare})
+        await self.contacts.add(bare, self.name)
+        self.push(Topic.SUBSCRIPTION, "added")
+
+    async def drop_contact(self, bare: str) -> None:
+        """Remove somebody from the roster."""
+        try:
+            await self.contacts.remove(bare)
+        except (CommandError, WireError) as error:
+            log.warning("%s: cannot remove %s from the roster: %s", self.bare, bare, error)
+            return
+        await self.refresh_readers()
+        self.push(Topic.SUBSCRIPTION, "removed")
+
+    def _caller(self, stanza: ET.Element) -> Caller:
+        """Return who sent a stanza; the server stamps it, and a stanza without a sender is the server's own."""
+        full = stanza.get("from") or self.bare
+        try:
+            return Caller(full, bare_jid(full))
+        except MalformedJid:
+            return Caller(full, "")

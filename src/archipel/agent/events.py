@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An entity's events node: who may read it, and what is published there (docs/events.md)."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import Final
+
+from archipel.protocol.errors import CommandError, Condition
+from archipel.protocol.events import Push, Topic, events_node
+from archipel.xmpp.errors import WireError
+from archipel.xmpp.pubsub import PubSub
+
+log = logging.getLogger(__name__)
+
+CONFIGURATION: Final = {
+    "pubsub#access_model": "whitelist",
+    "pubsub#publish_model": "publishers",
+    "pubsub#persist_items": "0",
+    "pubsub#deliver_notifications": "1",
+    "pubsub#deliver_payloads": "1",
+    "pubsub#notify_retract": "0",
+    "pubsub#send_last_published_item": "never",
+    "pubsub#notification_type": "headline",
+}
+EPOCH: Final = uuid.uuid4().hex[:12]
+"""This life of the agent: sequence numbers begin anew with each."""
+
+
+class EventsNode:
+    """The events node of the entity with the bare JID ``owner``."""
+
+    def __init__(self, pubsub: PubSub, owner: str) -> None:
+        self._pubsub = pubsub
+        self._owner = owner
+        self._node = events_node(owner)
+        self._readers: set[str] = set()
+        self._usable = False
+        self.sequence = 0
+
+    async def prepare(self, readers: set[str]) -> None:
+        """Make the node if it is missing, and let ``readers`` and nobody else subscribe.
+
+        A node of that name which is somebody else's is a trap for subscribers: nothing is published there.
+        """
+        try:
+            found = await self._pubsub.affiliations(self._node)
+        except CommandError as error:
+            self._usable = False
+            if error.condition != Condition.ITEM_NOT_FOUND:
+                log.error("%s belongs to somebody else (%s): an administrator must delete it; no events until then", self._node, error.text)
+                return
+            await self._pubsub.create(self._node, CONFIGURATION)
+            found = {self._owner: "owner"}
+        self._usable = True
+        self._readers = {jid for jid, affiliation in found.items() if affiliation == "member"}
+        await self.admit(readers)
+
+    async def admit(self, readers: set[str]) -> None:
+        """Let exactly ``readers`` read the node from now on."""
+        readers = readers - {self._owner}
+        changes = dict.fromkeys(readers - self._readers, "member") | dict.fromkeys(self._readers - readers, "none")
+        if changes and self._usable:
+            await self._pubsub.set_affiliations(self._node, changes)
+            self._readers = set(readers)
+
+    async def push(self, topic: Topic | str, change: str) -> None:
+        """Publish a change; a failure is logged, never raised: what was done stays done."""
+        self.sequence += 1
+        push = Push(topic, change, self.sequence, EPOCH)
+        if not self._usable:
+            return
+        try:
+            await self._pubsub.publish(self._node, push.write(), str(uuid.uuid4()))
+        except (CommandError, WireError) as error:
+            log.warning("%s: push %s %s was lost: %s", self._owner, topic, change, error)
+
+    async def remove(self) -> None:
+        """Delete the node; one that is not there is removed already."""
+        try:
+            await self._pubsub.delete(self._node)
+        except CommandError as error:
+            if error.condition != Condition.ITEM_NOT_FOUND:
+                raise

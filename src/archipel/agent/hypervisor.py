@@ -1,0 +1,223 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The entity of a hypervisor: its host, its machines, and the accounts it makes for them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Final
+from xml.etree import ElementTree as ET
+
+from archipel.agent import administrators
+from archipel.agent.avatars import read_avatar
+from archipel.agent.entity import Entity
+from archipel.agent.secret import Secret
+from archipel.agent.services import Services
+from archipel.agent.store import MachineRecord, canonical_uuid
+from archipel.agent.virt.lifecycle import DomainEvent
+from archipel.agent.virtual_machine import VirtualMachine
+from archipel.protocol import namespaces as ns
+from archipel.protocol import presence
+from archipel.protocol.errors import BadRequest, CommandError, Condition
+from archipel.protocol.events import TAGS_NODE
+from archipel.protocol.every_entity import TAG_SEPARATOR, Tag
+from archipel.protocol.presence import Status
+from archipel.protocol.rights import EntityKind
+from archipel.protocol.vcard import Organisation
+from archipel.protocol.xml import local_name
+from archipel.xmpp import stanzas
+from archipel.xmpp.errors import WireError
+from archipel.xmpp.pubsub import read_notification
+
+log = logging.getLogger(__name__)
+
+REGISTRATION_DEADLINE: Final = 15.0  # seconds; the server hashes a password in ten milliseconds, and queues
+CPU_FACTS: Final = Path("/proc/cpuinfo")
+
+
+class Hypervisor(Entity):
+    """The hypervisor's account and everything that is one per host; ``machines`` maps UUIDs to managed machines."""
+
+    kind = EntityKind.HYPERVISOR
+    title = "Hypervisor"
+
+    def __init__(self, services: Services) -> None:
+        settings = services.settings
+        name = settings.hostname if settings.hypervisor.name == "auto" else settings.hypervisor.name
+        own = settings.vcard
+        organisation = Organisation(own.orgname, own.orgunit, own.locality, own.userid, own.categories)
+        super().__init__(services, f"{settings.xmpp.jid}/{settings.hostname}", settings.xmpp.password, name, organisation)
+        self.node = self.bare.partition("@")[0]
+        self.machines: dict[str, VirtualMachine] = {}
+        self.leaving: set[str] = set()
+        self.naming = asyncio.Lock()
+        self.recovering = asyncio.Lock()
+        self._busy: list[str] = []
+        self._virtualisation = has_hardware_virtualisation()
+
+    # -- machines -------------------------------------------------------------------------------------------------------
+
+    def adopt_record(self, record: MachineRecord) -> VirtualMachine:
+        """Give a machine of the store its entity, not connected yet."""
+        machine = VirtualMachine(self.services, self, record)
+        self.machines[record.uuid] = machine
+        self.show_machines()
+        return machine
+
+    def forget(self, machine: VirtualMachine) -> None:
+        """Drop the entity of a machine that is no more."""
+        self.machines.pop(machine.uuid, None)
+        self.show_machines()
+
+    def find(self, reference: str) -> VirtualMachine:
+        """Return the machine that a JID, a UUID or a name means.
+
+        Raises ``item-not-found`` if there is none, or none that is managed here.
+        """
+        wanted = reference.strip().partition("/")[0].partition("@")[0].casefold()
+        found = self.machines.get(wanted) or next((vm for vm in self.machines.values() if vm.name.casefold() == reference.strip().casefold()), None)
+        if found is None:
+            raise CommandError(f"no managed machine {reference!r} on {self.name}", condition=Condition.ITEM_NOT_FOUND)
+        return found
+
+    def take_event(self, event: DomainEvent) -> None:
+        """Hand an event of libvirt to the machine it is about."""
+        machine = self.machines.get(event.uuid)
+        if machine is not None:
+            machine.take_event(event)
+
+    async def recover(self) -> None:
+        """Finish or undo what was left half done, if libvirt can be asked."""
+        from archipel.agent import allocation  # it needs this module
+
+        if self.services.libvirt_connected:
+            await allocation.recover(self)
+
+    # -- presence -------------------------------------------------------------------------------------------------------
+
+    def show_machines(self) -> None:
+        """Show how many machines there are, or what is being done."""
+        self.show(self._own_status())
+
+    async def current_status(self) -> Status:
+        """Return what the presence shall say."""
+        return self._own_status()
+
+    def _own_status(self) -> Status:
+        if not self.services.libvirt_connected:
+            return presence.LIBVIRT_LOST
+        if self._busy:
+            return presence.busy_hypervisor(self._busy[-1])
+        return presence.hypervisor_status(len(self.machines), hardware_virtualisation=self._virtualisation)
+
+    def begin(self, what: str) -> None:
+        """Show that the hypervisor is busy with ``what``; :meth:`end` ends it."""
+        self._busy.append(what)
+        self.show_machines()
+
+    def end(self, what: str) -> None:
+        """Show that ``what`` is over."""
+        self._busy.remove(what)
+        self.show_machines()
+
+    def avatar(self) -> bytes:
+        """Return the picture of a hypervisor."""
+        return read_avatar(self.services.settings.vcard, self.services.settings.vcard.hypervisor_avatar, "defaulthypervisor.png")
+
+    # -- accounts -------------------------------------------------------------------------------------------------------
+
+    async def make_account(self, uuid: str, password: Secret) -> None:
+        """Make a machine's account on the server; raises ``conflict`` if somebody has it already: then it is not ours."""
+        await self._register(_text("username", uuid), _text("password", password.reveal()))
+
+    async def remove_account(self, uuid: str, password: Secret) -> None:
+        """Remove a machine's account; one that is not there is removed already."""
+        try:
+            await self._register(ET.Element(f"{{{ns.REGISTER}}}remove"), _text("username", uuid), _text("password", password.reveal()))
+        except CommandError as error:
+            if error.condition != Condition.ITEM_NOT_FOUND:
+                raise
+
+    async def restore_account(self, machine: VirtualMachine) -> bool:
+        """Make the account of a machine that cannot log in; return whether it exists now with our password."""
+        if not self.online.is_set():
+            return False
+        try:
+            await self.make_account(machine.uuid, machine.password)
+        except (CommandError, WireError) as error:
+            log.error(
+                "%s: the server refuses its password, and the account cannot be made: %s; if somebody else made it, remove it there",
+                machine.bare,
+                error,
+            )
+            return False
+        log.info("%s: the account was missing on the server and is made anew", machine.bare)
+        return True
+
+    async def _register(self, *children: ET.Element) -> None:
+        request = stanzas.iq("set", self.stream.boundjid.host, stanzas.query(ns.REGISTER, *children))
+        await self.stream.request(request, REGISTRATION_DEADLINE)
+
+    # -- tags -----------------------------------------------------------------------------------------------------------
+
+    async def keep_tags(self, tags: tuple[str, ...]) -> None:
+        """Publish the hypervisor's own tags; the platform's node is where they are kept."""
+        await self.publish_tags(self.bare, tags)
+
+    async def publish_tags(self, bare: str, tags: tuple[str, ...]) -> None:
+        """Publish the tags of one of this agent's entities; the item's id is its JID, so that a new one replaces the old.
+
+        The hypervisor publishes for its machines: it alone needs to be a publisher of the platform's node.
+        """
+        if tags:
+            payload = Tag(jid=bare, tags=TAG_SEPARATOR.join(tags)).write()
+            payload.tag = f"{{{ns.TAGS}}}{local_name(payload.tag)}"
+            await self.pubsub.publish(TAGS_NODE, payload, bare)
+        else:
+            await self._retract_tags(bare)
+
+    async def _retract_tags(self, bare: str) -> None:
+        try:
+            await self.pubsub.retract(TAGS_NODE, bare)
+        except CommandError as error:
+            if error.condition != Condition.ITEM_NOT_FOUND:
+                raise
+
+    # -- administrators -------------------------------------------------------------------------------------------------
+
+    async def set_up(self) -> None:
+        """Follow the platform's list of administrators, and finish what the last session left undone."""
+        await administrators.follow(self)
+        self.spawn(self.recover())
+
+    def _take_message(self, message: ET.Element) -> None:
+        notification = read_notification(message, self.pubsub.service)
+        if notification is None:
+            super()._take_message(message)
+        elif notification.node == administrators.NODE:
+            self.spawn(administrators.refresh(self))
+
+
+def has_hardware_virtualisation() -> bool:
+    """Whether the CPU has Intel's or AMD's virtualisation, as the kernel shows it to this host."""
+    try:
+        flags = CPU_FACTS.read_text().split()
+    except OSError:
+        return False
+    return "vmx" in flags or "svm" in flags
+
+
+def parse_machine_uuid(reference: str) -> str:
+    """Return the UUID that a JID or a UUID names, in lower case; ``BadRequest`` if it is none."""
+    try:
+        return canonical_uuid(reference.strip().partition("/")[0].partition("@")[0])
+    except ValueError as error:
+        raise BadRequest(f"jid: {error}", code=None) from error
+
+
+def _text(name: str, value: str) -> ET.Element:
+    element = ET.Element(f"{{{ns.REGISTER}}}{name}")
+    element.text = value
+    return element

@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Capabilities: modules found through entry points, built-in and third-party alike.
+
+A capability is a module with commands (:func:`archipel.agent.dispatch.command`); ``TOKENS`` names the rights that it adds,
+``SETTINGS`` the dataclass of its own options.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Any, Final
+
+from archipel.agent.dispatch import Registry
+from archipel.agent.settings import Settings
+from archipel.protocol.rights import TokenCatalogue, core_catalogue
+
+log = logging.getLogger(__name__)
+
+GROUP: Final = "archipel.capabilities"
+
+
+def load(settings: Settings) -> tuple[TokenCatalogue, Registry]:
+    """Return the rights and commands of all capabilities that the settings let in.
+
+    Raises :class:`ImportError` if one of them cannot be loaded: an agent that lacks what it should do does not start.
+    """
+    catalogue, registry = core_catalogue(), Registry()
+    for entry in _installed():
+        if not settings.loads(entry.name):
+            log.info("the capability %s is switched off", entry.name)
+            continue
+        module = _import(entry)
+        for token in getattr(module, "TOKENS", ()):
+            catalogue.register(token)
+        registry.add(module)
+    return catalogue, registry
+
+
+def declared_settings() -> Mapping[str, type[Any]]:
+    """Return the option declarations of the installed capabilities, by the capabilities' names."""
+    modules = {entry.name: _import(entry) for entry in _installed()}
+    return {name: module.SETTINGS for name, module in modules.items() if hasattr(module, "SETTINGS")}
+
+
+def _installed() -> Iterator[EntryPoint]:
+    return iter(sorted(entry_points(group=GROUP), key=lambda entry: entry.name))
+
+
+def _import(entry: EntryPoint) -> ModuleType:
+    module = entry.load()
+    if not isinstance(module, ModuleType):
+        raise ImportError(f"the capability {entry.name} ({entry.value}) is not a module")
+    return module

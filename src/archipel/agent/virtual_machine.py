@@ -1,0 +1,133 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The entity of a virtual machine: its libvirt domain as its roster sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from archipel.agent.avatars import read_avatar
+from archipel.agent.dispatch import Command
+from archipel.agent.entity import Entity
+from archipel.agent.services import Services
+from archipel.agent.store import MachineRecord
+from archipel.agent.virt.cpu_usage import CpuUsage
+from archipel.agent.virt.domain import Domain
+from archipel.agent.virt.errors import DomainNotFound, VirtError
+from archipel.agent.virt.lifecycle import DomainEvent, LifecycleEvent, StoppedDetail
+from archipel.protocol import presence
+from archipel.protocol.errors import Unavailable
+from archipel.protocol.events import Topic
+from archipel.protocol.presence import Status
+from archipel.protocol.rights import EntityKind
+
+if TYPE_CHECKING:
+    from archipel.agent.hypervisor import Hypervisor
+
+log = logging.getLogger(__name__)
+
+# What libvirt tells, and what is pushed for it; SHUTDOWN is only a step on the way to STOPPED.
+_CHANGES: Final = {
+    LifecycleEvent.STARTED: (Topic.VM_CONTROL, "created"),
+    LifecycleEvent.SUSPENDED: (Topic.VM_CONTROL, "suspended"),
+    LifecycleEvent.PMSUSPENDED: (Topic.VM_CONTROL, "suspended"),
+    LifecycleEvent.RESUMED: (Topic.VM_CONTROL, "resumed"),
+    LifecycleEvent.STOPPED: (Topic.VM_CONTROL, "shutdown"),
+    LifecycleEvent.CRASHED: (Topic.VM_CONTROL, "crashed"),
+    LifecycleEvent.DEFINED: (Topic.VM_DEFINITION, "defined"),
+    LifecycleEvent.UNDEFINED: (Topic.VM_DEFINITION, "undefined"),
+}
+
+
+class VirtualMachine(Entity):
+    """A managed virtual machine; its account's node is the UUID of its domain, its resource the hypervisor's node."""
+
+    kind = EntityKind.VIRTUAL_MACHINE
+    title = "Virtual machine"
+
+    def __init__(self, services: Services, hypervisor: Hypervisor, record: MachineRecord) -> None:
+        full = f"{record.uuid}@{services.settings.xmpp.domain}/{hypervisor.node}"
+        super().__init__(services, full, record.password, record.name, record.organisation)
+        self.uuid = record.uuid
+        self.hypervisor = hypervisor
+        self.adopted = record.adopted
+        self.password = record.password
+        self.domain: Domain = services.host.domain(self.uuid)
+        self.cpu = CpuUsage(os.cpu_count() or 1)
+        self.freeing = False
+        self.has_account = False
+        self.changing = asyncio.Lock()
+        self._told = asyncio.Lock()
+
+    @property
+    def folder(self) -> Path:
+        """The machine's own folder, where its disks are."""
+        return self.services.settings.machines.base_path / self.uuid
+
+    def avatar(self) -> bytes:
+        """Return the picture of a machine."""
+        return read_avatar(self.services.settings.vcard, self.services.settings.vcard.machine_avatar, "defaultvm.png")
+
+    async def keep_tags(self, tags: tuple[str, ...]) -> None:
+        """Store the tags and publish them."""
+        await self.services.store.set_tags(self.uuid, tags)
+        await self.hypervisor.publish_tags(self.bare, tags)
+
+    def check_state(self, command: Command) -> None:
+        """Refuse every command while the machine is being removed."""
+        if self.freeing:
+            raise Unavailable(f"{self.name} is being freed")
+
+    async def mend_refusal(self) -> bool:
+        """Ask the hypervisor to make this machine's account, if the server has lost it."""
+        return not self.freeing and await self.hypervisor.restore_account(self)
+
+    async def current_status(self) -> Status:
+        """Read the state from libvirt: events may have been missed."""
+        return await self.read_status() or self.status
+
+    async def take_name(self, name: str) -> None:
+        """Bear another name from now on, here and in the store."""
+        if name != self.name:
+            await self.services.store.rename_machine(self.uuid, name)
+            await self.rename(name, self.organisation)
+
+    # -- state ----------------------------------------------------------------------------------------------------------
+
+    async def refresh(self) -> None:
+        """Read the domain's state and show it."""
+        status = await self.read_status()
+        if status is not None:
+            self.show(status)
+
+    async def read_status(self) -> Status | None:
+        """Return how the domain is, from libvirt; ``None`` if libvirt cannot tell."""
+        try:
+            return presence.status_of_state(int((await self.domain.info()).state))
+        except DomainNotFound:
+            return presence.NOT_DEFINED
+        except VirtError as error:
+            log.debug("%s: state not read: %s", self.bare, error)
+            return None if self.services.libvirt_connected else presence.LIBVIRT_LOST
+
+    def take_event(self, event: DomainEvent) -> None:
+        """Follow a change that libvirt announced, in the order of the announcements."""
+        self.spawn(self._tell(event))
+
+    async def _tell(self, event: DomainEvent) -> None:
+        """Read the state that an event hints at, show it, push the change."""
+        async with self._told:
+            status = await self.read_status()
+            crashed = event.event is LifecycleEvent.STOPPED and event.detail == StoppedDetail.CRASHED
+            if status == presence.OFF and crashed:
+                status = presence.CRASHED
+            if status is not None:
+                self.show(status)
+            topic, change = _CHANGES.get(event.event, (None, ""))
+            if topic is not None:
+                self.push(topic, "crashed" if crashed else change)
+

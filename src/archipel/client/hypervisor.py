@@ -1,0 +1,156 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A hypervisor as a client sees it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+from xml.etree import ElementTree as ET
+
+from slixmpp import JID
+
+from archipel.client.addresses import as_uuid, parse_address
+from archipel.client.entity import Entity
+from archipel.client.errors import AmbiguousMachine, MachineNotFound, MalformedAddress, MalformedAnswer
+from archipel.client.virtual_machine import KEEP_DISKS, VirtualMachine
+from archipel.protocol import hypervisor as commands
+from archipel.protocol.domain.domain import Domain
+from archipel.protocol.hypervisor import MachineReference, NodeInfo
+from archipel.protocol.vcard import Organisation
+
+NO_ORGANISATION = Organisation()
+
+
+@dataclass(frozen=True)
+class MachineEntry:
+    """A machine in a hypervisor's list.
+
+    ``jid`` is the full JID of a managed machine; for a libvirt domain that is not managed, the bare JID that it would have.
+    """
+
+    name: str
+    uuid: str
+    jid: str
+    managed: bool
+
+    @property
+    def bare(self) -> str:
+        """The account."""
+        return self.jid.partition("/")[0]
+
+    def answers_to(self, reference: str) -> bool:
+        """Whether ``reference`` is this machine's name, UUID or JID (bare or full)."""
+        return reference in {self.name, self.jid, self.bare} or as_uuid(reference) == self.uuid
+
+
+class Hypervisor(Entity):
+    """A hypervisor; each method's right is named like its command unless said otherwise.
+
+    ``role`` is what the vCards of hypervisors say.
+    """
+
+    role: ClassVar[str] = "hypervisor"
+
+    async def machines(self) -> tuple[MachineEntry, ...]:
+        """Return all machines, managed or not (right ``rostervm``)."""
+        return tuple(self._entry(item) for item in await self.ask(commands.RosterVM()))
+
+    async def machine(self, reference: str) -> VirtualMachine:
+        """Return the managed machine of that name, UUID or JID (right ``rostervm``).
+
+        Raises :class:`MachineNotFound` or :class:`AmbiguousMachine`.
+        """
+        found = [entry for entry in await self.machines() if entry.answers_to(reference)]
+        managed = [entry for entry in found if entry.managed]
+        if len(managed) > 1:
+            raise AmbiguousMachine(f"several machines are called {reference!r}: {', '.join(entry.jid for entry in managed)}")
+        if not managed:
+            known = "; libvirt has such a domain that is not managed: have the hypervisor manage it first" if found else ""
+            raise MachineNotFound(f"{self.bare} has no machine {reference!r}{known}")
+        return VirtualMachine(self.session, managed[0].jid, managed[0].name)
+
+    async def alloc(
+        self,
+        name: str = "",
+        *,
+        uuid: str | None = None,
+        organisation: Organisation = NO_ORGANISATION,
+        domain: Domain | ET.Element | None = None,
+        timeout: float | None = None,
+    ) -> VirtualMachine:
+        """Make a machine and return it; without a name or UUID the agent chooses.
+
+        With ``domain`` the answer comes when the definition was applied; if that fails nothing is left behind. The
+        machine's account logs in meanwhile: a first command a moment later may have to wait for it.
+        """
+        full = parse_address(await self.full_jid())
+        element = domain.element if isinstance(domain, Domain) else domain
+        request = commands.Alloc(name=name, uuid=uuid, domain=element, **asdict(organisation))
+        made = await self.session.ask(str(full), request, timeout)
+        return VirtualMachine(self.session, f"{self._parse(made.jid, request.action).bare}/{full.node}", name)
+
+    async def free(self, machine: str, *, keep_disks: bool = False, timeout: float | None = None) -> None:
+        """Destroy a machine (JID or UUID): domain, account, and its folder unless ``keep_disks``."""
+        await self.ask(commands.Free(jid=self._machine_jid(machine), keep=KEEP_DISKS if keep_disks else ""), timeout)
+
+    async def manage(self, *machines: str, timeout: float | None = None) -> None:
+        """Take existing libvirt domains in (JIDs or UUIDs), as they are, while they run."""
+        await self.ask(commands.Manage(machines=self._references(machines)), timeout)
+
+    async def unmanage(self, *machines: str, timeout: float | None = None) -> None:
+        """Let managed machines go (JIDs or UUIDs); their domains stay as they were found."""
+        await self.ask(commands.Unmanage(machines=self._references(machines)), timeout)
+
+    async def set_organisation(
+        self,
+        machine: str,
+        *,
+        name: str | None = None,
+        orgname: str | None = None,
+        orgunit: str | None = None,
+        locality: str | None = None,
+        userid: str | None = None,
+        categories: str | None = None,
+    ) -> None:
+        """Change a machine's vCard (JID or UUID), ``None`` leaves a field; ``name`` renames it (right ``setorginfo``).
+
+        The machine must be off.
+        """
+        target = str(parse_address(self._machine_jid(machine)).node)
+        await self.ask(
+            commands.SetOrganisation(
+                target=target, name=name, orgname=orgname, orgunit=orgunit, locality=locality, userid=userid, categories=categories
+            )
+        )
+
+    async def node_info(self) -> NodeInfo:
+        """Return what the host is made of: memory in MiB, processors, frequency in MHz (right ``nodeinfo``)."""
+        return await self.ask(commands.GetNodeInfo())
+
+    async def capabilities(self) -> ET.Element:
+        """Return libvirt's capabilities of the host."""
+        return await self.ask(commands.GetHostCapabilities())
+
+    async def ip_address(self) -> str:
+        """Return the host's address, as configured or found (right ``ip``)."""
+        return (await self.ask(commands.GetAddress())).address
+
+    def _machine_jid(self, machine: str) -> str:
+        uuid = as_uuid(machine)
+        return f"{uuid}@{self.jid.domain}" if uuid else str(parse_address(machine).bare)
+
+    def _references(self, machines: tuple[str, ...]) -> tuple[MachineReference, ...]:
+        if not machines:
+            raise ValueError("name at least one machine")
+        return tuple(MachineReference(jid=self._machine_jid(machine)) for machine in machines)
+
+    def _entry(self, item: commands.RosterItem) -> MachineEntry:
+        jid = self._parse(item.jid, commands.RosterVM.action)
+        return MachineEntry(item.name, str(jid.node), str(jid), item.managed)
+
+    def _parse(self, text: str, action: str) -> JID:
+        try:
+            return parse_address(text)
+        except MalformedAddress as error:
+            raise MalformedAnswer(str(self.jid), action, str(error)) from None

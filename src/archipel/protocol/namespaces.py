@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""XML namespaces of the founding protocol, of the XMPP extensions it stands on, and of what is new here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Commands of every entity.
+PERMISSIONS: Final = "archipel:permissions"
+SUBSCRIPTION: Final = "archipel:subscription"
+TAGS: Final = "archipel:tags"
+ROSTER: Final = "archipel:roster"
+
+# Commands of one kind of entity.
+HYPERVISOR_CONTROL: Final = "archipel:hypervisor:control"
+VM_CONTROL: Final = "archipel:vm:control"
+VM_DEFINITION: Final = "archipel:vm:definition"
+
+# Errors.
+ERROR_GENERIC: Final = "archipel:error:generic"
+ERROR_PERMISSION: Final = "archipel:error:permission"
+ERROR_LIBVIRT: Final = "libvirt:error:generic"
+STANZAS: Final = "urn:ietf:params:xml:ns:xmpp-stanzas"  # RFC 6120, 8.3
+
+# Pushes: the topic follows the prefix.
+PUSH_PREFIX: Final = "archipel:push:"
+
+# XMPP extensions.
+CLIENT: Final = "jabber:client"
+PING: Final = "urn:xmpp:ping"  # XEP-0199
+DISCO_INFO: Final = "http://jabber.org/protocol/disco#info"  # XEP-0030
+DISCO_ITEMS: Final = "http://jabber.org/protocol/disco#items"
+VERSION: Final = "jabber:iq:version"  # XEP-0092
+REGISTER: Final = "jabber:iq:register"  # XEP-0077
+IQ_ROSTER: Final = "jabber:iq:roster"  # RFC 6121
+VCARD: Final = "vcard-temp"  # XEP-0054
+VCARD_UPDATE: Final = "vcard-temp:x:update"  # XEP-0153
+NICK: Final = "http://jabber.org/protocol/nick"  # XEP-0172
+PUBSUB: Final = "http://jabber.org/protocol/pubsub"  # XEP-0060
+PUBSUB_OWNER: Final = "http://jabber.org/protocol/pubsub#owner"
+PUBSUB_EVENT: Final = "http://jabber.org/protocol/pubsub#event"
+PUBSUB_NODE_CONFIG: Final = "http://jabber.org/protocol/pubsub#node_config"
+PUBSUB_META_DATA: Final = "http://jabber.org/protocol/pubsub#meta-data"
+DATA_FORMS: Final = "jabber:x:data"  # XEP-0004
+DELAY: Final = "urn:xmpp:delay"  # XEP-0203
+COMMANDS: Final = "http://jabber.org/protocol/commands"  # XEP-0050
+
+# Artefact that the founding agents' XML layer put on documents parsed from text; still accepted, never sent.
+UNDECLARED: Final = "http://www.gajim.org/xmlns/undeclared"

@@ -1,0 +1,268 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One account's stream: slixmpp for negotiation, TLS, SASL and stream management; stanzas as plain elements above it.
+
+slixmpp's own roster, presence and IQ machinery is left out: it keeps objects for every stranger who ever sent a presence
+and matches every stanza against a handler for every pending request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from slixmpp import JID, ClientXMPP
+from slixmpp.stanza import Iq, Message, Presence
+from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher.base import MatcherBase
+from slixmpp.xmlstream.stanzabase import StanzaBase
+
+from archipel.protocol.errors import read_error
+from archipel.xmpp import stanzas
+from archipel.xmpp.errors import (
+    Disconnected,
+    LoginFailed,
+    LoginRefused,
+    NoAnswer,
+    ServerUnreachable,
+    UntrustedServer,
+    WireError,
+)
+from archipel.xmpp.scram import mend_slixmpp
+
+log = logging.getLogger(__name__)
+
+LOGIN_DEADLINE = 30.0  # seconds; ejabberd's own negotiation_timeout is 30 s, no login is worth waiting for beyond it
+ANSWER_DEADLINE = 30.0  # seconds until an unanswered request fails, unless the caller knows better
+KEEPALIVE = 300  # seconds between white spaces on an idle stream
+STRONG_MECHANISMS = frozenset({"SCRAM-SHA-256", "SCRAM-SHA-512"})  # not -PLUS: Python has no channel binding for TLS 1.3
+ABORT_DEADLINE = 1.0  # seconds for the loop to tell that an aborted connection is gone
+
+mend_slixmpp()
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Why a session ended; ``conflict``: somebody else logged in with the same full JID."""
+
+    reason: str
+    conflict: bool = False
+
+
+class _Stanzas(MatcherBase):
+    """Matches stanzas by tag and type, which costs two comparisons."""
+
+    def __init__(self, tag: str, types: frozenset[str] | None = None) -> None:
+        super().__init__(None)
+        self._tag = tag
+        self._types = types
+
+    def match(self, stanza: Any) -> bool:
+        xml = stanza.xml
+        return xml.tag == self._tag and (self._types is None or xml.get("type", "") in self._types)
+
+
+def _ignore(_element: ET.Element) -> None:
+    """Do nothing with a stanza that nobody asked for."""
+
+
+class Stream(ClientXMPP):
+    """An XMPP account's connection; ``on_request``, ``on_message`` and ``on_presence`` take what comes in.
+
+    ``tls`` None means no encryption at all, for whoever asked for that by name. ``allow_plain`` permits PLAIN inside TLS
+    (people whose accounts come from LDAP).
+    """
+
+    def __init__(
+        self, jid: str, password: str, tls: ssl.SSLContext | None, *, resume: bool = False, allow_plain: bool = False
+    ) -> None:
+        super().__init__(jid, password, ssl_context=tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        self.whitespace_keepalive_interval = KEEPALIVE
+        self.enable_direct_tls = False
+        self.enable_starttls = tls is not None
+        self.enable_plaintext = tls is None
+        self.use_aiodns = True
+        self.on_request: Callable[[ET.Element], None] = _ignore
+        self.on_message: Callable[[ET.Element], None] = _ignore
+        self.on_presence: Callable[[ET.Element], None] = _ignore
+        self._pending: dict[str, tuple[str | None, asyncio.Future[ET.Element]]] = {}
+        self._counter = 0
+        self._login: asyncio.Future[bool] | None = None
+        self._failure: WireError | None = None
+        self._conflict = False
+        self.lost: asyncio.Future[Lost] = self.loop.create_future()
+        self._restrict_mechanisms(allow_plain, encrypted=tls is not None)
+        self._take_over_stanzas()
+        self._follow_session()
+        if resume:
+            self.register_plugin("xep_0198")
+
+    # -- life of a session ----------------------------------------------------------------------------------------------
+
+    async def login(self, host: str | None, port: int | None, deadline: float = LOGIN_DEADLINE) -> bool:
+        """Connect and log in; return whether the former session was resumed (then nothing was lost).
+
+        Without ``host`` the server's SRV records decide. Raises :class:`ServerUnreachable`, :class:`UntrustedServer`,
+        :class:`LoginRefused` or :class:`LoginFailed`.
+        """
+        self._login = self.loop.create_future()
+        self._failure, self._conflict = None, False
+        if self.lost.done():
+            self.lost = self.loop.create_future()
+        self.connect(host, port)
+        done = False
+        try:
+            async with asyncio.timeout(deadline):
+                resumed = await self._login
+            done = True
+        except TimeoutError:
+            raise LoginFailed(f"the login did not end within {deadline:g} s") from None
+        finally:
+            self._login = None
+            if not done:
+                await self._drop()
+        return resumed
+
+    async def _drop(self) -> None:
+        """Abort the connection and wait until its end was told, so that the next login does not hear of it."""
+        self.cancel_connection_attempt()
+        if self.transport is not None:
+            self.abort()
+            await asyncio.wait({self.lost}, timeout=ABORT_DEADLINE)
+
+    async def logout(self) -> None:
+        """End the session in good order; waits two seconds at most for the server to agree."""
+        self.cancel_connection_attempt()
+        if self.is_connected():
+            await self.disconnect(wait=2.0, reason="logout")
+        self._fail_pending(Disconnected("logged out"))
+
+    @property
+    def online(self) -> bool:
+        """Whether a session stands and its connection too."""
+        return self._session_started and self.transport is not None
+
+    # -- stanzas --------------------------------------------------------------------------------------------------------
+
+    async def request(self, iq: ET.Element, timeout: float = ANSWER_DEADLINE) -> ET.Element:
+        """Send an IQ of type get or set and return its result.
+
+        Raises the typed error of the answer (:class:`~archipel.protocol.errors.CommandError`), :class:`NoAnswer` after
+        ``timeout`` seconds, :class:`Disconnected` at once when there is no session or it ends meanwhile. While a broken
+        connection may still be resumed, the request waits for that.
+        """
+        if not self.online and self.end_session_on_disconnect:
+            raise Disconnected("not connected to the XMPP server")
+        self._counter += 1
+        key = f"{self.stream_id or ''}-{self._counter}"
+        iq.set("id", key)
+        future: asyncio.Future[ET.Element] = self.loop.create_future()
+        self._pending[key] = (iq.get("to"), future)
+        self.transmit(iq)
+        try:
+            async with asyncio.timeout(timeout):
+                answer = await future
+        except TimeoutError:
+            raise NoAnswer(f"{iq.get('to') or 'the server'} did not answer within {timeout:g} s") from None
+        finally:
+            self._pending.pop(key, None)
+        if answer.get("type") == "error":
+            raise read_error(answer)
+        return answer
+
+    def transmit(self, element: ET.Element) -> None:
+        """Send a stanza; one sent while the session is down goes out when it is back."""
+        self.send(_STANZA_CLASSES[element.tag](self, element))
+
+    # -- inside ---------------------------------------------------------------------------------------------------------
+
+    def _restrict_mechanisms(self, allow_plain: bool, *, encrypted: bool) -> None:
+        mechanisms: Any = self.plugin["feature_mechanisms"]
+        mechanisms.unencrypted_scram = not encrypted
+        mechanisms.use_mechs = set(STRONG_MECHANISMS) | ({"PLAIN"} if allow_plain else set())
+
+    def _take_over_stanzas(self) -> None:
+        for name in ("IM", "IMError", "Presence", "Roster Update"):
+            self.remove_handler(name)
+        self.del_event_handler("roster_update", self._handle_roster)
+        self.register_handler(Callback("answer", _Stanzas(stanzas.IQ, frozenset({"result", "error"})), self._take_answer))
+        self.register_handler(
+            Callback("request", _Stanzas(stanzas.IQ, frozenset({"get", "set"})), lambda stanza: self.on_request(stanza.xml))
+        )
+        self.register_handler(Callback("message", _Stanzas(stanzas.MESSAGE), lambda stanza: self.on_message(stanza.xml)))
+        self.register_handler(Callback("presence", _Stanzas(stanzas.PRESENCE), lambda stanza: self.on_presence(stanza.xml)))
+
+    def _follow_session(self) -> None:
+        self.add_event_handler("session_start", lambda _event: self._finish_login(resumed=False))
+        self.add_event_handler("session_resumed", lambda _event: self._finish_login(resumed=True))
+        self.add_event_handler("session_end", lambda _event: self._fail_pending(Disconnected("the session ended")))
+        self.add_event_handler("disconnected", self._note_disconnected)
+        self.add_event_handler("connection_failed", self._note_unreachable)
+        self.add_event_handler("failed_all_auth", self._note_refused)
+        self.add_event_handler("ssl_invalid_chain", self._note_untrusted)
+        self.add_event_handler("stream_error", self._note_stream_error)
+
+    def _finish_login(self, *, resumed: bool) -> None:
+        if self._login is not None and not self._login.done():
+            self._login.set_result(resumed)
+
+    def _fail_login(self, error: WireError) -> None:
+        if self._login is not None and not self._login.done():
+            self._login.set_exception(error)
+
+    def _note_unreachable(self, reason: object) -> None:
+        self.cancel_connection_attempt()
+        self._fail_login(ServerUnreachable(f"cannot connect to the XMPP server: {reason}"))
+
+    def _note_untrusted(self, reason: object) -> None:
+        self._failure = UntrustedServer(f"the XMPP server's certificate is not trusted: {reason}")
+        self._fail_login(self._failure)
+        self.abort()
+
+    def _note_refused(self, _event: object) -> None:
+        if "starttls" not in self.features and self.enable_starttls:
+            self._failure = UntrustedServer("the XMPP server offers no encryption (STARTTLS)")
+        else:
+            self._failure = LoginRefused("the XMPP server does not accept this account and password (SCRAM)")
+        self._fail_login(self._failure)
+
+    def _note_stream_error(self, error: Any) -> None:
+        self._conflict = error["condition"] == "conflict"
+        self._failure = LoginFailed(f"the XMPP server ended the stream: {error['condition']} {error['text']}".strip())
+
+    def _note_disconnected(self, reason: object) -> None:
+        if isinstance(reason, ssl.SSLError):
+            self._note_untrusted(reason)
+        self._fail_login(self._failure or LoginFailed(f"the connection broke during the login: {reason or 'closed'}"))
+        if self.end_session_on_disconnect:
+            self._fail_pending(Disconnected("the connection to the XMPP server broke"))
+        if not self.lost.done():
+            self.lost.set_result(Lost(str(self._failure or reason or "closed"), self._conflict))
+
+    def _fail_pending(self, error: WireError) -> None:
+        for _to, future in self._pending.values():
+            if not future.done():
+                future.set_exception(error)
+        self._pending.clear()
+
+    def _take_answer(self, stanza: StanzaBase) -> None:
+        xml = stanza.xml
+        to, future = self._pending.get(xml.get("id", ""), (None, None))
+        if future is not None and not future.done() and self._may_answer(to, xml.get("from")):
+            future.set_result(xml)
+
+    def _may_answer(self, asked: str | None, answering: str | None) -> bool:
+        """Whether an answer comes from whom was asked (RFC 6120, 8.1.2.1 and RFC 6121 on the own server)."""
+        if answering is None:
+            return asked is None or JID(asked).bare in {self.boundjid.bare, self.boundjid.host}
+        if asked is None:
+            return answering in {self.boundjid.bare, self.boundjid.full, self.boundjid.host}
+        return bool(JID(asked) == JID(answering))
+
+
+_STANZA_CLASSES: dict[str, type[StanzaBase]] = {stanzas.IQ: Iq, stanzas.MESSAGE: Message, stanzas.PRESENCE: Presence}

@@ -1,0 +1,153 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The throw-away ejabberd: what it offers, whom it lets in, how it fails."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from testbed.certificates import Authority
+from testbed.ejabberd import Ejabberd, EjabberdError, make_ejabberd
+
+OPEN_STREAM = "<stream:stream to='{}' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
+START_TLS = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+OPEN_WEBSOCKET_STREAM = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='{}' version='1.0'/>"
+UPGRADE = (
+    "GET /xmpp HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: xmpp\r\n\r\n"
+)
+
+
+@pytest.fixture
+def server(tmp_path: Path, authority: Authority):
+    """A server of the test's own, which it may break."""
+    server = make_ejabberd(tmp_path / "server", "own.localhost", authority)
+    yield server
+    server.kill()
+
+
+def read_until(connection: socket.socket, mark: str) -> str:
+    text = ""
+    while mark not in text:
+        received = connection.recv(65536)
+        assert received, f"the stream ended before {mark!r}: {text}"
+        text += received.decode()
+    return text
+
+
+def read_features(server: Ejabberd) -> tuple[str, str]:
+    """The stream features before and after STARTTLS."""
+    context = ssl.create_default_context(cafile=str(server.ca_file))
+    with socket.create_connection((server.host, server.port), timeout=10) as connection:
+        connection.sendall(OPEN_STREAM.format(server.domain).encode())
+        before = read_until(connection, "</stream:features>")
+        connection.sendall(START_TLS.encode())
+        read_until(connection, "<proceed")
+        with context.wrap_socket(connection, server_hostname=server.domain) as tls:
+            tls.sendall(OPEN_STREAM.format(server.domain).encode())
+            return before, read_until(tls, "</stream:features>")
+
+
+def test_only_scram_sha_256_is_offered_and_only_inside_tls(ejabberd: Ejabberd):
+    before, after = read_features(ejabberd)
+    assert "<mechanism>" not in before
+    assert set(after.split("<mechanism>")[1:2]) and "SCRAM-SHA-256</mechanism>" in after
+    assert not [weak for weak in ("PLAIN", "DIGEST-MD5", "SCRAM-SHA-1<", "X-OAUTH2") if weak in after]
+
+
+def test_plain_inside_tls_must_be_asked_for(tmp_path: Path, authority: Authority):
+    server = make_ejabberd(tmp_path / "server", "own.localhost", authority, plain_inside_tls=True)
+    server.start()
+    before, after = read_features(server)
+    server.stop()
+    assert "PLAIN" not in before
+    assert "<mechanism>PLAIN</mechanism>" in after
+    assert "SCRAM-SHA-256</mechanism>" in after
+
+
+def test_browsers_come_in_over_websocket_when_asked_for(tmp_path: Path, authority: Authority):
+    server = make_ejabberd(tmp_path / "server", "own.localhost", authority, websocket=True)
+    server.start()
+    context = ssl.create_default_context(cafile=str(server.ca_file))
+    port = int(server.websocket_url.removeprefix("wss://127.0.0.1:").removesuffix("/xmpp"))
+    with (
+        socket.create_connection((server.host, port), timeout=10) as connection,
+        context.wrap_socket(connection, server_hostname=server.host) as tls,
+    ):
+        tls.sendall(UPGRADE.format(server.domain).encode())
+        answer = read_until(tls, "\r\n\r\n")
+    server.stop()
+    assert answer.startswith("HTTP/1.1 101")
+    assert "Sec-WebSocket-Protocol: xmpp" in answer
+
+
+def test_without_websocket_there_is_no_address(ejabberd: Ejabberd):
+    with pytest.raises(ValueError, match="websocket=True"):
+        print(ejabberd.websocket_url)
+
+
+def test_accounts_survive_a_crash(server: Ejabberd):
+    server.start()
+    server.register("student", "secret")
+    server.kill()
+    assert server.pid is None
+    server.start()
+    assert server.call("registered_users", host=server.domain) == ["student"]
+
+
+def test_another_process_opens_and_stops_it(server: Ejabberd):
+    server.start()
+    again = Ejabberd(server.folder)
+    assert (again.pid, again.port, again.settings) == (server.pid, server.port, server.settings)
+    again.stop()
+    assert server.pid is None
+
+
+def test_an_account_is_made_once(ejabberd: Ejabberd, register):
+    account = register()
+    with pytest.raises(EjabberdError, match="already registered"):
+        ejabberd.register(account.jid.partition("@")[0], "another")
+
+
+def test_a_server_that_does_not_run_says_so(server: Ejabberd):
+    with pytest.raises(EjabberdError, match="register: ejabberd does not answer"):
+        server.register("student", "secret")
+
+
+def test_who_does_not_know_the_path_cannot_call(server: Ejabberd):
+    server.start()
+    path, url = server.settings.api_path, f"http://{server.host}:{server.settings.api_port}"
+    for guess in ("/api", "", f"/{'0' * 32}"):
+        answer = subprocess.run(["curl", "-s", "-d", "{}", f"{url}{guess}/status"], capture_output=True, text=True, check=True).stdout
+        assert "is started" not in answer
+    assert path not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert server.folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_wrong_option_is_named_in_the_error(server: Ejabberd):
+    file = server.folder / "ejabberd.yml"
+    file.write_text(file.read_text().replace("last_item_cache: false", "last_item_cach: false"))
+    with pytest.raises(EjabberdError, match=r"did not start: .*Unknown option: last_item_cach\b"):
+        server.start()
+    assert server.pid is None
+
+
+def test_it_runs_in_a_folder_with_a_long_name(tmp_path: Path, authority: Authority):
+    server = make_ejabberd(tmp_path / ("x" * 150) / "server", "own.localhost", authority)
+    server.start()
+    server.register("student", "secret")
+    server.stop()
+    assert server.pid is None
+
+
+def test_nothing_listens_beyond_loopback(server: Ejabberd):
+    server.start()
+    lines = subprocess.run(["ss", "-Hltnup"], capture_output=True, text=True, check=True).stdout.splitlines()
+    local = [line.split()[4] for line in lines if f"pid={server.pid}," in line]
+    assert sorted(int(address.rpartition(":")[2]) for address in local) == sorted([server.port, server.settings.api_port])
+    assert all(address.startswith("127.0.0.1:") for address in local)
