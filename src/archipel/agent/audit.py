@@ -76,7 +76,7 @@ class AuditLog:
 class _EntryFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, Any] = getattr(record, "fields", {})
-        return json.dumps({"time": timestamp(record.created), **fields}, ensure_ascii=False)
+        return json.dumps({"time": timestamp(record.created), **fields})
 
 
 def _origin(caller: str) -> dict[str, Any]:

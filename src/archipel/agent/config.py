@@ -24,7 +24,7 @@ from archipel.agent.settings import CONCERNS, FLAGS, OPTIONS, Settings
 
 DEFAULT_PATH = Path("/etc/archipel/archipel.conf")
 
-_NO_DEFAULT_SECTION = "\0"  # so that [DEFAULT] is read like any other section
+_NO_DEFAULT_SECTION = "\n"  # cannot stand in a file, so that [DEFAULT] is read like any other section
 _SECTION_LINE = re.compile(r"\[(?P<name>[^]]+)\]")
 _OPTION_LINE = re.compile(r"(?P<name>[^\s=:#;][^=:]*?)\s*[=:]")
 _REFERENCE = re.compile(r"%\(([^)]+)\)s")

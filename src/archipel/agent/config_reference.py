@@ -77,7 +77,7 @@ def render_example() -> str:
     """Return the example file: every option as a comment, with its default."""
     header = _HEADER.format(mark="# ", end="")
     intro = "# Every option of archipel.conf with its default. Remove the # to change one; docs/configuration.md explains the file.\n"
-    sections = "".join(f"\n[{name}]\n" + "".join(map(_example_option, found)) for name, found in _sections())
+    sections = "".join(f"\n[{name}]\n" + "\n".join(map(_example_option, found)) for name, found in _sections())
     return f"{header}{intro}{sections}\n[{FLAGS}]\n"
 
 
@@ -87,15 +87,13 @@ def _sections() -> Iterator[tuple[str, Iterator[Option]]]:
 
 
 def _page_section(name: str, found: list[Option]) -> str:
-    rows = "".join(
-        f"| `{one.name}` | {one.kind.takes} | {f'`{one.default}`' if one.default else ''} | {one.meaning} |\n" for one in found
-    )
+    rows = "".join(f"| `{one.name}` | {one.kind.takes} | {f'`{one.default}`' if one.default else ''} | {one.meaning} |\n" for one in found)
     return f"\n## [{name}]\n\n| option | value | default | meaning |\n|---|---|---|---|\n{rows}"
 
 
 def _example_option(found: Option) -> str:
     comment = "\n".join(textwrap.wrap(f"{found.meaning} Takes {found.kind.takes}.", width=118, initial_indent="# ", subsequent_indent="# "))
-    return f"{comment}\n#{found.name} = {found.default}".rstrip() + "\n\n"
+    return f"{comment}\n#{found.name} = {found.default}".rstrip() + "\n"
 
 
 if __name__ == "__main__":

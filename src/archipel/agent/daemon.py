@@ -152,7 +152,7 @@ def notify_systemd(message: str) -> None:
     """Tell the service manager, if there is one (sd_notify(3))."""
     address = os.environ.get("NOTIFY_SOCKET")
     if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notification:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notification:
             notification.connect("\0" + address[1:] if address.startswith("@") else address)
             notification.sendall(message.encode())
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from archipel.agent.tables import SCHEMA
 
+MIGRATIONS = Path(__file__).with_name("migrations")
 BUSY_TIMEOUT = 5.0  # seconds; somebody who looks into the file with another program locks it for less
 
 
@@ -111,7 +112,7 @@ def _migrate(engine: Engine) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -142,8 +142,7 @@ class Hypervisor(Entity):
 
     async def restore_account(self, machine: VirtualMachine) -> bool:
         """Make the account of a machine that cannot log in; return whether it exists now with our password."""
-        if not self.online.is_set():
-            return False
+        await self.online.wait()
         try:
             await self.make_account(machine.uuid, machine.password)
         except (CommandError, WireError) as error:

@@ -64,7 +64,7 @@ class JsonFormatter(logging.Formatter):
         line |= {"message": record.getMessage(), **_fields(record)}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return json.dumps(line, default=str)
 
 
 class TextFormatter(logging.Formatter):
@@ -119,7 +119,7 @@ class PrivateFileHandler(WatchedFileHandler):
     def _open(self) -> TextIOWrapper:
         file = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         os.fchmod(file, 0o600)
-        return os.fdopen(file, "a", encoding="utf-8")
+        return os.fdopen(file, "a", encoding="utf-8", errors="backslashreplace")
 
 
 def timestamp(seconds: float) -> str:

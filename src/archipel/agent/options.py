@@ -267,6 +267,7 @@ _parse_port = integer(1, 65535).parse
 
 TEXT = Kind("a text", _parse_text)
 WORD = Kind("one word", _parse_word)
+PATTERN = Kind("a name, or a shell pattern such as lab-* or *", _parse_word)
 BOOLEAN = Kind("True or False", _parse_boolean)
 PATH = Kind("a path that begins with /", _parse_path)
 FILE_NAME = Kind("the name of a file, without its folder", _parse_file_name)

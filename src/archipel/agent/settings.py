@@ -170,9 +170,15 @@ class Machines:
 class Policy:
     """What a definition may use although its author lacks the right ``domain_policy_bypass``; entries are shell patterns."""
 
-    networks: tuple[str, ...] = POLICY.option("allowed_networks", list_of(kinds.WORD), "default", "libvirt networks; * is all.")
-    bridges: tuple[str, ...] = POLICY.option("allowed_bridges", list_of(kinds.WORD), "", "Bridges of the host.")
-    pools: tuple[str, ...] = POLICY.option("allowed_pools", list_of(kinds.WORD), "", "libvirt storage pools for disks.")
+    networks: tuple[str, ...] = POLICY.option(
+        "allowed_networks", list_of(kinds.PATTERN), "default", "libvirt networks that every machine may use."
+    )
+    bridges: tuple[str, ...] = POLICY.option(
+        "allowed_bridges", list_of(kinds.PATTERN), "", "Bridges of the host that every machine may use."
+    )
+    pools: tuple[str, ...] = POLICY.option(
+        "allowed_pools", list_of(kinds.PATTERN), "", "libvirt storage pools where disks of every machine may lie."
+    )
 
     def allows_network(self, name: str) -> bool:
         """Whether a machine may be attached to the libvirt network ``name``."""
@@ -202,7 +208,10 @@ class VCard:
         "machine_avatar_directory", kinds.PATH, "%(archipel_folder_lib)s/avatars", "Folder of the pictures."
     )
     hypervisor_avatar: str = HYPERVISOR.option(
-        "hypervisor_default_avatar", kinds.FILE_NAME, "defaulthypervisor.png", "The hypervisor's picture; if the file is missing, a packaged one."
+        "hypervisor_default_avatar",
+        kinds.FILE_NAME,
+        "defaulthypervisor.png",
+        "The hypervisor's picture; if the file is missing, a packaged one.",
     )
     machine_avatar: str = VIRTUALMACHINE.option(
         "vm_default_avatar", kinds.FILE_NAME, "defaultvm.png", "A machine's first picture; if missing, a packaged one."

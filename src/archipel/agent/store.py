@@ -9,6 +9,7 @@ that was acknowledged, and never leaves half of a change. If the waiting task is
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,12 @@ from archipel.protocol.vcard import Organisation
 __all__ = ["GrantRecord", "MachineExists", "MachineRecord", "NoSuchMachine", "Organisation", "Phase", "Store", "StoreError"]
 
 T = TypeVar("T")
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class StoreConflict(StoreError):
+    """What was to be written contradicts what is there."""
 
 
 class NoSuchMachine(StoreError):
@@ -74,6 +81,10 @@ class GrantRecord:
     granted_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     expires_at: datetime | None = None
 
+    def __post_init__(self) -> None:
+        if any(moment is not None and moment.tzinfo is None for moment in (self.granted_at, self.expires_at)):
+            raise ValueError("the times of a grant need their time zone")
+
     @property
     def key(self) -> tuple[str, str, str]:
         """Entity, subject and token, of which there is one grant."""
@@ -85,8 +96,8 @@ def canonical_uuid(text: str, *, strict: bool = False) -> str:
 
     Raises :class:`ValueError`. A UUID becomes a folder's name and an account: nothing else may pass for one.
     """
-    canonical = str(uuid.UUID(text)) if len(text) == 36 else ""
-    if canonical != (text if strict else text.lower()):
+    canonical = text if strict else text.lower()
+    if not _UUID.fullmatch(canonical):
         raise ValueError(f"{text!r} is not a UUID like 6f0c2a3e-1b7d-4c55-9a0e-3d2b1c4f5a69")
     return canonical
 
@@ -128,16 +139,16 @@ class Store:
         """
         if self._engine is None:
             raise StoreError(f"{self.path} is closed")
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
+        # Shielded, because cancelling what still waits for the thread would take it out of the queue.
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work))
 
     def _transact(self, work: Callable[[Session], T]) -> T:
         try:
             with Session(self._engine) as session, session.begin():
                 return work(session)
-        except IntegrityError:
-            raise
         except DBAPIError as error:
-            raise StoreError(f"{self.path}: {error.orig}") from error
+            kind = StoreConflict if isinstance(error, IntegrityError) else StoreError
+            raise kind(f"{self.path}: {error.orig}") from error
 
     # -- machines -------------------------------------------------------------------------------------------------------
 
@@ -145,7 +156,7 @@ class Store:
         """Remember a new machine. Raises :class:`MachineExists`."""
         try:
             await self.run(lambda session: session.add(_row(machine)))
-        except IntegrityError:
+        except StoreConflict:
             raise MachineExists(f"a managed machine has the name {machine.name!r} or the UUID {machine.uuid} already") from None
 
     async def machine(self, uuid: str) -> MachineRecord | None:
@@ -172,7 +183,7 @@ class Store:
         """Change a machine's name. Raises :class:`NoSuchMachine`, :class:`MachineExists`."""
         try:
             await self._change_machine(uuid, name=name, name_key=name_key(name))
-        except IntegrityError:
+        except StoreConflict:
             raise MachineExists(f"a managed machine has the name {name!r} already") from None
 
     async def set_organisation(self, uuid: str, organisation: Organisation) -> None:

@@ -112,6 +112,8 @@ class Events:
         self._subscribed: set[str] = set()
         self._refused: set[str] = set()
         self._away: set[str] = set()
+        self._included: dict[str, tuple[str, int]] = {}
+        self._look = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     # -- the reader's side ----------------------------------------------------------------------------------------------
@@ -128,11 +130,13 @@ class Events:
 
     async def __anext__(self) -> Event:
         await self._open()
-        event = await self._waiting.get()
-        if isinstance(event, WireError):
-            self._put(event)  # whoever goes on reading gets it again
-            raise event
-        return event
+        while True:
+            event = await self._waiting.get()
+            if isinstance(event, WireError):
+                self._put(event)  # whoever goes on reading gets it again
+                raise event
+            if not self._is_included(event):
+                return event
 
     async def wait(self, seconds: float) -> Event | None:
         """Return the next event, or ``None`` if there is none within so many seconds."""
@@ -141,6 +145,23 @@ class Events:
                 return await anext(self)
         except TimeoutError:
             return None
+
+    def synced(self, entity: str, epoch: str, sequence: int) -> None:
+        """Tell that a state was read which includes the pushes of ``epoch`` up to ``sequence`` (both stand in an ``Info``).
+
+        Those pushes are not yielded any more, and a gap right after them is noticed.
+        """
+        entity = bare_address(entity)
+        self._included[entity] = (epoch, sequence)
+        counted = self._counted.get(entity)
+        if epoch and (counted is None or counted[0] != epoch or counted[1] < sequence):
+            self._counted[entity] = (epoch, sequence)
+
+    async def add(self, *entities: str) -> None:
+        """Listen to further entities (JIDs) from now on."""
+        self.entities = tuple(dict.fromkeys((*self.entities, *map(bare_address, entities))))
+        if self._task is not None:
+            await self._follow(Reason.BEGIN)
 
     async def aclose(self) -> None:
         """Stop listening; the subscriptions stay, as other clients of the account share them."""
@@ -167,9 +188,12 @@ class Events:
             self._put(PresenceChanged(entity, status))
             if status is None:
                 self._away.add(entity)
-            elif entity in self._away:
+                return
+            if entity in self._away:
                 self._away.discard(entity)
                 self._put(Resynced(entity, Reason.RETURNED))
+            if entity in self._refused:
+                self._look.set()  # it may have made its node meanwhile
 
     def take_message(self, sender: str, text: str) -> None:
         """Take in that somebody said something."""
@@ -205,7 +229,11 @@ class Events:
     async def _look_again(self) -> None:
         """Try again, for ever, what an entity that is away or a missing right prevented."""
         while True:
-            await asyncio.sleep(LOOK_AGAIN)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_AGAIN):
+                    await self._look.wait()
+            self._look.clear()
+            self._away.update(entity for entity in self.entities if self._session.presences.full_jid(entity) is None)
             with contextlib.suppress(WireError):  # the session itself notices that it is lost
                 await self._follow(Reason.BEGIN)
 
@@ -231,8 +259,10 @@ class Events:
         """Anybody may create a node of any name: pushes count only from a node that the entity owns."""
         owners = await self._session.pubsub.owners(node)
         if owners != {entity}:
-            text = f"the node {node} belongs to {', '.join(sorted(owners)) or 'nobody known'}, not to the entity: its pushes are not trusted"
-            raise CommandError(text, condition=Condition.NOT_ACCEPTABLE)
+            who = ", ".join(sorted(owners)) or "nobody known"
+            raise CommandError(
+                f"{node} belongs to {who}, not to the entity: its pushes are not trusted", condition=Condition.NOT_ACCEPTABLE
+            )
 
     def _take_push(self, entity: str, push: Push) -> None:
         last = self._counted.get(entity)
@@ -245,6 +275,13 @@ class Events:
             elif last is not None and push.sequence != last[1] + 1:
                 self._put(Resynced(entity, Reason.GAP))
         self._put(Pushed(entity, push))
+
+    def _is_included(self, event: Event) -> bool:
+        """Whether a push is part of a state that was read since."""
+        if not isinstance(event, Pushed) or not event.push.epoch:
+            return False
+        epoch, sequence = self._included.get(event.entity, ("", 0))
+        return event.push.epoch == epoch and event.push.sequence <= sequence
 
     def _put(self, event: Event | WireError) -> None:
         try:

@@ -70,10 +70,12 @@ class Presences:
             self._refuse(bare, NotOnline(f"{bare} cannot be reached: {read_error(element).text}"))
 
     def _appear(self, bare: str, resource: str, status: Status) -> None:
+        before = self.status(bare)
         resources = self._online.setdefault(bare, {})
         resources.pop(resource, None)  # so that it comes last: the one heard of last
         resources[resource] = status
-        self._tell(bare, status)
+        if status != before:
+            self._tell(bare, status)
         for future in self._waiting.pop(bare, ()):
             if not future.done():
                 future.set_result(f"{bare}/{resource}")

@@ -159,7 +159,7 @@ class Session:
             async with asyncio.timeout(limit):
                 return await self._search(bare, min(QUIET_SEARCH, limit / 2))
         except TimeoutError:
-            raise NotOnline(f"{bare} is not online, or this account lacks the right 'presence' there (nothing heard for {limit:g} s)") from None
+            raise NotOnline(f"{bare} is not online, or this account lacks the right 'presence' there (silent for {limit:g} s)") from None
 
     async def _search(self, bare: str, quiet: float) -> str:
         self.greet(bare)

@@ -55,6 +55,12 @@ class PubSub:
         configure.append(_form({"FORM_TYPE": ns.PUBSUB_NODE_CONFIG, **configuration}))
         await self._ask("set", ns.PUBSUB_OWNER, configure)
 
+    async def configuration(self, node: str) -> dict[str, str]:
+        """Return the configuration of an own node; of an option with several values, the first."""
+        answer = await self._ask("get", ns.PUBSUB_OWNER, ET.Element(f"{{{ns.PUBSUB_OWNER}}}configure", {"node": node}))
+        fields = answer.iter(f"{{{ns.DATA_FORMS}}}field")
+        return {found.get("var", ""): found.findtext(f"{{{ns.DATA_FORMS}}}value") or "" for found in fields}
+
     async def delete(self, node: str) -> None:
         """Delete an own node."""
         await self._alone(ns.PUBSUB_OWNER, ET.Element(f"{{{ns.PUBSUB_OWNER}}}delete", {"node": node}))

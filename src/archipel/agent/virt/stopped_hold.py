@@ -19,6 +19,9 @@ FINAL: Final[frozenset[StoppedDetail]] = frozenset(
 )
 """Ways to stop that no restart follows by itself."""
 
+STARTS: Final[frozenset[LifecycleEvent]] = frozenset({LifecycleEvent.STARTED, LifecycleEvent.RESUMED})
+"""What a domain that was stopped can only report when it was started again: QEMU's says RESUMED just before STARTED."""
+
 
 class Timer(Protocol):
     """What ``call_later`` returns."""
@@ -28,10 +31,10 @@ class Timer(Protocol):
 
 
 class StoppedHold:
-    """Passes events on in their order, each STOPPED a moment later, and not at all when STARTED follows within it.
+    """Passes events on in their order, each STOPPED a moment later, and not at all when a start follows within it.
 
-    At once goes a STOPPED that is final (:data:`FINAL`) or that the agent asked for (:meth:`own_stop`). Any other event of the
-    domain ends the wait, so that the order of one domain's events never changes.
+    At once goes a STOPPED that is final (:data:`FINAL`) or that the agent asked for (:meth:`own_stop`). An event that says
+    nothing of a start ends the wait, so that the order of one domain's events never changes.
     """
 
     def __init__(
@@ -45,13 +48,12 @@ class StoppedHold:
 
     def offer(self, event: DomainEvent) -> None:
         """Take an event from libvirt."""
-        restarted = event.event is LifecycleEvent.STARTED
-        self._release(event.uuid, deliver=not restarted)
+        self._release(event.uuid, deliver=event.event not in STARTS)
         if event.event is LifecycleEvent.STOPPED and not self._passes(event):
             timer = self._call_later(self._delay, lambda: self._release(event.uuid, deliver=True))
             self._held[event.uuid] = (event, timer)
             return
-        if restarted:
+        if event.event is LifecycleEvent.STARTED:
             self._own.discard(event.uuid)
         self._deliver(event)
 

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,8 @@ DOMAIN = """<domain type='test'><name>{name}</name><uuid>{uuid}</uuid><memory un
 <disk type='file' device='disk'><source file='/p/{name}.img'/><target dev='vda' bus='virtio'/></disk>
 <interface type='network'><mac address='52:54:00:00:00:01'/><source network='default'/><target dev='tap-{name}'/></interface>
 </devices></domain>"""
+
+Until = Callable[[Callable[[], bool]], Awaitable[None]]
 
 
 class Libvirtd:
@@ -74,6 +76,17 @@ class Libvirtd:
         """Do something behind the connection's back, in another process."""
         process = await asyncio.create_subprocess_exec("virsh", "-q", "-c", self.uri, *arguments, stdout=subprocess.DEVNULL)
         assert await process.wait() == 0
+
+
+@pytest.fixture
+def until() -> Until:
+    """Wait for a condition that nothing announces."""
+
+    async def wait(condition: Callable[[], bool]) -> None:
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in threads and daemons, which set no event
+            await asyncio.sleep(0.005)
+
+    return wait
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import libvirt
 import pytest
 
@@ -15,9 +17,9 @@ def connect() -> libvirt.virConnect:
     return libvirt.open("test:///default")
 
 
-def describe(action: object, *arguments: object) -> LibvirtError:
+def describe(action: Callable[..., object], *arguments: object) -> LibvirtError:
     with pytest.raises(binding.VirFailure) as failure:
-        action(*arguments)  # type: ignore[operator]
+        action(*arguments)
     return binding.describe(failure.value)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import libvirt
@@ -20,9 +20,19 @@ from archipel.agent.virt.lifecycle import DomainEvent, DomainState, LifecycleEve
 TEST_DOMAIN = "test"  # the one that a fresh test driver has, running
 
 
-async def wait_for_state(connection: LibvirtConnection, state: ConnectionState) -> None:
-    while connection.state is not state:
-        await asyncio.sleep(0.005)
+Until = Callable[[Callable[[], bool]], Awaitable[None]]
+Lose = Callable[[LibvirtConnection], Awaitable[None]]
+
+
+@pytest.fixture
+def lose(libvirtd: Any, until: Until) -> Lose:
+    """Kill the daemon, and wait until a connection has noticed."""
+
+    async def kill_and_wait(connection: LibvirtConnection) -> None:
+        libvirtd.kill()
+        await until(lambda: connection.state is ConnectionState.LOST)
+
+    return kill_and_wait
 
 
 def told(events: list[DomainEvent]) -> list[tuple[str, LifecycleEvent]]:
@@ -83,34 +93,33 @@ async def test_many_events_lose_nothing_and_keep_their_order(remote: LibvirtConn
     assert [event.event for event in events] == [LifecycleEvent.SUSPENDED, LifecycleEvent.RESUMED] * 200
 
 
-async def test_after_the_daemon_was_killed_it_reconnects_and_hears_events_again(libvirtd: Any, remote: LibvirtConnection) -> None:
+async def test_after_the_daemon_was_killed_it_reconnects_and_hears_events_again(
+    libvirtd: Any, remote: LibvirtConnection, lose: Lose
+) -> None:
     for _ in range(3):
         with remote.events.queue() as queue:
-            libvirtd.kill()
-            await wait_for_state(remote, ConnectionState.LOST)
+            await lose(remote)
             libvirtd.start()
             await remote.wait_connected(30)
             await libvirtd.virsh("suspend", TEST_DOMAIN)
             assert (await queue.get()).event is LifecycleEvent.SUSPENDED
 
 
-async def test_a_domain_proxy_survives_the_daemon(libvirtd: Any, remote: LibvirtConnection) -> None:
+async def test_a_domain_proxy_survives_the_daemon(libvirtd: Any, remote: LibvirtConnection, lose: Lose) -> None:
     domain = await Host(remote).find(TEST_DOMAIN)
     assert (await domain.info()).state is DomainState.RUNNING
-    libvirtd.kill()
-    await wait_for_state(remote, ConnectionState.LOST)
+    await lose(remote)
     libvirtd.start()
     await remote.wait_connected(30)
     await libvirtd.virsh("suspend", TEST_DOMAIN)
     assert (await domain.info()).state is DomainState.PAUSED
 
 
-async def test_while_it_is_lost_every_call_fails_at_once(libvirtd: Any, remote: LibvirtConnection) -> None:
+async def test_while_it_is_lost_every_call_fails_at_once(libvirtd: Any, remote: LibvirtConnection, lose: Lose) -> None:
     domain = await Host(remote).find(TEST_DOMAIN)
-    libvirtd.kill()
-    await wait_for_state(remote, ConnectionState.LOST)
+    await lose(remote)
     for call in (domain.info, domain.shutdown, Host(remote).domains, Host(remote).hostname):
-        with pytest.raises(LibvirtUnavailable, match="the connection broke|Failed to connect") as failure:
+        with pytest.raises(LibvirtUnavailable, match=r"the connection broke|Failed to connect") as failure:
             call().send(None)  # it does not even wait for the loop's next turn
         assert not failure.value.in_flight
 
@@ -123,7 +132,7 @@ async def test_a_call_that_the_end_of_the_daemon_interrupts_says_that_its_outcom
         task = asyncio.create_task(domain.suspend())
         await asyncio.sleep(0.1)  # until the request is on its way
         libvirtd.kill()
-        with pytest.raises(LibvirtUnavailable, match="during suspend of domain .*may have taken effect") as failure:
+        with pytest.raises(LibvirtUnavailable, match=r"during suspend of domain .*may have taken effect") as failure:
             await task
     assert failure.value.in_flight
 
@@ -136,7 +145,7 @@ async def test_a_daemon_that_hangs_costs_a_time_out_and_then_answers_again(libvi
     assert remote.state is ConnectionState.CONNECTED
 
 
-async def test_observers_hear_of_each_connect_and_each_loss(libvirtd: Any, remote: LibvirtConnection) -> None:
+async def test_observers_hear_of_each_connect_and_each_loss(libvirtd: Any, remote: LibvirtConnection, lose: Lose) -> None:
     story: list[str] = []
     change = asyncio.Event()
 
@@ -157,8 +166,7 @@ async def test_observers_hear_of_each_connect_and_each_loss(libvirtd: Any, remot
         await wait_for(turn * 2)
     assert story == ["lost", "connected"] * 2
     end()
-    libvirtd.kill()
-    await wait_for_state(remote, ConnectionState.LOST)
+    await lose(remote)
     assert len(story) == 4
 
 
@@ -218,12 +226,11 @@ async def test_an_observer_that_fails_is_logged_and_the_connection_stays(libvirt
 
 
 async def test_it_says_once_that_it_is_down_and_once_that_it_is_up(
-    libvirtd: Any, remote: LibvirtConnection, caplog: pytest.LogCaptureFixture
+    libvirtd: Any, remote: LibvirtConnection, caplog: pytest.LogCaptureFixture, until: Until
 ) -> None:
     with caplog.at_level(logging.DEBUG, "archipel.agent.virt"):
         libvirtd.kill()
-        while len(caplog.records) < 4:  # the loss and three tries that fail
-            await asyncio.sleep(0.005)
+        await until(lambda: len(caplog.records) == 4)  # the loss and three tries that fail
         libvirtd.start()
         await remote.wait_connected(30)
     said = [record for record in caplog.records if record.levelno > logging.DEBUG]
@@ -242,7 +249,7 @@ class Delegate:
         return self._replaced.get(name) or getattr(self._real, name)
 
 
-async def test_a_driver_that_reports_no_close_is_probed(libvirtd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_driver_that_reports_no_close_is_probed(libvirtd: Any, monkeypatch: pytest.MonkeyPatch, lose: Lose) -> None:
     def refuse(*_: object) -> int:
         raise libvirt.libvirtError("this function is not supported by the connection driver")
 
@@ -252,8 +259,7 @@ async def test_a_driver_that_reports_no_close_is_probed(libvirtd: Any, monkeypat
     monkeypatch.setattr(binding, "open_connect", open_quietly)
     async with LibvirtConnection(libvirtd.uri, probe_interval=0.05) as connection:
         await connection.wait_connected(10)
-        libvirtd.kill()
-        await wait_for_state(connection, ConnectionState.LOST)
+        await lose(connection)
         libvirtd.start()
         await connection.wait_connected(30)
         assert await Host(connection).driver() == "TEST"
@@ -285,11 +291,10 @@ async def test_it_can_be_stopped_while_a_daemon_does_not_answer_its_login(libvir
     assert connection.state is ConnectionState.CLOSED
 
 
-async def test_a_daemon_that_restarts_forgets_no_connection_and_no_thread(libvirtd: Any, remote: LibvirtConnection) -> None:
+async def test_a_daemon_that_restarts_forgets_no_connection_and_no_thread(libvirtd: Any, remote: LibvirtConnection, lose: Lose) -> None:
     before = threading.active_count()
     for _ in range(3):
-        libvirtd.kill()
-        await wait_for_state(remote, ConnectionState.LOST)
+        await lose(remote)
         libvirtd.start()
         await remote.wait_connected(30)
     assert threading.active_count() == before

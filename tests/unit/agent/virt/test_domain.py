@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 import uuid
@@ -21,6 +22,10 @@ from archipel.agent.virt.errors import DomainNotFound, LibvirtBusy, LibvirtError
 from archipel.agent.virt.host import Host
 from archipel.agent.virt.interfaces import Address, AddressSource
 from archipel.agent.virt.lifecycle import DomainState, LifecycleEvent
+
+
+def find_text(xml: str, tag: str) -> str | None:
+    return ET.fromstring(xml).findtext(tag)  # noqa: S314 - libvirt wrote it
 
 
 async def test_info_tells_everything_in_one_visit(domain: Domain) -> None:
@@ -82,10 +87,8 @@ async def test_the_next_definition_is_read_apart_from_the_present_one(domain: Do
     assert not await domain.is_updated()
     await domain.define(domain_xml(uuid=domain.uuid, name=name).replace("64", "32"))
 
-    def memory(xml: str) -> str | None:
-        return ET.fromstring(xml).findtext("memory")
-
-    assert (memory(await domain.xml()), memory(await domain.xml(inactive=True))) == ("65536", "32768")
+    assert find_text(await domain.xml(), "memory") == "65536"
+    assert find_text(await domain.xml(inactive=True), "memory") == "32768"
 
 
 @pytest.mark.parametrize("wrong", ["<domain/>", "<domain><uuid>x</uuid></domain>", f"<domain><uuid>{uuid.uuid4()}</uuid></domain>"])
@@ -110,9 +113,9 @@ async def test_a_definition_may_be_validated(domain: Domain, domain_xml: Callabl
 
 
 async def test_undefining_removes_snapshots_and_saved_state_with_it(domain: Domain) -> None:
-    await domain.change("snapshot", lambda vir: vir.snapshotCreateXML("<domainsnapshot><name>s</name></domainsnapshot>", 0))  # type: ignore[attr-defined]
+    await domain.change("snapshot", lambda vir: vir.snapshotCreateXML("<domainsnapshot><name>s</name></domainsnapshot>", 0))
     await domain.create()
-    await domain.change("save", lambda vir: vir.managedSave(0))  # type: ignore[attr-defined]
+    await domain.change("save", lambda vir: vir.managedSave(0))
     await domain.undefine()
     with pytest.raises(DomainNotFound):
         await domain.info()
@@ -165,14 +168,14 @@ async def test_memory_reaches_the_running_domain_and_its_definition(domain: Doma
         await domain.create()
     await domain.set_memory(32768)
     assert (await domain.info()).memory == 32768
-    assert ET.fromstring(await domain.xml(inactive=True)).findtext("currentMemory") == "32768"
+    assert find_text(await domain.xml(inactive=True), "currentMemory") == "32768"
 
 
 async def test_memory_of_the_definition_alone_leaves_the_running_domain(domain: Domain) -> None:
     await domain.create()
     await domain.set_memory(16384, Affect.CONFIG)
     assert (await domain.info()).memory == 65536
-    assert ET.fromstring(await domain.xml(inactive=True)).findtext("currentMemory") == "16384"
+    assert find_text(await domain.xml(inactive=True), "currentMemory") == "16384"
 
 
 async def test_more_memory_than_the_maximum_is_refused(domain: Domain) -> None:
@@ -217,18 +220,14 @@ async def test_addresses_are_read_from_the_first_source_that_knows_any(domain: D
     assert interface.source is AddressSource.ARP
 
 
-async def test_devices_go_to_the_halves_that_the_domain_has(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = FakeDomain(threading.Event())
-    fake.active = True
-    with scripted_libvirt(monkeypatch, fake):
-        async with LibvirtConnection("test:///default") as connection:
-            await connection.wait_connected(10)
-            domain = Host(connection).domain(fake.UUIDString())
-            await domain.attach_device("<disk/>")
-            await domain.update_device("<disk/>", Affect.LIVE)
-            fake.active = False
-            await domain.detach_device("<disk/>")
-    assert fake.devices == [("attach", "<disk/>", 3), ("update", "<disk/>", 1), ("detach", "<disk/>", 2)]
+async def test_devices_go_to_the_halves_that_the_domain_has(slow: FakeDomain, connection: LibvirtConnection) -> None:
+    domain = Host(connection).domain(slow.uuid)
+    slow.active = True
+    await domain.attach_device("<disk/>")
+    await domain.update_device("<disk/>", Affect.LIVE)
+    slow.active = False
+    await domain.detach_device("<disk/>")
+    assert slow.devices == [("attach", "<disk/>", 3), ("update", "<disk/>", 1), ("detach", "<disk/>", 2)]
 
 
 async def test_a_uuid_in_any_spelling_is_the_same_domain(host: Host, domain: Domain) -> None:
@@ -259,9 +258,6 @@ class FakeDomain:
         self.active = False
         self.devices: list[tuple[str, str, int]] = []
 
-    def UUIDString(self) -> str:
-        return self.uuid
-
     def state(self) -> list[int]:
         self.begun.set()
         self.gate.wait()
@@ -286,31 +282,25 @@ class FakeDomain:
         self.devices.append(("update", xml, flags))
 
 
-class scripted_libvirt:
-    """Connections opened inside know the fake domains, and everything else of the real driver."""
+@contextlib.contextmanager
+def scripted_libvirt(monkeypatch: pytest.MonkeyPatch, fake: FakeDomain) -> Iterator[None]:
+    """Connections opened inside know the fake domain, and everything that the real driver knows."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *fakes: FakeDomain) -> None:
-        self.fakes = {fake.uuid: fake for fake in fakes}
-        self.monkeypatch = monkeypatch
+    class Connect:
+        def __init__(self, uri: str) -> None:
+            self.real = libvirt.open(uri)
 
-    def __enter__(self) -> None:
-        outer = self
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.real, name)
 
-        class Connect:
-            def __init__(self, uri: str) -> None:
-                self.real = libvirt.open(uri)
+        def lookupByUUIDString(self, uuid: str) -> Any:
+            return fake if uuid == fake.uuid else self.real.lookupByUUIDString(uuid)
 
-            def __getattr__(self, name: str) -> Any:
-                return getattr(self.real, name)
-
-            def lookupByUUIDString(self, uuid: str) -> Any:
-                return outer.fakes.get(uuid) or self.real.lookupByUUIDString(uuid)
-
-        self.monkeypatch.setattr(binding, "open_connect", Connect)
-
-    def __exit__(self, *_: object) -> None:
-        for fake in self.fakes.values():
-            fake.gate.set()
+    monkeypatch.setattr(binding, "open_connect", Connect)
+    try:
+        yield
+    finally:
+        fake.gate.set()
 
 
 @pytest.fixture

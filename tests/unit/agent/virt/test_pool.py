@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
@@ -13,6 +13,7 @@ from archipel.agent.virt.errors import LibvirtBusy, LibvirtTimeout
 from archipel.agent.virt.pool import CallPool, Lane
 
 SHORT = 0.05
+Until = Callable[[Callable[[], bool]], Awaitable[None]]
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ async def test_calls_in_one_lane_go_one_after_the_other_in_the_order_of_their_ca
         order.append(number)
         inside.remove(number)
 
-    await asyncio.gather(*(pool.run("work", lambda number=number: work(number), lane=lane) for number in range(100)))  # type: ignore[misc]
+    await asyncio.gather(*(pool.run("work", lambda number=number: work(number), lane=lane) for number in range(100)))
     assert order == list(range(100))
     assert set(together) == {1}
     assert not lane.busy
@@ -103,32 +104,30 @@ async def test_a_slow_call_in_one_lane_does_not_hold_up_another_lane(pool: CallP
 
 
 async def test_a_call_that_takes_too_long_is_named_in_its_error(pool: CallPool, gate: threading.Event) -> None:
-    with pytest.raises(LibvirtTimeout, match="did not answer create of domain web within 0.05 s") as failure:
+    with pytest.raises(LibvirtTimeout, match=r"did not answer create of domain web within 0.05 s") as failure:
         await pool.run("create of domain web", gate.wait, within=SHORT)
     assert (failure.value.call, failure.value.seconds) == ("create of domain web", SHORT)
 
 
 async def test_what_comes_too_late_is_dropped_and_logged_once(
-    pool: CallPool, gate: threading.Event, caplog: pytest.LogCaptureFixture
+    pool: CallPool, gate: threading.Event, caplog: pytest.LogCaptureFixture, until: Until
 ) -> None:
     lane = Lane()
     await hang(pool, gate, "destroy", lane)
     with caplog.at_level(logging.WARNING):
         gate.set()
-        while lane.busy:
-            await asyncio.sleep(0)
+        await until(lambda: not lane.busy)
     assert [record.getMessage().startswith("libvirt ended destroy") for record in caplog.records] == [True]
 
 
-async def test_a_lane_stays_taken_until_the_abandoned_call_ends(pool: CallPool, gate: threading.Event) -> None:
+async def test_a_lane_stays_taken_until_the_abandoned_call_ends(pool: CallPool, gate: threading.Event, until: Until) -> None:
     lane = Lane()
     await hang(pool, gate, "destroy of domain web", lane)
     with pytest.raises(LibvirtBusy, match=r"not asked for info: it still works on destroy of domain web"):
         await pool.run("info", lambda: 1, lane=lane)
     assert await pool.run("elsewhere", lambda: 1, lane=Lane()) == 1
     gate.set()
-    while lane.busy:
-        await asyncio.sleep(0)
+    await until(lambda: not lane.busy)
     assert await pool.run("info", lambda: 1, lane=lane) == 1
 
 
@@ -139,13 +138,14 @@ async def test_who_waits_too_long_for_a_lane_is_told_who_has_it(pool: CallPool, 
         await pool.run("info", lambda: 1, within=SHORT, lane=lane)
 
 
-async def test_when_all_threads_hang_a_call_fails_at_once_and_says_where_they_hang(pool: CallPool, gate: threading.Event) -> None:
+async def test_when_all_threads_hang_a_call_fails_at_once_and_says_where_they_hang(
+    pool: CallPool, gate: threading.Event, until: Until
+) -> None:
     await asyncio.gather(hang(pool, gate, "create of a"), hang(pool, gate, "create of b"))
     with pytest.raises(LibvirtBusy, match=r"all its 2 threads are busy; calls that hang: create of a \(\d+ s\), create of b"):
         await pool.run("info", lambda: 1, within=None)
     gate.set()
-    while pool.hanging:
-        await asyncio.sleep(0)
+    await until(lambda: not pool.hanging)
     assert await pool.run("info", lambda: 1) == 1
 
 
@@ -188,15 +188,16 @@ async def test_a_call_cancelled_under_way_keeps_its_lane_until_it_ends(pool: Cal
     assert await pool.run("next", lambda: 1, lane=lane) == 1
 
 
-async def test_a_cancelled_call_that_hangs_counts_as_hanging_when_its_time_is_over(pool: CallPool, gate: threading.Event) -> None:
+async def test_a_cancelled_call_that_hangs_counts_as_hanging_when_its_time_is_over(
+    pool: CallPool, gate: threading.Event, until: Until
+) -> None:
     lane = Lane()
     running = asyncio.create_task(pool.run("cancelled", gate.wait, within=SHORT, lane=lane))
     await asyncio.sleep(0)
     running.cancel()
     await asyncio.wait({running})
     if lane.busy:  # else no thread had taken it yet
-        while not pool.hanging:
-            await asyncio.sleep(SHORT)
+        await until(lambda: pool.hanging == 1)
         with pytest.raises(LibvirtBusy, match="still works on cancelled"):
             await pool.run("next", lambda: 1, lane=lane)
     else:

@@ -1,0 +1,49 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ``archipel`` command."""
+
+from __future__ import annotations
+
+import click
+
+import archipel
+from archipel.cli import power
+from archipel.cli.chat import chat
+from archipel.cli.completion import completion
+from archipel.cli.define import define
+from archipel.cli.invocation import Commands, Invocation
+from archipel.cli.listing import list_machines
+from archipel.cli.login import login
+from archipel.cli.platform import platform
+from archipel.cli.profile import DEFAULT
+from archipel.cli.rights import grant, list_rights, revoke
+from archipel.cli.show import show
+from archipel.cli.watch import watch
+
+EXIT_CODES = """
+\b
+Exit codes:
+  0  done                        4  server or entity not reachable
+  1  the command failed          5  machine not found, or several
+  2  wrong usage                 6  no login: no profile, password
+  3  a right is missing             refused, certificate not trusted
+"""
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
+@click.option("-p", "--profile", envvar="ARCHIPEL_PROFILE", default=DEFAULT, show_default=True, help="The login to use.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts; errors too, on standard error.")
+@click.option("-H", "--hypervisor", "hypervisors", multiple=True, metavar="JID", help="Look at this hypervisor only; may be repeated.")
+@click.version_option(archipel.__version__, prog_name="archipel")
+@click.pass_context
+def main(ctx: click.Context, profile: str, as_json: bool, hypervisors: tuple[str, ...]) -> None:
+    """Virtual machines as XMPP contacts: list, define, run and watch them.
+
+    A machine is named by its name, UUID or JID, a hypervisor by its JID. Begin with `archipel login JID`.
+    """
+    invocation = ctx.ensure_object(Invocation)
+    invocation.profile_name, invocation.as_json, invocation.hypervisors = profile, as_json, hypervisors
+
+
+for _command in (login, list_machines, show, define, *power.commands(), grant, revoke, list_rights, watch, chat, platform, completion):
+    main.add_command(_command)
