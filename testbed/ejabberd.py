@@ -121,7 +121,10 @@ class Ejabberd:
         self._daemon.stop()
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """End it as a crash would.
+
+        What was acknowledged in the last two seconds may be lost: Erlang's disk_log hands mnesia's log to the kernel that late.
+        """
         self._daemon.kill()
 
     def restart(self) -> None:
@@ -184,7 +187,7 @@ class Ejabberd:
     def _read_errors(self) -> str:
         log = self.folder / "logs" / "ejabberd.log"
         text = log.read_text(errors="replace") if log.exists() else ""
-        return "\n".join(re.findall(r"^\S+ \S+ \[(?:critical|error)\] (.*)$", text, re.MULTILINE)[-5:])
+        return "\n".join(re.findall(r"^\S+ \S+ \[(?:critical|error)\] (?:<[\d.]+>@\S+ )?(.*)$", text, re.MULTILINE)[-5:])
 
 
 def make_ejabberd(

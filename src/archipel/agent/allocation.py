@@ -23,11 +23,11 @@ from xml.etree import ElementTree as ET
 from archipel.agent import definition
 from archipel.agent.dispatch import Caller
 from archipel.agent.hypervisor import Hypervisor, parse_machine_uuid
-from archipel.agent.names import InvalidName, make_name, is_free, normalise_name
+from archipel.agent.names import InvalidName, is_free, make_name, normalise_name
 from archipel.agent.secret import Secret
 from archipel.agent.store import MachineRecord, Phase
-from archipel.agent.virt.host import DomainSummary
 from archipel.agent.virt.errors import DomainNotFound, VirtError
+from archipel.agent.virt.host import DomainSummary
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import CommandError, Condition
 from archipel.protocol.events import Topic

@@ -92,7 +92,7 @@ def summarise(value: object, name: str = "") -> Any:
 
     What is called like a secret becomes ``***``, XML its tag, a long text its beginning; what is empty is left out.
     """
-    if isinstance(value, Secret) or (value and _SECRET_NAME.search(name)):
+    if isinstance(value, Secret) or _SECRET_NAME.search(name):
         return _HIDDEN
     if value is None:
         return {}

@@ -117,7 +117,7 @@ class _Reading:
     def read_text(self, text: str, file: str) -> None:
         """Take in the text of a file."""
         self._files.append(file)
-        lines = text.splitlines()
+        lines = text.split("\n")
         first = next((number for number, line in enumerate(lines) if _SECTION_LINE.match(line)), len(lines))
         for number, line in enumerate(lines[:first], start=1):
             if line.strip() and not line.lstrip().startswith(("#", ";")):
@@ -167,7 +167,7 @@ class _Reading:
         parser = self._interpolation()
         values = {found.attribute: self._parse(found, parser) for found in self._options}
         flags = self._parse_flags()
-        self._check_required(parser)
+        self._check_required()
         if problems := self._problems or self._consequences:
             raise ConfigError(sorted(problems, key=self._place), self._warnings)
         if values["xmpp.insecure_plaintext"]:
@@ -209,8 +209,8 @@ class _Reading:
 
     def _parse(self, found: Option, parser: ConfigParser) -> Any:
         try:
-            text = parser.get(found.section, found.name, fallback="").replace("@HOSTNAME@", self._hostname)
-            return found.kind.parse(text)
+            text = parser.get(found.section, found.name, fallback="")
+            return found.kind.parse(text if found.secret else text.replace("@HOSTNAME@", self._hostname))
         except InterpolationError:
             what, fix = "a percent sign or %(name)s in it cannot be resolved", "Write %% for a percent sign"
         except ValueError as error:
@@ -235,9 +235,9 @@ class _Reading:
                     self._problems.append(entry.problem(str(error), f"Write {BOOLEAN.takes}"))
         return flags
 
-    def _check_required(self, parser: ConfigParser) -> None:
+    def _check_required(self) -> None:
         first = self._files[0]
-        if parser["DEFAULT"]["xmpp_server"] == _NO_SERVER:
+        if ("DEFAULT", "xmpp_server") not in self._entries and not self._server_of_account():
             self._problems.append(Problem(first, 0, "DEFAULT", "xmpp_server", "is missing", "Write the name of your XMPP domain"))
         if _PASSWORD in self._entries and _PASSWORD_FILE in self._entries:
             self._problems.append(self._entries[_PASSWORD].problem(f"{_PASSWORD_FILE[1]} stands there too", "Keep one of the two"))

@@ -29,7 +29,7 @@ The agent reads `/etc/archipel/archipel.conf` when it starts, then every `*.conf
 `archipel-agent --check` reads them the same way and tells everything that is wrong at once, with the line and the way to mend it.
 
 - The file is INI. A value may use others of its section or of `[DEFAULT]` as `%(name)s`; a percent sign is written `%%`.
-- `@HOSTNAME@` stands for the host's name.
+- `@HOSTNAME@` stands for the host's name, but for passwords.
 - An empty value is an absent one: the default counts.
 - `True`, `yes`, `on` and `1` are true; `False`, `no`, `off` and `0` are false.
 - Only `xmpp_server` (or `hypervisor_xmpp_jid`) and the password have no default.

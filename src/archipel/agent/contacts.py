@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
+from archipel.agent.jids import bare_jid
 from archipel.protocol import namespaces as ns
 from archipel.xmpp import stanzas
 from archipel.xmpp.stream import Stream
-from archipel.agent.jids import bare_jid
 
 SEES_US = frozenset({"from", "both"})
 

@@ -96,9 +96,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         store = await Store.open(settings.state.database)
         stack.push_async_callback(store.close)
         catalogue, registry = plugins.load(settings)
-        libvirt = await stack.enter_async_context(
-            LibvirtConnection(settings.libvirt.uri, threads=settings.libvirt.pool_size)
-        )
+        libvirt = await stack.enter_async_context(LibvirtConnection(settings.libvirt.uri, threads=settings.libvirt.pool_size))
         yield Services(
             settings=settings,
             store=store,

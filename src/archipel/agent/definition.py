@@ -125,9 +125,7 @@ async def rename(machine: VirtualMachine, name: str) -> None:
     await machine.take_name(name)
 
 
-async def change_device(
-    machine: VirtualMachine, element: ET.Element, caller: Caller, change: Callable[[str], Awaitable[None]]
-) -> None:
+async def change_device(machine: VirtualMachine, element: ET.Element, caller: Caller, change: Callable[[str], Awaitable[None]]) -> None:
     """Attach or update a device, if the policy lets the caller have it."""
     text = read_device(element)
     async with machine.changing:

@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree as ET
 
 from archipel.agent.dispatch import Caller
 from archipel.protocol.domain.domain import Domain

@@ -77,7 +77,9 @@ class Hypervisor(Entity):
         Raises ``item-not-found`` if there is none, or none that is managed here.
         """
         wanted = reference.strip().partition("/")[0].partition("@")[0].casefold()
-        found = self.machines.get(wanted) or next((vm for vm in self.machines.values() if vm.name.casefold() == reference.strip().casefold()), None)
+        found = self.machines.get(wanted) or next(
+            (vm for vm in self.machines.values() if vm.name.casefold() == reference.strip().casefold()), None
+        )
         if found is None:
             raise CommandError(f"no managed machine {reference!r} on {self.name}", condition=Condition.ITEM_NOT_FOUND)
         return found

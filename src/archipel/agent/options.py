@@ -12,6 +12,7 @@ import enum
 import ipaddress
 import math
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from configparser import ConfigParser
@@ -21,6 +22,8 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from archipel.agent.jids import account_jid, bare_jid
 from archipel.agent.secret import Secret
+
+_DOMAIN = re.compile(r"[\w.-]+|\[[0-9a-fA-F:.]+\]")  # a host's name, an IPv4 address or a bracketed IPv6 address
 
 T = TypeVar("T")
 E = TypeVar("E", bound=enum.StrEnum)
@@ -221,10 +224,9 @@ def _parse_secret_file(text: str) -> Secret:
 def _parse_domain(text: str) -> str:
     if not text:
         raise ValueError("is missing")
-    bare = bare_jid(text)
-    if "@" in bare or "/" in text:
+    if not _DOMAIN.fullmatch(text):
         raise ValueError(f"{text!r} is not a server's name")
-    return bare
+    return bare_jid(text)
 
 
 def _parse_account(text: str) -> str:

@@ -9,6 +9,7 @@ that was acknowledged, and never leaves half of a change. If the waiting task is
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -117,11 +118,10 @@ class Store:
         Raises :class:`StoreError` if it is damaged, another program's, or newer than this agent.
         """
         store = cls(path)
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(store._thread.shutdown, wait=False)
             store._engine = await asyncio.get_running_loop().run_in_executor(store._thread, open_database, path)
-        except BaseException:
-            store._thread.shutdown(wait=False)
-            raise
+            undo.pop_all()
         return store
 
     async def close(self) -> None:

@@ -130,4 +130,3 @@ class VirtualMachine(Entity):
             topic, change = _CHANGES.get(event.event, (None, ""))
             if topic is not None:
                 self.push(topic, "crashed" if crashed else change)
-

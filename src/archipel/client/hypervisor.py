@@ -17,6 +17,7 @@ from archipel.client.virtual_machine import KEEP_DISKS, VirtualMachine
 from archipel.protocol import hypervisor as commands
 from archipel.protocol.domain.domain import Domain
 from archipel.protocol.hypervisor import MachineReference, NodeInfo
+from archipel.protocol.rights import EntityKind
 from archipel.protocol.vcard import Organisation
 
 NO_ORGANISATION = Organisation()
@@ -50,7 +51,7 @@ class Hypervisor(Entity):
     ``role`` is what the vCards of hypervisors say.
     """
 
-    role: ClassVar[str] = "hypervisor"
+    role: ClassVar[EntityKind] = EntityKind.HYPERVISOR
 
     async def machines(self) -> tuple[MachineEntry, ...]:
         """Return all machines, managed or not (right ``rostervm``)."""

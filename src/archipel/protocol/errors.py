@@ -157,7 +157,9 @@ def error_element(error: CommandError, namespace: str, action: str) -> ET.Elemen
     The order is RFC 6120's: condition, text, application element. The type stays ``cancel`` as founding clients know
     it. The two lines after the text are the founders' and tell which command it was.
     """
-    element = ET.Element(f"{{{ns.CLIENT}}}error", {"code": str(int(ErrorCode.INTERNAL if error.code is None else error.code)), "type": "cancel"})
+    element = ET.Element(
+        f"{{{ns.CLIENT}}}error", {"code": str(int(ErrorCode.INTERNAL if error.code is None else error.code)), "type": "cancel"}
+    )
     ET.SubElement(element, f"{{{ns.STANZAS}}}{error.condition}")
     text = ET.SubElement(element, f"{{{ns.STANZAS}}}text")
     text.text = f"{error.text}\n\n{namespace}\n{action}"
@@ -197,4 +199,3 @@ def _number(value: str | None) -> int:
         return int(value or "")
     except ValueError:
         return int(ErrorCode.INTERNAL)
-

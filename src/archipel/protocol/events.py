@@ -37,7 +37,7 @@ def events_node(jid: str) -> str:
 def owner_of_events_node(node: str) -> str | None:
     """Return whose events node ``node`` is, or ``None`` if it is none."""
     parts = node.split("/")
-    return parts[2] if len(parts) == 4 and parts[1] == "archipel" and parts[3] == "events" else None  # noqa: PLR2004
+    return parts[2] if len(parts) == 4 and parts[1] == "archipel" and parts[3] == "events" else None
 
 
 @dataclass(frozen=True)

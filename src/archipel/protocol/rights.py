@@ -60,7 +60,7 @@ class TokenCatalogue:
         """
         if not (token.name.isascii() and token.name.isidentifier() and token.name == token.name.lower()):
             raise ValueError(f"{token.name!r} is not a token: write lower-case letters, digits and underscores")
-        for kind in token.entities:
+        for kind in sorted(token.entities):
             if self._tokens.get((kind, token.name), token) != token:
                 raise ValueError(f"the token {token.name!r} is declared twice, differently, for a {kind}")
         self._tokens.update({(kind, token.name): token for kind in sorted(token.entities)})

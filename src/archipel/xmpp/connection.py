@@ -15,7 +15,8 @@ import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from archipel.xmpp.errors import LoginRefused, ServerUnreachable, UntrustedServer, WireError
+from archipel.protocol.errors import CommandError
+from archipel.xmpp.errors import LoginFailed, LoginRefused, ServerUnreachable, UntrustedServer, WireError
 from archipel.xmpp.stream import Lost, Stream
 
 log = logging.getLogger(__name__)
@@ -187,7 +188,7 @@ class Connection:
             if not (isinstance(error, LoginRefused) and self._mend_refusal and await self._mend_refusal()):
                 await asyncio.sleep(self._wait_after(error))
             return None
-        self._retry, self._warned, self.last_error = FIRST_RETRY, False, None
+        self.last_error = None
         return resumed
 
     def _wait_after(self, error: WireError) -> float:
@@ -205,15 +206,16 @@ class Connection:
         lost = self.stream.lost
         try:
             await self._on_online(resumed)
+            self._retry, self._warned = FIRST_RETRY, False
             why: Lost = await lost
-        except WireError as error:
-            # The session broke while its owner set it up: as lost as any other.
+        except (WireError, CommandError) as error:
+            # The session broke, or the server refused something, while its owner set it up: as bad as a failed login.
             self.stream.abort()
-            why = Lost(str(error))
+            why = Lost(str(error), rest=self._wait_after(LoginFailed(f"the session could not be set up: {error}")))
         finally:
             self._on_offline()
         if why.conflict:
             log.error("%s: logged in elsewhere with the same resource; resting %g s", self.stream.requested_jid, CONFLICT_REST)
             return with_jitter(CONFLICT_REST)
         log.debug("%s: session lost: %s", self.stream.requested_jid, why.reason)
-        return 0.0
+        return why.rest

@@ -20,7 +20,9 @@ NONCE_BYTES = 18  # 144 bits; RFC 7677 wants 'at least 18 octets of entropy' of 
 
 def derive_key(mechanism: Any, password: str | bytes, salt: bytes, iterations: int) -> bytes:
     """Return ``Hi(password, salt, iterations)`` of RFC 5802, 2.2."""
-    return hashlib.pbkdf2_hmac(mechanism.hash().name, password.encode() if isinstance(password, str) else bytes(password), bytes(salt), iterations)
+    return hashlib.pbkdf2_hmac(
+        mechanism.hash().name, password.encode() if isinstance(password, str) else bytes(password), bytes(salt), iterations
+    )
 
 
 class _SecureRandom:

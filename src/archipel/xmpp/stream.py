@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One account's stream: slixmpp for negotiation, TLS, SASL and stream management; stanzas as plain elements above it.
 
-slixmpp's own roster, presence and IQ machinery is left out: it keeps objects for every stranger who ever sent a presence
-and matches every stanza against a handler for every pending request.
+slixmpp's own roster, presence and IQ machinery is left out: it keeps objects for every stranger who ever sent a presence.
 """
 
 from __future__ import annotations
@@ -16,14 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from slixmpp import JID, ClientXMPP
-from slixmpp.stanza import Iq, Message, Presence
-from slixmpp.xmlstream.handler import Callback
-from slixmpp.xmlstream.matcher.base import MatcherBase
-from slixmpp.xmlstream.stanzabase import StanzaBase
+from slixmpp import JID
 
 from archipel.protocol.errors import read_error
 from archipel.xmpp import stanzas
+from archipel.xmpp.direct import DirectStream
 from archipel.xmpp.errors import (
     Disconnected,
     LoginFailed,
@@ -48,39 +44,25 @@ mend_slixmpp()
 
 @dataclass(frozen=True)
 class Lost:
-    """Why a session ended; ``conflict``: somebody else logged in with the same full JID."""
+    """Why a session ended; ``conflict``: somebody else logged in with the same full JID; ``rest``: seconds to wait now."""
 
     reason: str
     conflict: bool = False
-
-
-class _Stanzas(MatcherBase):
-    """Matches stanzas by tag and type, which costs two comparisons."""
-
-    def __init__(self, tag: str, types: frozenset[str] | None = None) -> None:
-        super().__init__(None)
-        self._tag = tag
-        self._types = types
-
-    def match(self, stanza: Any) -> bool:
-        xml = stanza.xml
-        return xml.tag == self._tag and (self._types is None or xml.get("type", "") in self._types)
+    rest: float = 0.0
 
 
 def _ignore(_element: ET.Element) -> None:
     """Do nothing with a stanza that nobody asked for."""
 
 
-class Stream(ClientXMPP):
+class Stream(DirectStream):
     """An XMPP account's connection; ``on_request``, ``on_message`` and ``on_presence`` take what comes in.
 
     ``tls`` None means no encryption at all, for whoever asked for that by name. ``allow_plain`` permits PLAIN inside TLS
     (people whose accounts come from LDAP).
     """
 
-    def __init__(
-        self, jid: str, password: str, tls: ssl.SSLContext | None, *, resume: bool = False, allow_plain: bool = False
-    ) -> None:
+    def __init__(self, jid: str, password: str, tls: ssl.SSLContext | None, *, resume: bool = False, allow_plain: bool = False) -> None:
         super().__init__(jid, password, ssl_context=tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         self.whitespace_keepalive_interval = KEEPALIVE
         self.enable_direct_tls = False
@@ -97,10 +79,9 @@ class Stream(ClientXMPP):
         self._conflict = False
         self.lost: asyncio.Future[Lost] = self.loop.create_future()
         self._restrict_mechanisms(allow_plain, encrypted=tls is not None)
-        self._take_over_stanzas()
         self._follow_session()
         if resume:
-            self.register_plugin("xep_0198")
+            self.manage_stream()
 
     # -- life of a session ----------------------------------------------------------------------------------------------
 
@@ -175,9 +156,16 @@ class Stream(ClientXMPP):
             raise read_error(answer)
         return answer
 
-    def transmit(self, element: ET.Element) -> None:
-        """Send a stanza; one sent while the session is down goes out when it is back."""
-        self.send(_STANZA_CLASSES[element.tag](self, element))
+    def take_stanza(self, element: ET.Element) -> None:
+        """Hand a stanza to whoever waits for it."""
+        if element.tag == stanzas.MESSAGE:
+            self.on_message(element)
+        elif element.tag == stanzas.PRESENCE:
+            self.on_presence(element)
+        elif element.get("type") in {"get", "set"}:
+            self.on_request(element)
+        else:
+            self._take_answer(element)
 
     # -- inside ---------------------------------------------------------------------------------------------------------
 
@@ -185,17 +173,6 @@ class Stream(ClientXMPP):
         mechanisms: Any = self.plugin["feature_mechanisms"]
         mechanisms.unencrypted_scram = not encrypted
         mechanisms.use_mechs = set(STRONG_MECHANISMS) | ({"PLAIN"} if allow_plain else set())
-
-    def _take_over_stanzas(self) -> None:
-        for name in ("IM", "IMError", "Presence", "Roster Update"):
-            self.remove_handler(name)
-        self.del_event_handler("roster_update", self._handle_roster)
-        self.register_handler(Callback("answer", _Stanzas(stanzas.IQ, frozenset({"result", "error"})), self._take_answer))
-        self.register_handler(
-            Callback("request", _Stanzas(stanzas.IQ, frozenset({"get", "set"})), lambda stanza: self.on_request(stanza.xml))
-        )
-        self.register_handler(Callback("message", _Stanzas(stanzas.MESSAGE), lambda stanza: self.on_message(stanza.xml)))
-        self.register_handler(Callback("presence", _Stanzas(stanzas.PRESENCE), lambda stanza: self.on_presence(stanza.xml)))
 
     def _follow_session(self) -> None:
         self.add_event_handler("session_start", lambda _event: self._finish_login(resumed=False))
@@ -250,11 +227,10 @@ class Stream(ClientXMPP):
                 future.set_exception(error)
         self._pending.clear()
 
-    def _take_answer(self, stanza: StanzaBase) -> None:
-        xml = stanza.xml
-        to, future = self._pending.get(xml.get("id", ""), (None, None))
-        if future is not None and not future.done() and self._may_answer(to, xml.get("from")):
-            future.set_result(xml)
+    def _take_answer(self, iq: ET.Element) -> None:
+        to, future = self._pending.get(iq.get("id", ""), (None, None))
+        if future is not None and not future.done() and self._may_answer(to, iq.get("from")):
+            future.set_result(iq)
 
     def _may_answer(self, asked: str | None, answering: str | None) -> bool:
         """Whether an answer comes from whom was asked (RFC 6120, 8.1.2.1 and RFC 6121 on the own server)."""
@@ -263,6 +239,3 @@ class Stream(ClientXMPP):
         if asked is None:
             return answering in {self.boundjid.bare, self.boundjid.full, self.boundjid.host}
         return bool(JID(asked) == JID(answering))
-
-
-_STANZA_CLASSES: dict[str, type[StanzaBase]] = {stanzas.IQ: Iq, stanzas.MESSAGE: Message, stanzas.PRESENCE: Presence}

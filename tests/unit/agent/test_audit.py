@@ -78,7 +78,7 @@ def test_what_was_said_in_a_chat_is_kept(audit: AuditLog, path: Path):
 
 
 def test_arguments_are_summarised(audit: AuditLog, path: Path):
-    record(audit, action="alloc", arguments=Alloc(name="web", orgname="o", domain=ET.fromstring(DOMAIN)))
+    record(audit, action="alloc", arguments=Alloc(name="web", orgname="o", domain=ET.XML(DOMAIN)))
     record(audit, action="set", arguments=SetRights(grants=(Grant(target="bob@lab.example", name="info", value="1"),)))
     assert entries(path)[0]["arguments"] == {"name": "web", "orgname": "o", "domain": "<domain>"}
     assert entries(path)[1]["arguments"] == {"grants": [{"target": "bob@lab.example", "name": "info", "value": "1", "type": "user"}]}
@@ -173,9 +173,9 @@ class TestSummaries:
         assert json.loads(json.dumps(summarise(value))) == expected
 
     def test_of_an_element_only_attributes_and_the_tags_inside_are_shown(self):
-        element = ET.fromstring(f"<archipel xmlns='archipel:x' action='define' name='web' password='hunter2'>{DOMAIN}</archipel>")
+        element = ET.XML(f"<archipel xmlns='archipel:x' action='define' name='web' password='hunter2'>{DOMAIN}</archipel>")
         assert summarise(element) == {"name": "web", "password": "***", "children": ["<domain>"]}
-        assert summarise(ET.fromstring(DOMAIN)) == "<domain>"
+        assert summarise(ET.XML(DOMAIN)) == "<domain>"
 
     @pytest.mark.parametrize(
         "body,expected",

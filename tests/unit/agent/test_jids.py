@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from slixmpp import JID
 
@@ -35,6 +35,7 @@ def test_a_server_is_a_jid_but_no_account():
 
 
 @given(st.text(max_size=40))
+@settings(deadline=None)
 def test_any_text_is_a_key_or_an_error(text: str):
     try:
         bare = bare_jid(text)

@@ -75,7 +75,8 @@ def test_an_exception_is_told_in_both_formats():
         record.exc_info = sys.exc_info()
     assert json.loads(JsonFormatter().format(record))["exception"].endswith("ValueError: broken")
     text = TextFormatter().format(record).splitlines()
-    assert text[1].startswith("    Traceback") and text[-1] == "    ValueError: broken"
+    assert text[1].startswith("    Traceback")
+    assert text[-1] == "    ValueError: broken"
 
 
 def test_the_log_goes_to_a_private_file_from_the_wanted_severity_on(tmp_path: Path):

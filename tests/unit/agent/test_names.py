@@ -7,7 +7,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archipel.agent import names
@@ -26,6 +26,7 @@ class TestNewNames:
         assert len({make_name([]) for _ in range(50)}) > 40
 
     @given(st.sets(st.sampled_from(EVERY_NAME), max_size=50))
+    @settings(deadline=None)
     def test_they_are_free(self, taken: set[str]):
         assert is_free(make_name(taken), taken)
 
@@ -85,13 +86,16 @@ class TestGivenNames:
             normalise_name(wrong)
 
     @given(st.text(max_size=300), st.booleans())
+    @settings(deadline=None)
     def test_any_text_is_refused_or_safe_and_stays_what_it_became(self, text: str, blanks: bool):
         try:
             name = normalise_name(text, allow_blank_space=blanks)
         except InvalidName:
             return
         assert 0 < len(name.encode()) <= MAX_BYTES
-        assert name == name.strip() and "/" not in name and name.isprintable()
+        assert name == name.strip()
+        assert name.isprintable()
+        assert "/" not in name
         assert blanks or not any(character.isspace() for character in name)
         assert normalise_name(name, allow_blank_space=blanks) == name
 
@@ -103,6 +107,7 @@ class TestUniqueness:
         assert is_free(name, ["x"])
 
     @given(st.text(max_size=30))
+    @settings(deadline=None)
     def test_the_key_of_a_name_is_its_own_key(self, text: str):
         assert name_key(name_key(text)) == name_key(text)
         assert name_key(text) == name_key(unicodedata.normalize("NFD", text))

@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -50,8 +50,16 @@ async def store(path: Path) -> AsyncIterator[Store]:
     await opened.close()
 
 
-def grant(subject: str = "eve@lab.example", token: str = "info", **more: datetime) -> GrantRecord:
-    return GrantRecord(entity=ENTITY, subject=subject, token=token, granted_by="admin@lab.example", **more)
+def grant(subject: str = "eve@lab.example", right: str = "info", **more: datetime) -> GrantRecord:
+    return GrantRecord(entity=ENTITY, subject=subject, token=right, granted_by="admin@lab.example", **more)
+
+
+def content_of(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def mode_of(path: Path) -> int:
+    return path.stat().st_mode & 0o777
 
 
 class TestMachines:
@@ -151,11 +159,11 @@ class TestGrants:
         assert await store.grants() == (later,)
 
     async def test_adding_and_removing_are_one_step(self, store: Store):
-        await store.change_grants([grant(), grant(token="create")])
+        await store.change_grants([grant(), grant(right="create")])
         with pytest.raises(StoreError, match="NOT NULL"):
-            await store.change_grants([grant(token="free"), replace(grant(), token=None)], [grant().key])  # type: ignore[arg-type] # the fault
+            await store.change_grants([grant(right="free"), replace(grant(), token=None)], [grant().key])  # type: ignore[arg-type] # the fault
         assert {one.token for one in await store.grants()} == {"info", "create"}
-        await store.change_grants([grant(token="free")], [grant().key])
+        await store.change_grants([grant(right="free")], [grant().key])
         assert {one.token for one in await store.grants()} == {"create", "free"}
 
     def test_times_have_a_zone(self):
@@ -231,18 +239,18 @@ class TestTransactions:
 class TestFile:
     async def test_it_and_its_companions_are_private(self, store: Store, path: Path):
         await store.add_machine(WEB)
-        assert {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {
+        assert {file.name: mode_of(file) for file in path.parent.iterdir()} == {
             "archipel.sqlite3": 0o600,
             "archipel.sqlite3-wal": 0o600,
             "archipel.sqlite3-shm": 0o600,
         }
-        assert path.parent.stat().st_mode & 0o777 == 0o700
+        assert mode_of(path.parent) == 0o700
 
     async def test_it_is_made_private_if_it_was_not(self, store: Store, path: Path):
         await store.close()
-        path.chmod(0o644)
+        os.chmod(path, 0o644)
         await (await Store.open(path)).close()
-        assert path.stat().st_mode & 0o777 == 0o600
+        assert mode_of(path) == 0o600
 
     async def test_another_program_s_database_is_left_alone(self, tmp_path: Path):
         founding = tmp_path / "hypervisor.sqlite3"
@@ -288,18 +296,18 @@ class TestMigrations:
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("UPDATE alembic_version SET version_num = '9999'")
             connection.commit()
-        before = path.read_bytes()
+        before = content_of(path)
         with pytest.raises(StoreError, match=f"written by a newer agent .tables 9999, this one knows {SCHEMA}"):
             await Store.open(path)
-        assert path.read_bytes() == before
+        assert content_of(path) == before
 
-    async def test_an_older_database_is_copied_then_changed(self, store: Store, path: Path, newer: Path):
+    async def test_an_older_database_is_copied_then_changed(self, store: Store, path: Path, newer: Callable[..., None]):
         await store.add_machine(WEB)
         await store.close()
-        newer.write_text(NEXT_REVISION)
+        newer()
         await (await Store.open(path)).close()
         backup = path.with_name(f"archipel.sqlite3.tables-{SCHEMA}.backup")
-        assert backup.stat().st_mode & 0o777 == 0o600
+        assert mode_of(backup) == 0o600
         for file, revision, colour in ((path, "0002", True), (backup, SCHEMA, False)):
             with closing(sqlite3.connect(file)) as connection:
                 assert connection.execute("SELECT name FROM virtual_machines").fetchall() == [("Web",)]
@@ -307,10 +315,10 @@ class TestMigrations:
                 columns = {column[1] for column in connection.execute("PRAGMA table_info(virtual_machines)")}
                 assert ("colour" in columns) is colour
 
-    async def test_a_migration_that_fails_changes_nothing(self, store: Store, path: Path, newer: Path):
+    async def test_a_migration_that_fails_changes_nothing(self, store: Store, path: Path, newer: Callable[..., None]):
         await store.add_machine(WEB)
         await store.close()
-        newer.write_text(NEXT_REVISION + '    op.execute("SELECT * FROM nowhere")\n')
+        newer(also='op.execute("SELECT * FROM nowhere")')
         with pytest.raises(StoreError, match="no such table: nowhere"):
             await Store.open(path)
         with closing(sqlite3.connect(path)) as connection:
@@ -318,13 +326,17 @@ class TestMigrations:
             assert "colour" not in {column[1] for column in connection.execute("PRAGMA table_info(virtual_machines)")}
 
     @pytest.fixture
-    def newer(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        """The place of a next migration, in a copy of the folder."""
-        folder = tmp_path / "migrations"
-        shutil.copytree(database.MIGRATIONS, folder)
-        monkeypatch.setattr(database, "MIGRATIONS", folder)
-        monkeypatch.setattr(database, "SCHEMA", "0002")
-        return folder / "versions" / "0002_colour.py"
+    def newer(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+        """Make the agent one that knows a further migration."""
+
+        def install(also: str = "pass") -> None:
+            folder = tmp_path / "migrations"
+            shutil.copytree(database.MIGRATIONS, folder)
+            (folder / "versions" / "0002_colour.py").write_text(f"{NEXT_REVISION}    {also}\n")
+            monkeypatch.setattr(database, "MIGRATIONS", folder)
+            monkeypatch.setattr(database, "SCHEMA", "0002")
+
+        return install
 
 
 NEXT_REVISION = f"""
@@ -375,7 +387,8 @@ def write_until_killed(path: Path, acknowledged: int) -> list[tuple[str, str]]:
 async def check_nothing_acknowledged_is_lost(path: Path, rounds: int) -> None:
     promised: dict[str, set[str]] = {}
     for _ in range(rounds):
-        for event, identity in write_until_killed(path, random.randint(1, 60)):
+        kill_after = random.randint(1, 60)  # noqa: S311 - a moment, no secret
+        for event, identity in write_until_killed(path, kill_after):
             promised.setdefault(identity, set()).add(event)
         store = await Store.open(path)
         machines = {machine.uuid: machine for machine in await store.machines()}

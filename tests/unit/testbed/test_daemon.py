@@ -53,7 +53,7 @@ def test_one_that_ignores_the_request_to_end_is_killed(daemon: Daemon):
 
 
 def test_its_last_words_are_in_the_error(daemon: Daemon):
-    with pytest.raises(DaemonError, match="(?s)ended at its start.*wrong option"):
+    with pytest.raises(DaemonError, match=r"(?s)ended at its start.*wrong option"):
         daemon.start(["sh", "-c", "echo wrong option >&2; exit 1"], ENVIRONMENT, lambda: False)
 
 

@@ -33,7 +33,9 @@ def _say_info(info: wire.Info | None) -> str:
         return "I have no definition yet."
     status = presence.status_of_state(info.state)
     what = status.text if status else "in no state that libvirt can name"
-    return f"I am {what.lower()}, with {info.memory // 1024} of {info.max_memory // 1024} MiB and {info.vcpus} CPUs at {info.cpu_percent} %."
+    return (
+        f"I am {what.lower()}, with {info.memory // 1024} of {info.max_memory // 1024} MiB and {info.vcpus} CPUs at {info.cpu_percent} %."
+    )
 
 
 def _say_counters(interfaces: tuple[wire.Interface, ...]) -> str:
@@ -63,7 +65,11 @@ async def get_info(vm: VirtualMachine, _request: wire.GetInfo, _caller: Caller) 
 
 
 @command(
-    wire.Create, on=VM, right="create", failure=ErrorCode.CREATE, chat=Chat(("start", "create", "boot", "play", "run"), lambda _: "I am starting.")
+    wire.Create,
+    on=VM,
+    right="create",
+    failure=ErrorCode.CREATE,
+    chat=Chat(("start", "create", "boot", "play", "run"), lambda _: "I am starting."),
 )
 async def create(vm: VirtualMachine, _request: wire.Create, _caller: Caller) -> wire.Started:
     """Start this machine."""
@@ -74,7 +80,9 @@ async def create(vm: VirtualMachine, _request: wire.Create, _caller: Caller) -> 
             raise CommandError(f"{vm.name} has no definition: define it first", condition=Condition.ITEM_NOT_FOUND) from error
 
 
-@command(wire.Shutdown, on=VM, right="shutdown", failure=ErrorCode.SHUTDOWN, chat=Chat(("shutdown", "stop"), lambda _: "I am shutting down."))
+@command(
+    wire.Shutdown, on=VM, right="shutdown", failure=ErrorCode.SHUTDOWN, chat=Chat(("shutdown", "stop"), lambda _: "I am shutting down.")
+)
 async def shutdown(vm: VirtualMachine, _request: wire.Shutdown, _caller: Caller) -> None:
     """Ask the guest system to shut down."""
     await vm.domain.shutdown()
@@ -108,7 +116,13 @@ async def resume(vm: VirtualMachine, _request: wire.Resume, _caller: Caller) -> 
     await vm.domain.resume()
 
 
-@command(wire.GetDescription, on=VM, right="xmldesc", failure=ErrorCode.XML_DESC, chat=Chat(("desc", "xml"), lambda xml: ET.tostring(xml, "unicode")))
+@command(
+    wire.GetDescription,
+    on=VM,
+    right="xmldesc",
+    failure=ErrorCode.XML_DESC,
+    chat=Chat(("desc", "xml"), lambda xml: ET.tostring(xml, "unicode")),
+)
 async def get_description(vm: VirtualMachine, request: wire.GetDescription, _caller: Caller) -> ET.Element:
     """The definition of this machine, without passwords."""
     try:

@@ -45,7 +45,9 @@ async def list_machines(hypervisor: Hypervisor, _request: wire.RosterVM, _caller
     return tuple(sorted(managed + others, key=lambda item: item.jid))
 
 
-@command(wire.Alloc, on=HYPERVISOR, right="alloc", failure=ErrorCode.ALLOC, chat=Chat(("alloc [name]",), lambda made: f"I made {made.jid}."))
+@command(
+    wire.Alloc, on=HYPERVISOR, right="alloc", failure=ErrorCode.ALLOC, chat=Chat(("alloc [name]",), lambda made: f"I made {made.jid}.")
+)
 async def alloc(hypervisor: Hypervisor, request: wire.Alloc, caller: Caller) -> wire.MachineAddress:
     """Make a virtual machine, with this name or one that I choose."""
     organisation = Organisation(request.orgname, request.orgunit, request.locality, request.userid, request.categories)

@@ -78,7 +78,7 @@ class Domain:
 
     async def is_persistent(self) -> bool:
         """Read whether the domain has a definition that outlives its stop."""
-        return await self._visit("is persistent", lambda session: session.is_persistent(self.uuid), self._reads, READ_TIMEOUT)
+        return await self.read("is persistent", lambda domain: domain.isPersistent() == 1)
 
     async def is_updated(self) -> bool:
         """Read whether the definition was changed since the domain was started."""

@@ -173,12 +173,11 @@ class CallPool:
 
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:
-            if not job.claim():
-                continue
-            outcome = _run(job)
-            # A closed loop has nobody left who waits for the outcome.
-            with contextlib.suppress(RuntimeError):
-                job.future.get_loop().call_soon_threadsafe(self._finish, job, outcome)
+            if job.claim():
+                # A closed loop has nobody left who waits for the outcome.
+                with contextlib.suppress(RuntimeError):
+                    job.future.get_loop().call_soon_threadsafe(self._finish, job, _run(job))
+            del job  # else an idle thread keeps the last outcome alive, and with it perhaps a connection
 
     def _finish(self, job: _Job, report: Callable[[], None]) -> None:
         self._forget(job)

@@ -8,13 +8,14 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from archipel.agent.virt import binding
 from archipel.agent.virt.binding import VirConnect, VirDomain, VirFailure
 from archipel.agent.virt.errors import LibvirtUnavailable
 from archipel.agent.virt.lifecycle import DomainEvent, LifecycleEvent
 
-KEEPALIVE_INTERVAL = 5  # seconds; a daemon that hangs is noticed after 5 * (3 + 1) s, as libvirt's own clients do it
+KEEPALIVE_INTERVAL = 5  # seconds; a host that is gone is noticed after 5 * (3 + 1) s
 KEEPALIVE_COUNT = 3  # unanswered ones until libvirt closes the connection
 
 _CHANGES_PERSISTENCE = frozenset({LifecycleEvent.DEFINED, LifecycleEvent.UNDEFINED, LifecycleEvent.STOPPED})
@@ -51,9 +52,7 @@ class Session:
         """Connect, watch over the connection and register for events; raises :data:`VirFailure`."""
         connect = self._connect = binding.open_connect(self._uri)
         try:
-            # In-process drivers have no connection that could break, and refuse this.
-            with contextlib.suppress(VirFailure):
-                connect.setKeepAlive(KEEPALIVE_INTERVAL, KEEPALIVE_COUNT)
+            self._keep_alive(connect)
             with contextlib.suppress(VirFailure):
                 connect.registerCloseCallback(self._take_close, None)
             self._callback = binding.register_lifecycle(connect, self._take_lifecycle)
@@ -63,8 +62,23 @@ class Session:
         if self.lost.done():  # given up while libvirt took its time
             self.close()
 
+    def _keep_alive(self, connect: VirConnect) -> None:
+        """Have libvirt watch over connections to other hosts.
+
+        A local daemon that ends closes its socket; one that hangs is what time-outs are for. Keep-alive would make that
+        worse: when it closes a connection with two calls under way, libvirt 9.0 wakes only one of them, and the other
+        runs into freed memory.
+        """
+        if urlsplit(self._uri).hostname:
+            with contextlib.suppress(VirFailure):  # a driver or daemon that does not know it
+                connect.setKeepAlive(KEEPALIVE_INTERVAL, KEEPALIVE_COUNT)
+
     def close(self) -> None:
-        """End the connection. Its callbacks hold a reference to it, so they must go, even if it is lost already."""
+        """End the connection as soon as no thread uses it any more.
+
+        Closing it explicitly would free it under the calls of other threads; so it only loses its references here. Its
+        callbacks are references, too, and must go even if it is lost already.
+        """
         connect, self._connect = self._connect, None
         self._domains.clear()
         if connect is None:
@@ -74,8 +88,6 @@ class Session:
                 connect.domainEventDeregisterAny(self._callback)
         with contextlib.suppress(VirFailure):
             connect.unregisterCloseCallback()
-        with contextlib.suppress(VirFailure):
-            connect.close()
 
     def is_alive(self) -> bool:
         """Whether the connection is open, as far as this end knows; asks nobody."""

@@ -93,6 +93,8 @@ class DiskDeclaration(Declared):
             yield Problem("path", "a hard disk needs a path, or a pool and a volume")
         if self.device == "cdrom" and self.readonly is False:
             yield Problem("readonly", "a CD drive is always read-only; leave it out")
+        if self.device == "disk" and self.readonly and self.bus in {"ide", "sata"}:
+            yield Problem("readonly", f"no hard disk on {self.bus} is read-only; use bus virtio or scsi")
         if (self.bus == "fdc") != (self.device == "floppy") and self.bus is not None:
             yield Problem("bus", "fdc is the bus of floppy drives, and their only one")
 

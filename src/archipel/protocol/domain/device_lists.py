@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from archipel.protocol.domain.declaration import DiskDeclaration, GraphicsDeclaration, NetworkDeclaration
-from archipel.protocol.domain.devices import Disk, Graphics, Interface
+from archipel.protocol.domain.devices import Controller, Disk, Graphics, Interface
 from archipel.protocol.domain.disk_sources import default_bus, describe_source, fits_bus, free_target, source_of, write_source
 from archipel.protocol.domain.domain import Domain
 from archipel.protocol.domain.options import Declared
@@ -114,6 +116,9 @@ class DiskList(DeviceList[DiskDeclaration, Disk]):
         disk.target = entry.target or free_target(bus, domain, {other.target for other in entries if other.target})
         disk.bus = bus
         disk.readonly = entry.device == "cdrom"
+        if bus == "scsi" and not any(controller.type == "scsi" for controller in domain.controllers):
+            # libvirt's own choice may be one that few guests have a driver for
+            domain.controllers.add(Controller.build(type="scsi", model="virtio-scsi"))
         return disk
 
     def change(self, entry: DiskDeclaration, device: Disk, domain: Domain) -> None:
@@ -152,7 +157,7 @@ class NetworkList(DeviceList[NetworkDeclaration, Interface]):
 
     def make(self, domain: Domain, entries: Sequence[NetworkDeclaration], entry: NetworkDeclaration) -> Interface:
         """Return a virtio card that is plugged nowhere yet."""
-        return Interface.build(type="user", mac=entry.mac, model=entry.model or "virtio")
+        return Interface.build(type="user", mac=entry.mac or free_mac_address(domain), model=entry.model or "virtio")
 
     def change(self, entry: NetworkDeclaration, device: Interface, domain: Domain) -> None:
         """Plug the card where it is declared, and write the options."""
@@ -218,6 +223,20 @@ class GraphicsList(DeviceList[GraphicsDeclaration, Graphics]):
     @staticmethod
     def _is_automatic(display: Graphics) -> bool:
         return display.autoport is True or display.port in {None, -1}
+
+
+def free_mac_address(domain: Domain) -> str | None:
+    """Return a MAC address in QEMU's range that follows from the machine's UUID, ``None`` for a machine without one.
+
+    Left to libvirt, a card plugged into a running machine would have one address there and another in the stored definition.
+    """
+    taken = {(card.mac or "").lower() for card in domain.interfaces}
+    for place in itertools.count():
+        digest = hashlib.sha256(f"{domain.uuid} {place}".encode()).hexdigest()
+        address = f"52:54:00:{digest[:2]}:{digest[2:4]}:{digest[4:6]}"
+        if address not in taken:
+            break
+    return address if domain.uuid else None
 
 
 DEVICE_LISTS: Final[Mapping[str, DeviceList[Any, Any]]] = {

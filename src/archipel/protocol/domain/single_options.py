@@ -51,6 +51,25 @@ def read_machine(domain: Domain, declared: str) -> str | None:
     return declared if machine and machine.startswith(f"{family}-") else machine
 
 
+def write_machine(domain: Domain, value: str) -> None:
+    """Set the machine; places on the PCI bus of another family would not be there, so libvirt finds new ones."""
+    former = _family(domain.operating_system.machine or "")
+    domain.operating_system.machine = value
+    devices = domain.element.find("devices")
+    if devices is None or former == _family(value):
+        return
+    for controller in [controller for controller in domain.controllers if controller.type in {"pci", "ide"}]:
+        domain.controllers.remove(controller)
+    for device in devices:
+        for address in device.findall("address[@type='pci']"):
+            device.remove(address)
+
+
+def _family(machine: str) -> str:
+    families = [family for family in _MACHINE_FAMILIES.values() if machine.startswith(family)]
+    return families[0] if families else _MACHINE_FAMILIES.get(machine, machine.partition("-")[0])
+
+
 def read_firmware(domain: Domain, _: str) -> str:
     """Return ``uefi`` where libvirt is asked for it or a flash image holds it."""
     os = domain.operating_system
@@ -185,7 +204,7 @@ def write_channels(domain: Domain, options: Sequence[str]) -> None:
 SINGLE_OPTIONS: Final[Mapping[str, SingleOption]] = {
     "type": SingleOption(lambda domain, _: domain.type, write_type),
     "arch": text_option("arch"),
-    "machine": SingleOption(read_machine, text_option("machine").write),
+    "machine": SingleOption(read_machine, write_machine),
     "firmware": SingleOption(read_firmware, write_firmware),
     "max_memory": SingleOption(lambda domain, _: in_mebibytes(domain.memory), write_max_memory),
     "memory": SingleOption(lambda domain, _: in_mebibytes(current_memory(domain)), write_memory),

@@ -119,10 +119,13 @@ async def host(connection: LibvirtConnection) -> Host:
 
 
 @pytest.fixture
-async def domain(host: Host) -> AsyncIterator[Domain]:
+async def domain(connection: LibvirtConnection, host: Host) -> AsyncIterator[Domain]:
     """A domain that is defined and off; the test driver's world lives as long as the process, so it is removed again."""
     identity = str(uuid.uuid4())
-    domain = await host.define(DOMAIN.format(name=f"web-{identity[:8]}", uuid=identity))
+    with connection.events.queue() as queue:
+        domain = await host.define(DOMAIN.format(name=f"web-{identity[:8]}", uuid=identity))
+        while (await queue.get()).uuid != identity:
+            pass  # events come when they come: this one must not come in the middle of a test
     yield domain
     with contextlib.suppress(VirtError):
         await domain.destroy()

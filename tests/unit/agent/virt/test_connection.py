@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -266,19 +268,84 @@ async def test_a_driver_that_reports_no_close_is_probed(libvirtd: Any, monkeypat
 
 
 async def test_a_connection_without_events_is_none(libvirtd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    closed: list[str] = []
+    opened: list[Any] = []
 
     def refuse(*_: object) -> int:
         raise libvirt.libvirtError("no events here")
 
     def open_deaf(uri: str) -> Any:
-        return Delegate(libvirt.open(uri), domainEventRegisterAny=refuse, close=lambda: closed.append(uri))
+        connect = libvirt.open(uri)
+        opened.append(weakref.ref(connect))
+        return Delegate(connect, domainEventRegisterAny=refuse)
 
     monkeypatch.setattr(binding, "open_connect", open_deaf)
     async with LibvirtConnection(libvirtd.uri) as connection:
         with pytest.raises(LibvirtUnavailable, match="no events here"):
             await connection.wait_connected(0.5)
-    assert set(closed) == {libvirtd.uri}
+    gc.collect()  # tracebacks of the tries that failed
+    assert opened
+    assert [connect() for connect in opened] == [None] * len(opened)
+
+
+@pytest.mark.parametrize("stop", [False, True])
+async def test_a_connection_that_is_over_leaves_nothing_behind(
+    libvirtd: Any, monkeypatch: pytest.MonkeyPatch, until: Until, stop: bool
+) -> None:
+    opened: list[Any] = []
+
+    def open_noticed(uri: str) -> Any:
+        connect = libvirt.open(uri)
+        opened.append(weakref.ref(connect))
+        return connect
+
+    monkeypatch.setattr(binding, "open_connect", open_noticed)
+    connection = LibvirtConnection(libvirtd.uri)
+    async with connection:
+        await connection.wait_connected(10)
+        await (await Host(connection).find(TEST_DOMAIN)).info()
+        if stop:
+            await connection.stop()
+        else:
+            libvirtd.kill()
+        await until(lambda: opened[0]() is None)
+    assert len(opened) == 1
+
+
+@pytest.mark.parametrize("uri, kept", [("test+tcp://hv.example.com/default", [(5, 3)]), ("test+unix:///default?socket=/s", [])])
+async def test_only_connections_to_other_hosts_are_kept_alive(
+    monkeypatch: pytest.MonkeyPatch, uri: str, kept: list[tuple[int, int]]
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def open_here(_uri: str) -> Any:
+        return Delegate(libvirt.open("test:///default"), setKeepAlive=lambda *arguments: asked.append(arguments))
+
+    monkeypatch.setattr(binding, "open_connect", open_here)
+    async with LibvirtConnection(uri) as connection:
+        await connection.wait_connected(10)
+    assert asked == kept
+
+
+async def test_under_load_a_killed_daemon_breaks_every_call_and_nothing_else(libvirtd: Any, remote: LibvirtConnection) -> None:
+    host = Host(remote)
+    domain = await host.find(TEST_DOMAIN)
+
+    async def ask_until_lost(call: Callable[[], Awaitable[object]]) -> LibvirtUnavailable:
+        while True:
+            try:
+                await call()
+            except LibvirtUnavailable as error:
+                return error
+
+    for _ in range(5):
+        calls = (domain.info, lambda: domain.set_autostart(True), host.domains, host.hostname, host.node_info)
+        tasks = [asyncio.create_task(ask_until_lost(call)) for call in calls]
+        await asyncio.sleep(0.05)
+        libvirtd.kill()
+        await asyncio.gather(*tasks)
+        libvirtd.start()
+        await remote.wait_connected(30)
+        assert (await domain.info()).state is DomainState.RUNNING
 
 
 async def test_it_can_be_stopped_while_a_daemon_does_not_answer_its_login(libvirtd: Any) -> None:
