@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 import socket
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
@@ -22,7 +23,7 @@ def choose_free_ports(count: int) -> list[int]:
     highest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     candidates = random.sample(range(LOWEST, highest), min(highest - LOWEST, count * 20 + 200))
     with ExitStack() as held:  # all bound at once, so that none is counted twice
-        ports = [port for port in candidates if _bind(port, held)][:count]
+        ports = list(islice((port for port in candidates if _bind(port, held)), count))
     if len(ports) < count:
         raise OSError(f"only {len(ports)} of {count} ports found free on {LOOPBACK} between {LOWEST} and {highest}")
     return ports

@@ -7,25 +7,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_settings, find_hypervisor
 from ansible_collections.archipel.platform.plugins.module_utils.library import require_library
 
 try:
-    from archipel.cli.errors import LoginMissing
-    from archipel.client import ClientError, Hypervisor, Session
-    from archipel.protocol.domain.xml_values import DomainXmlError
+    from archipel.cli.exit_codes import EXPECTED, describe
+    from archipel.client import Session
     from archipel.protocol.errors import CommandError, PermissionDenied
-    from archipel.xmpp.errors import WireError
 except ImportError:
     pass  # library.require_library tells the user
 
-Work = Callable[["Hypervisor"], Awaitable[Mapping[str, Any]]]
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+    from archipel.client import Hypervisor
+
+    Work = Callable[[Hypervisor], Awaitable[Mapping[str, Any]]]
 
 
-class PartlyFailed(Exception):
+class PartlyFailed(ValueError):
     """Some of several entities failed; ``result`` is what the module has to tell all the same."""
 
     def __init__(self, message: str, result: Mapping[str, Any]) -> None:
@@ -38,7 +39,7 @@ def run(module: AnsibleModule, work: Work) -> None:
     require_library(module)
     try:
         result = asyncio.run(_work_in_session(module.params, work))
-    except (ClientError, CommandError, DomainXmlError, LoginMissing, PartlyFailed, ValueError, WireError) as error:
+    except (*EXPECTED, ValueError) as error:
         module.fail_json(**describe_failure(error))
     module.exit_json(**result)
 
@@ -52,16 +53,9 @@ def describe_failure(error: BaseException) -> dict[str, Any]:
     """Return what ``fail_json`` is told: the words, and for scripts the missing right and the condition of RFC 6120."""
     if isinstance(error, PartlyFailed):
         return {"msg": str(error), **error.result}
-    failure: dict[str, Any] = {"msg": explain(error)}
+    failure: dict[str, Any] = {"msg": describe(error)}
     if isinstance(error, PermissionDenied) and error.right:
         failure["missing_right"] = error.right
     if isinstance(error, CommandError):
         failure["condition"] = str(error.condition)
     return failure
-
-
-def explain(error: BaseException) -> str:
-    """Return the words for an error; those of a refusal name the missing right."""
-    if isinstance(error, PermissionDenied) and error.right and error.right not in str(error):
-        return f"{error} (missing right: {error.right})"
-    return str(error) or type(error).__name__

@@ -53,8 +53,3 @@ def test_it_boots_from_its_disk_and_powers_off(guest: GuestImage, machine: Calla
 def test_it_boots_from_kernel_and_initrd(guest: GuestImage, machine: Callable[[list[str]], str]):
     direct = ["-kernel", str(guest.kernel), "-initrd", str(guest.initrd), "-append", "console=ttyS0 quiet panic=1"]
     assert "READY" in machine(direct)
-
-
-def test_it_is_made_once(guest: GuestImage):
-    before = guest.disk.stat().st_mtime_ns
-    assert make_guest(guest.folder).disk.stat().st_mtime_ns == before

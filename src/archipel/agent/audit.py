@@ -48,11 +48,12 @@ class AuditLog:
         outcome: str,
         seconds: float,
         phrase: str = "",
+        quiet: bool = False,
     ) -> None:
         """Write an entry down, in the file and in the log.
 
         ``caller`` is a full JID, ``entity`` a bare one, ``arguments`` a payload, mapping or element, ``phrase`` what was said in
-        a chat, ``rule`` what allowed or refused it, ``outcome`` ``ok`` or the error, ``seconds`` how long it took.
+        a chat, ``rule`` what allowed or refused it, ``outcome`` ``ok`` or the error, ``seconds`` how long it took; ``quiet`` entries go to the file only.
         """
         fields = _origin(caller) | {"entity": entity, "namespace": namespace, "action": action}
         if phrase:
@@ -61,7 +62,7 @@ class AuditLog:
         fields["milliseconds"] = round(seconds * 1000, 1)
         entry = log.makeRecord(log.name, logging.INFO, "", 0, "%s: %s", (action, outcome.partition(":")[0]), None, extra={"fields": fields})
         self._file.handle(entry)
-        if log.isEnabledFor(logging.INFO):
+        if not quiet and log.isEnabledFor(logging.INFO):
             log.handle(entry)
 
     def reopen(self) -> None:

@@ -8,6 +8,8 @@ entity; then the handler, and the audit after it. Every request gets exactly one
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -40,6 +42,7 @@ log = logging.getLogger(__name__)
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Awaitable[Answer]])
 
 
+OK = "ok"
 EVERY_KIND = (EntityKind.HYPERVISOR, EntityKind.VIRTUAL_MACHINE)
 
 
@@ -199,7 +202,7 @@ async def run_command(entity: Entity, found: Command, request: Request[Any] | No
     Raises the :class:`CommandError` to answer with.
     """
     started = time.monotonic()
-    rule, outcome = "", "ok"
+    rule, outcome = "", OK
     try:
         rule = _permit(entity, found, caller)
         if request is None:
@@ -212,7 +215,8 @@ async def run_command(entity: Entity, found: Command, request: Request[Any] | No
             error.code = found.failure
         raise
     finally:
-        entity.services.audit.record(
+        record = functools.partial(
+            entity.services.audit.record,
             caller=caller.full,
             entity=entity.bare,
             namespace=found.request.namespace,
@@ -221,7 +225,12 @@ async def run_command(entity: Entity, found: Command, request: Request[Any] | No
             rule=rule,
             outcome=outcome,
             seconds=time.monotonic() - started,
+            quiet=(looked := found.request.reads and outcome == OK),
         )
+        if looked:
+            asyncio.get_running_loop().call_soon(record)  # whoever only looks need not wait for the book-keeping
+        else:
+            record()
 
 
 def _permit(entity: Entity, found: Command, caller: Caller) -> str:

@@ -35,12 +35,12 @@ class Grant(Payload, tag="permission"):
 
 
 @payload
-class ListRights(Request[tuple[Permission, ...]], namespace=ns.PERMISSIONS, action="list"):
+class ListRights(Request[tuple[Permission, ...]], namespace=ns.PERMISSIONS, action="list", reads=True):
     """Which rights exist on this entity."""
 
 
 @payload
-class GetRights(Request[tuple[Permission, ...]], namespace=ns.PERMISSIONS, action="get"):
+class GetRights(Request[tuple[Permission, ...]], namespace=ns.PERMISSIONS, action="get", reads=True):
     """Which rights somebody was explicitly granted on this entity (bare JID)."""
 
     permission_type: str = attribute(default="user")
@@ -48,7 +48,7 @@ class GetRights(Request[tuple[Permission, ...]], namespace=ns.PERMISSIONS, actio
 
 
 @payload
-class GetOwnRights(Request[tuple[Permission, ...]], namespace=ns.PERMISSIONS, action="getown"):
+class GetOwnRights(Request[tuple[Permission, ...]], namespace=ns.PERMISSIONS, action="getown", reads=True):
     """Which rights the sender himself was granted; the target must be his own bare JID."""
 
     permission_type: str = attribute(default="user")
@@ -120,5 +120,5 @@ class Contact(Payload, tag="item"):
 
 
 @payload
-class GetRoster(Request[tuple[Contact, ...]], namespace=ns.ROSTER, action="getroster"):
+class GetRoster(Request[tuple[Contact, ...]], namespace=ns.ROSTER, action="getroster", reads=True):
     """Who is in the entity's roster."""

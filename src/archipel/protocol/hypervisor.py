@@ -65,7 +65,7 @@ class Free(Request[MachineAddress], namespace=ns.HYPERVISOR_CONTROL, action="fre
 
 
 @payload
-class RosterVM(Request[tuple[RosterItem, ...]], namespace=ns.HYPERVISOR_CONTROL, action="rostervm"):
+class RosterVM(Request[tuple[RosterItem, ...]], namespace=ns.HYPERVISOR_CONTROL, action="rostervm", reads=True):
     """All machines of the hypervisor, managed or not."""
 
 
@@ -77,12 +77,12 @@ class Address(Payload, tag="ip"):
 
 
 @payload
-class GetAddress(Request[Address], namespace=ns.HYPERVISOR_CONTROL, action="ip"):
+class GetAddress(Request[Address], namespace=ns.HYPERVISOR_CONTROL, action="ip", reads=True):
     """The hypervisor's address, as configured or found."""
 
 
 @payload
-class GetHostCapabilities(Request[ET.Element], namespace=ns.HYPERVISOR_CONTROL, action="capabilities"):
+class GetHostCapabilities(Request[ET.Element], namespace=ns.HYPERVISOR_CONTROL, action="capabilities", reads=True):
     """libvirt's capabilities of the host (virConnectGetCapabilities)."""
 
 
@@ -101,7 +101,7 @@ class NodeInfo(Payload, tag="nodeinfo"):
 
 
 @payload
-class GetNodeInfo(Request[NodeInfo], namespace=ns.HYPERVISOR_CONTROL, action="nodeinfo"):
+class GetNodeInfo(Request[NodeInfo], namespace=ns.HYPERVISOR_CONTROL, action="nodeinfo", reads=True):
     """What the host is made of."""
 
 

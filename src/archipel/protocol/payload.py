@@ -117,16 +117,17 @@ class Request(Payload, Generic[AnswerT], tag="archipel"):
     """A command: ``<archipel action='...'/>`` in a query, answered by ``AnswerT``.
 
     ``None`` stands for an empty answer, a :class:`Payload` for one element, ``tuple[Payload, ...]`` for any number of
-    them, ``Payload | None`` for one or none, ``ET.Element`` for XML of libvirt.
+    them, ``Payload | None`` for one or none, ``ET.Element`` for XML of libvirt. ``reads``: it changes nothing.
     """
 
     namespace: ClassVar[str]
     action: ClassVar[str]
+    reads: ClassVar[bool]
 
-    def __init_subclass__(cls, *, namespace: str = "", action: str = "", **rest: Any) -> None:
+    def __init_subclass__(cls, *, namespace: str = "", action: str = "", reads: bool = False, **rest: Any) -> None:
         super().__init_subclass__(**rest)
         if action:
-            cls.namespace, cls.action = namespace, action
+            cls.namespace, cls.action, cls.reads = namespace, action, reads
 
     def write(self) -> ET.Element:
         """Return the ``<archipel/>`` element with its action."""

@@ -55,7 +55,7 @@ class Interface(Payload, tag="network"):
 
 
 @payload
-class GetInfo(Request[Info | None], namespace=ns.VM_CONTROL, action="info"):
+class GetInfo(Request[Info | None], namespace=ns.VM_CONTROL, action="info", reads=True):
     """The machine's state; nothing if it has no domain."""
 
 
@@ -90,7 +90,7 @@ class Resume(Request[None], namespace=ns.VM_CONTROL, action="resume"):
 
 
 @payload
-class GetDescription(Request[ET.Element], namespace=ns.VM_CONTROL, action="xmldesc"):
+class GetDescription(Request[ET.Element], namespace=ns.VM_CONTROL, action="xmldesc", reads=True):
     """The machine's definition, without secrets; ``<not-defined/>`` if it has none.
 
     ``inactive`` is new here: the definition that the next start will use, where a running machine's differs.
@@ -121,7 +121,7 @@ class SetVcpus(Request[None], namespace=ns.VM_CONTROL, action="setvcpus"):
 
 
 @payload
-class GetNetworkInfo(Request[tuple[Interface, ...]], namespace=ns.VM_CONTROL, action="networkinfo"):
+class GetNetworkInfo(Request[tuple[Interface, ...]], namespace=ns.VM_CONTROL, action="networkinfo", reads=True):
     """Counters of the machine's network interfaces, while it runs."""
 
 
@@ -145,7 +145,7 @@ class Undefine(Request[None], namespace=ns.VM_DEFINITION, action="undefine"):
 
 
 @payload
-class GetDomainCapabilities(Request[ET.Element], namespace=ns.VM_DEFINITION, action="capabilities"):
+class GetDomainCapabilities(Request[ET.Element], namespace=ns.VM_DEFINITION, action="capabilities", reads=True):
     """libvirt's capabilities of the machine's host."""
 
 

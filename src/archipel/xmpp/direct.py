@@ -9,6 +9,7 @@ stay slixmpp's; this only replaces what happens between two logins, and keeps th
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
@@ -21,6 +22,7 @@ SM: Final = "urn:xmpp:sm:3"
 ACK_REQUEST: Final = f"{{{SM}}}r"
 STANZAS: Final = frozenset({IQ, MESSAGE, PRESENCE})
 COUNTER: Final = 2**32  # stream management counts modulo this (XEP-0198, 4)
+ACK_DELAY: Final = 1.0  # seconds an answer to the server's ack request waits for a stanza to travel with; the server waits 60
 WINDOW: Final = 20  # stanzas sent before the server is asked what arrived; what it did not confirm is kept for resending
 
 
@@ -33,6 +35,7 @@ class DirectStream(ClientXMPP):
     def __init__(self, jid: str, password: str, **options: Any) -> None:
         super().__init__(jid, password, **options)
         self.management: Any = None
+        self._ack_timer: asyncio.TimerHandle | None = None
         self._held: list[str] = []
         self.add_event_handler("session_start", self._flush)
         self.add_event_handler("session_resumed", self._flush)
@@ -60,7 +63,19 @@ class DirectStream(ClientXMPP):
             return
         held, self._held = self._held, []
         if held:
-            self.transport.write("".join(map(self._count, held)).encode())
+            self.transport.write(f"{''.join(map(self._count, held))}{self._take_ack()}".encode())
+
+    def _take_ack(self) -> str:
+        """Return the acknowledgement that the server waits for, if it does."""
+        if self._ack_timer is None:
+            return ""
+        self._ack_timer.cancel()
+        self._ack_timer = None
+        return f"<a xmlns='{SM}' h='{self.management.handled}'/>"
+
+    def _send_ack(self) -> None:
+        if self.transport is not None:
+            self.transport.write(self._take_ack().encode())
 
     def _spawn_event(self, xml: ET.Element) -> None:
         """Take the short way for stanzas of a standing session, slixmpp's own for everything else."""
@@ -69,8 +84,9 @@ class DirectStream(ClientXMPP):
             if management is not None and management.enabled_in:
                 management.handled = (management.handled + 1) % COUNTER
             self.take_stanza(xml)
-        elif xml.tag == ACK_REQUEST and management is not None and self.transport is not None:
-            self.transport.write(f"<a xmlns='{SM}' h='{management.handled}'/>".encode())
+        elif xml.tag == ACK_REQUEST and management is not None:
+            # Most requests for an ack come with a request that is answered in a moment: one write instead of two.
+            self._ack_timer = self._ack_timer or self.loop.call_later(ACK_DELAY, self._send_ack)
         else:
             super()._spawn_event(xml)
 

@@ -74,11 +74,13 @@ class ScriptedStream:
     """Stands in for :class:`archipel.xmpp.stream.Stream`.
 
     :meth:`answer` says what an IQ is answered with: the content of the result, an ``<error/>``, or an exception. An IQ that
-    is not in the script fails the test. ``sent`` is what else was transmitted, ``asked`` the IQs, as text.
+    is not in the script fails the test, unless ``anything`` answers all. ``sent`` is what else was transmitted, ``asked`` the IQs, as text.
     """
 
     def __init__(self) -> None:
         self.boundjid = JID(OWN_FULL)
+        self.requested_jid = JID(OWN)
+        self.end_session_on_disconnect = True
         self.on_request: Callable[[ET.Element], None] = lambda _element: None
         self.on_message = self.on_presence = self.on_request
         self.lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
@@ -88,6 +90,7 @@ class ScriptedStream:
         self.refusal: WireError | None = None
         self.logged_out = False
         self.answers_to: Callable[[str], None] = lambda _text: None
+        self.anything: Answer | None = None
         self.most_in_flight = self._in_flight = 0
         self._script: defaultdict[str, deque[Answer]] = defaultdict(deque)
 
@@ -95,13 +98,21 @@ class ScriptedStream:
         """Script the answers to an IQ, one after the other; the last one stays."""
         self._script[normal(iq)].extend(answers)
 
+    def replace(self, iq: str, *answers: Answer) -> None:
+        """Script other answers to an IQ than before."""
+        self._script[normal(iq)].clear()
+        self.answer(iq, *answers)
+
     def deliver_soon(self, text: str) -> None:
         """Let a stanza come in a moment later, as an answer does."""
         asyncio.get_running_loop().call_soon(self.deliver, text)
 
     def deliver(self, text: str) -> None:
         """Let a stanza come in."""
-        element = stanza(text)
+        self.take(stanza(text))
+
+    def take(self, element: ET.Element) -> None:
+        """Let an element come in."""
         take = {"message": self.on_message, "presence": self.on_presence, "iq": self.on_request}
         take[element.tag.partition("}")[2]](element)
 
@@ -120,6 +131,9 @@ class ScriptedStream:
             self.lost = asyncio.get_running_loop().create_future()
         return False
 
+    def abort(self) -> None:
+        self.lost.set_result(Lost("aborted"))
+
     async def logout(self) -> None:
         self.logged_out = True
 
@@ -131,9 +145,12 @@ class ScriptedStream:
         text = on_the_wire(iq)
         self.asked.append(text)
         self._in_flight += 1
+        self.anything: Answer | None = None
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
         await asyncio.sleep(0)
         self._in_flight -= 1
+        if self.anything is not None:
+            return _result(iq, self.anything)
         assert text in self._script, f"not in the script: {text}"
         answers = self._script[text]
         return _result(iq, answers.popleft() if len(answers) > 1 else answers[0])

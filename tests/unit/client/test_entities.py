@@ -145,7 +145,7 @@ async def test_a_machine_is_found_by_whatever_names_it(hypervisor: Hypervisor, l
 
 
 @pytest.mark.parametrize(
-    ("reference", "error", "words"),
+    "reference, error, words",
     [
         ("mail", MachineNotFound, "has no machine 'mail'"),
         ("db", MachineNotFound, "not managed"),
@@ -176,7 +176,7 @@ async def test_a_machine_is_made_with_definition_and_organisation(hypervisor: Hy
     assert (str(made.jid), made.name) == (MACHINE_FULL, "web")
 
 
-@pytest.mark.parametrize(("keep", "word"), [(False, ""), (True, "disks")])
+@pytest.mark.parametrize("keep, word", [(False, ""), (True, "disks")])
 async def test_a_machine_is_freed_with_its_disks_or_without(hypervisor: Hypervisor, stream: ScriptedStream, keep: bool, word: str) -> None:
     request = hypervisor_command("set", f"<archipel jid='{MACHINE}' keep='{word}' action='free'/>")
     stream.answer(request, query(ns.HYPERVISOR_CONTROL, f"<virtualmachine jid='{MACHINE}'/>"))
@@ -226,7 +226,7 @@ async def test_a_hypervisor_is_known_by_its_account(hypervisor: Hypervisor) -> N
 
 
 @pytest.mark.parametrize(
-    ("method", "action"),
+    "method, action",
     [("shutdown", "shutdown"), ("destroy", "destroy"), ("reboot", "reboot"), ("suspend", "suspend"), ("resume", "resume")],
 )
 async def test_a_machine_takes_simple_commands(machine: VirtualMachine, stream: ScriptedStream, method: str, action: str) -> None:
@@ -242,7 +242,7 @@ async def test_starting_tells_libvirts_identifier(machine: VirtualMachine, strea
 
 
 @pytest.mark.parametrize(
-    ("call", "request_"),
+    "call, request_",
     [
         (lambda machine: machine.set_memory(524288), "<archipel value='524288' action='memory'/>"),
         (lambda machine: machine.set_vcpus(2), "<archipel value='2' action='setvcpus'/>"),

@@ -254,7 +254,6 @@ async def test_a_lost_session_ends_the_iteration(events: Events, stream: Scripte
 
 
 async def test_a_session_that_reconnects_subscribes_again_and_says_so(settings: ConnectionSettings, node: ScriptedStream) -> None:
-    node.end_session_on_disconnect = True  # type: ignore[attr-defined] # what a connection asks of a stream
     async with (
         Session(settings, reconnect=True, stream=cast(Stream, node)) as session,
         session.events([MACHINE]) as events,

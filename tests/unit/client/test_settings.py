@@ -33,7 +33,7 @@ def test_without_a_host_the_srv_records_decide() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "field"),
+    "changes, field",
     [
         ({"jid": "example.org"}, "example.org"),
         ({"jid": "alice@example.org/laptop"}, "jid"),
@@ -65,7 +65,7 @@ def test_a_uuid_is_known_in_any_spelling() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "state"),
+    "number, state",
     [
         (0, MachineState.UNKNOWN),
         (1, MachineState.RUNNING),

@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The machines of a hypervisor by name, UUID or JID; listed once for a whole run."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+try:
+    from archipel.client import AmbiguousMachine, MachineEntry, MachineNotFound, VirtualMachine
+    from archipel.client.addresses import as_uuid
+    from archipel.protocol.errors import PermissionDenied
+except ImportError:
+    pass  # library.require_library tells the user
+
+if TYPE_CHECKING:
+    from archipel.client import Entity, Hypervisor
+
+ENTITY_ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
+    "machines": {"type": "list", "elements": "str", "aliases": ["machine"]},
+}
+
+
+class Directory:
+    """What a hypervisor lists, managed machines and others."""
+
+    def __init__(self, hypervisor: Hypervisor, entries: Iterable[MachineEntry]) -> None:
+        self.hypervisor = hypervisor
+        self.entries = tuple(entries)
+
+    @classmethod
+    async def load(cls, hypervisor: Hypervisor, references: Iterable[str]) -> Directory:
+        """Ask the hypervisor for its list (right ``rostervm``).
+
+        Who may not see the list can still name machines by UUID or JID: then ``references`` stand for themselves.
+        """
+        try:
+            return cls(hypervisor, await hypervisor.machines())
+        except PermissionDenied:
+            uuids = [_uuid_in(reference) for reference in references]
+            if not uuids or None in uuids:
+                raise
+            domain = hypervisor.jid.domain
+            return cls(hypervisor, [MachineEntry("", str(uuid), f"{uuid}@{domain}", managed=True) for uuid in uuids])
+
+    def find(self, reference: str) -> MachineEntry | None:
+        """Return the machine of that name, UUID or JID, managed or not; raises :class:`AmbiguousMachine`."""
+        for wanted in (reference, _proper(reference), _proper(reference).replace(" ", "-")):
+            found = [entry for entry in self.entries if entry.answers_to(wanted)]
+            managed = [entry for entry in found if entry.managed] or found
+            if len(managed) > 1:
+                raise AmbiguousMachine(f"several machines are called {reference!r}: {', '.join(entry.jid for entry in managed)}; give the uuid")
+            if managed:
+                return managed[0]
+        return None
+
+    def machine(self, reference: str) -> VirtualMachine:
+        """Return the managed machine of that name, UUID or JID; raises :class:`MachineNotFound` or :class:`AmbiguousMachine`."""
+        entry = self.find(reference)
+        if entry is None or not entry.managed:
+            known = "; libvirt has such a domain that is not managed: adopt it with archipel.platform.vm and state: adopted" if entry else ""
+            raise MachineNotFound(f"{self.hypervisor.bare} has no machine {reference!r}{known}")
+        return self.open(entry)
+
+    def open(self, entry: MachineEntry) -> VirtualMachine:
+        """Return the machine of an entry."""
+        return VirtualMachine(self.hypervisor.session, entry.jid, entry.name)
+
+
+def _proper(name: str) -> str:
+    """Return a name as an agent writes it (composed characters, no blanks at its ends); some agents also take ``-`` for blanks."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
+def _uuid_in(reference: str) -> str | None:
+    return as_uuid(reference.partition("/")[0].partition("@")[0])
+
+
+@dataclass(frozen=True)
+class NamedEntity:
+    """An entity and the name by which people know it."""
+
+    name: str
+    entity: Entity
+
+
+async def find_entities(hypervisor: Hypervisor, machines: list[str] | None) -> list[NamedEntity]:
+    """Return the machines named, or the hypervisor itself where none is; all that are missing are told at once."""
+    if machines is None:
+        return [NamedEntity(hypervisor.bare, hypervisor)]
+    directory = await Directory.load(hypervisor, machines)
+    found, missing = [], []
+    for reference in dict.fromkeys(machines):
+        try:
+            machine = directory.machine(reference)
+        except MachineNotFound as error:
+            missing.append(str(error))
+        else:
+            found.append(NamedEntity(machine.name or reference, machine))
+    if missing:
+        raise MachineNotFound("; ".join(missing))
+    return found

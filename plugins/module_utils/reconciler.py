@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Read, compare what is declared, apply unless in check mode, read again, tell before and after: what all changing modules do."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.archipel.platform.plugins.module_utils.execution import PartlyFailed
+
+try:
+    import yaml
+    from archipel.cli.exit_codes import describe
+except ImportError:
+    pass  # library.require_library tells the user
+
+Values = Mapping[str, Any]
+
+
+class Resource(ABC):
+    """Something that can be brought to a declared state; ``title`` is its name for people."""
+
+    title: str
+
+    @abstractmethod
+    async def read(self) -> Values:
+        """Return the present values of what is declared, and of nothing else."""
+
+    @abstractmethod
+    def desired(self, current: Values) -> Values:
+        """Return the values that applying leads to."""
+
+    @abstractmethod
+    async def apply(self, current: Values, desired: Values) -> None:
+        """Lead from one to the other."""
+
+    @abstractmethod
+    def report(self, change: Change) -> dict[str, Any]:
+        """Return what the module's result says of this resource."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What was, and what is now (in check mode: what would be)."""
+
+    title: str
+    before: Values
+    after: Values
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is a difference."""
+        return self.before != self.after
+
+    def diff(self) -> dict[str, str]:
+        """Return the difference as Ansible shows it."""
+        return {
+            "before_header": self.title,
+            "after_header": self.title,
+            "before": _to_yaml(self.before),
+            "after": _to_yaml(self.after),
+        }
+
+
+async def reconcile(resource: Resource, *, check_mode: bool) -> Change:
+    """Bring one resource to its declared state."""
+    before = await resource.read()
+    after = resource.desired(before)
+    if after != before and not check_mode:
+        await resource.apply(before, after)
+        after = await resource.read()
+    return Change(resource.title, before, after)
+
+
+async def reconcile_all(resources: Sequence[Resource], key: str, *, check_mode: bool) -> dict[str, Any]:
+    """Bring all resources to their declared states, at once, and return the module's result, with a report of each in ``key``.
+
+    The failure of one does not keep the others from their changes: raises its error if there is just one resource, else
+    :class:`PartlyFailed`.
+    """
+    outcomes = await asyncio.gather(*(reconcile(resource, check_mode=check_mode) for resource in resources), return_exceptions=True)
+    failed = {resource.title: outcome for resource, outcome in zip(resources, outcomes, strict=True) if isinstance(outcome, BaseException)}
+    if len(resources) == 1 and failed:
+        raise next(iter(failed.values()))
+    done = [(resource, change) for resource, change in zip(resources, outcomes, strict=True) if isinstance(change, Change)]
+    result = {
+        "changed": any(change.changed for _resource, change in done),
+        "diff": [change.diff() for _resource, change in done],
+        key: [resource.report(change) for resource, change in done],
+    }
+    if failed:
+        texts = "; ".join(f"{title}: {describe(error)}" for title, error in failed.items())
+        raise PartlyFailed(f"{len(failed)} of {len(resources)} failed: {texts}", result)
+    return result
+
+
+def _to_yaml(values: Values) -> str:
+    return yaml.safe_dump(_plain(values), sort_keys=False, allow_unicode=True, default_flow_style=False) if values else ""
+
+
+def _plain(value: Any) -> Any:
+    """Return a value made of nothing but what every YAML reader knows; texts of enumerations become texts."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return str(value) if isinstance(value, str) else value
