@@ -104,11 +104,14 @@ class Daemon:
 
 
 def _read_birth(pid: int) -> str | None:
-    """When the process was started, in clock ticks since boot; None when there is none, or a zombie only."""
+    """When the process was started, in clock ticks since boot; None when there is none, or only its entry waits for the parent."""
+    process = Path(f"/proc/{pid}")
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = (process / "stat").read_text()
+        threads = len(list((process / "task").iterdir()))
     except (FileNotFoundError, ProcessLookupError):
         return None
     # The second field is the command's name in brackets, which may hold spaces and brackets itself.
     fields = stat.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else fields[19]
+    # The first thread of a dying process may be a zombie while others still hold its files and locks.
+    return None if fields[0] in "ZX" and threads == 1 else fields[19]

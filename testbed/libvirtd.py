@@ -23,6 +23,8 @@ from testbed.daemon import Daemon
 
 # Debian's user for servers that own nothing (/etc/passwd of base-passwd).
 NOBODY = 65534
+# It ends in milliseconds, or never: now and then libvirt 11.3 waits at its end for a thread that watches devices.
+STOP_SECONDS = 2
 DOMAIN = """<domain type='test'>
   <name>{name}</name>
   <memory unit='MiB'>64</memory>
@@ -78,7 +80,7 @@ class TestLibvirtd:
     def stop(self) -> None:
         """End the daemon cleanly; its world ends with it."""
         self._close_keeper()
-        self._daemon.stop()
+        self._daemon.stop(STOP_SECONDS)
 
     def kill(self) -> None:
         """End the daemon as a crash would."""

@@ -29,7 +29,7 @@ from archipel.agent.store import MachineRecord, Phase
 from archipel.agent.virt.errors import DomainNotFound, VirtError
 from archipel.agent.virt.host import DomainSummary
 from archipel.agent.virtual_machine import VirtualMachine
-from archipel.protocol.errors import CommandError, Condition
+from archipel.protocol.errors import BadRequest, CommandError, Condition
 from archipel.protocol.events import Topic
 from archipel.protocol.rights import ALL
 from archipel.protocol.vcard import Organisation
@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 LOGIN_WAIT: Final = 20.0  # seconds that the answer to alloc waits for the new entity; it logs in in some milliseconds
 PASSWORD_LETTERS: Final = string.ascii_letters + string.digits
+KEEP_DISKS: Final = "disks"
 
 
 @dataclass(frozen=True)
@@ -247,6 +248,13 @@ def _raise_failed(action: str, failed: dict[str, str]) -> None:
 
 
 # -- the end ------------------------------------------------------------------------------------------------------------
+
+
+def keeps_disks(keep: str) -> bool:
+    """Return what the field ``keep`` of a request to free a machine says; a word that nobody knows must not cost the disks."""
+    if keep not in {"", KEEP_DISKS}:
+        raise BadRequest(f"keep: must be {KEEP_DISKS!r} or left out, not {keep!r}")
+    return keep == KEEP_DISKS
 
 
 async def destroy(machine: VirtualMachine, *, keep_disks: bool) -> None:

@@ -87,8 +87,7 @@ async def _obey(entity: Entity, words: list[str], caller: Caller) -> str:
     command, values = found
     assert command.chat is not None  # noqa: S101 - only commands with phrases match
     try:
-        request = command.request.read(ET.Element("archipel", values))
-        answer = await run_command(entity, command.in_chat, request, caller)
+        answer = await run_command(entity, command.in_chat, ET.Element("archipel", values), caller, " ".join(words))
     except PermissionDenied as error:
         return f"I am sorry, you may not do that: {error.text}."
     except CommandError as error:

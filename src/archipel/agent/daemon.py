@@ -32,11 +32,15 @@ from archipel.agent.virt.connection import LibvirtConnection
 from archipel.agent.virt.errors import LibvirtUnavailable
 from archipel.agent.virt.host import Host
 from archipel.protocol import presence
+from archipel.protocol.errors import CommandError
+from archipel.protocol.events import Topic
 from archipel.xmpp.connection import Server
+from archipel.xmpp.errors import WireError
 from archipel.xmpp.tls import client_context
 
 log = logging.getLogger(__name__)
 
+EXPIRY_INTERVAL: Final = 60.0  # seconds; a right that is over is refused at once, this only tells and tidies up
 LIBVIRT_START_WAIT: Final = 10.0  # seconds; without libvirt the hypervisor comes online all the same, and says so
 EXIT_CONFIGURATION, EXIT_STATE = 1, 4  # 1 as the founders' agent had it
 
@@ -123,6 +127,7 @@ async def run_entities(services: Services) -> AsyncIterator[Hypervisor]:
         hypervisor.adopt_record(record)
     for entity in (hypervisor, *hypervisor.machines.values()):
         entity.start()
+    hypervisor.spawn(expire_grants(hypervisor))
     try:
         yield hypervisor
     finally:
@@ -144,6 +149,18 @@ async def tell_lost(hypervisor: Hypervisor) -> None:
     hypervisor.show_machines()
     for machine in hypervisor.machines.values():
         machine.show(presence.LIBVIRT_LOST)
+
+
+async def expire_grants(hypervisor: Hypervisor) -> None:
+    """Take rights away whose time is over, for ever; who held them is told, and reads no more events if it was his last."""
+    while True:
+        await asyncio.sleep(EXPIRY_INTERVAL)
+        entities = {entity.bare: entity for entity in (hypervisor, *hypervisor.machines.values())}
+        for bare, subject in await hypervisor.services.rights.drop_expired():
+            if (entity := entities.get(bare)) is not None:
+                entity.push(Topic.PERMISSIONS, subject)
+                with contextlib.suppress(CommandError, WireError):
+                    await entity.refresh_readers()
 
 
 def notify_systemd(message: str) -> None:

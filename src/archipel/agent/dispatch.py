@@ -24,13 +24,14 @@ from archipel.protocol.errors import (
     BadRequest,
     CommandError,
     Condition,
+    ErrorCode,
     LibvirtFailed,
     NotImplementedByEntity,
     PermissionDenied,
     Unavailable,
 )
 from archipel.protocol.payload import Answer, Request, write_answer
-from archipel.protocol.rights import EntityKind
+from archipel.protocol.rights import ALL, EntityKind
 from archipel.protocol.xml import child_named, local_name, namespace_of
 from archipel.xmpp import stanzas
 from archipel.xmpp.errors import WireError
@@ -181,54 +182,78 @@ def _echo(iq: ET.Element) -> list[ET.Element]:
 
 async def _execute(entity: Entity, envelope: Envelope, caller: Caller) -> Answer:
     if envelope.archipel is None or not envelope.action:
-        raise BadRequest("a request is <query xmlns='...'><archipel action='...'/></query>")
+        text = "a request is <query xmlns='...'><archipel action='...'/></query>"
+        raise BadRequest(text, ErrorCode.NOT_WELL_FORMED)
     found = entity.services.registry.find(entity.kind, envelope.namespace, envelope.action)
     if found is None:
-        raise _unknown(entity, envelope, caller)
-    request = found.request.read(envelope.archipel) if entity.knows(caller.bare) else None
-    return await run_command(entity, found, request, caller)
+        raise _refuse_unknown(entity, envelope, caller)
+    return await run_command(entity, found, envelope.archipel, caller)
 
 
-def _unknown(entity: Entity, envelope: Envelope, caller: Caller) -> CommandError:
-    """Tell who may know everything that there is no such action, and everybody else that he may not."""
-    if entity.decide(caller.bare, "all").allowed:
-        return NotImplementedByEntity(f"{entity.kind} knows no action {envelope.action!r}")
-    return PermissionDenied(f"{caller.bare} may not {envelope.action!r} here")
+def _refuse_unknown(entity: Entity, envelope: Envelope, caller: Caller) -> CommandError:
+    """Tell who may do everything that there is no such action, and everybody else that he may not."""
+    decision = entity.decide(caller.bare, ALL)
+    error: CommandError = PermissionDenied(f"{caller.bare} may not {envelope.action!r} here")
+    if decision.allowed:
+        error = NotImplementedByEntity(f"{entity.kind} knows no action {envelope.action!r}")
+    entry = _Entry(entity, caller, envelope.namespace, envelope.action, arguments=envelope.archipel)
+    entry.rule, entry.outcome = decision.rule, f"error: {error.text}"
+    entry.write()
+    return error
 
 
-async def run_command(entity: Entity, found: Command, request: Request[Any] | None, caller: Caller) -> Answer:
-    """Check, do and audit one command, from an IQ or from a conversation.
+async def run_command(entity: Entity, found: Command, source: ET.Element, caller: Caller, phrase: str = "") -> Answer:
+    """Check, do and audit one command: from an IQ (``source`` is its ``<archipel/>``) or from the ``phrase`` of a conversation.
 
     Raises the :class:`CommandError` to answer with.
     """
-    started = time.monotonic()
-    rule, outcome = "", OK
+    entry = _Entry(entity, caller, found.request.namespace, found.request.action, phrase)
     try:
-        rule = _permit(entity, found, caller)
-        if request is None:
-            raise PermissionDenied(f"{caller.bare} is not known here")
+        entry.rule = _permit(entity, found, caller)
+        entry.arguments = request = found.request.read(source)
         entity.check_state(found)
         return await _call(entity, found, request, caller)
     except CommandError as error:
-        outcome = f"error: {error.text}"
+        entry.outcome = f"error: {error.text}"
         if error.code is None:
             error.code = found.failure
         raise
     finally:
+        entry.write(quiet=found.request.reads)
+
+
+@dataclass
+class _Entry:
+    """What the audit log will say of one request."""
+
+    entity: Entity
+    caller: Caller
+    namespace: str
+    action: str
+    phrase: str = ""
+    arguments: object = None
+    rule: str = ""
+    outcome: str = OK
+    started: float = field(default_factory=time.monotonic)
+
+    def write(self, *, quiet: bool = False) -> None:
+        """Write it down; whoever only looks (``quiet``) need not wait for the book-keeping."""
+        quiet = quiet and self.outcome == OK
         record = functools.partial(
-            entity.services.audit.record,
-            caller=caller.full,
-            entity=entity.bare,
-            namespace=found.request.namespace,
-            action=found.request.action,
-            arguments=request,
-            rule=rule,
-            outcome=outcome,
-            seconds=time.monotonic() - started,
-            quiet=(looked := found.request.reads and outcome == OK),
+            self.entity.services.audit.record,
+            caller=self.caller.full,
+            entity=self.entity.bare,
+            namespace=self.namespace,
+            action=self.action,
+            arguments=self.arguments,
+            rule=self.rule,
+            outcome=self.outcome,
+            seconds=time.monotonic() - self.started,
+            phrase=self.phrase,
+            quiet=quiet,
         )
-        if looked:
-            asyncio.get_running_loop().call_soon(record)  # whoever only looks need not wait for the book-keeping
+        if quiet:
+            asyncio.get_running_loop().call_soon(record)
         else:
             record()
 

@@ -4,9 +4,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from xml.etree import ElementTree as ET
 
 from archipel.agent.dispatch import Caller
+from archipel.agent.virt.disk_policy import judge_disks
+from archipel.agent.virt.domain_policy import DomainPolicy, Violation, check_domain
 from archipel.protocol.domain.domain import Domain
 from archipel.protocol.errors import PermissionDenied
 from archipel.protocol.rights import DOMAIN_POLICY_BYPASS
@@ -14,13 +19,77 @@ from archipel.protocol.rights import DOMAIN_POLICY_BYPASS
 if TYPE_CHECKING:
     from archipel.agent.virtual_machine import VirtualMachine
 
+# Where Debian's packages have what machines boot from, and libvirt keeps what their firmware remembers.
+FIRMWARE_FOLDERS: Final = (Path("/usr/share/OVMF"), Path("/usr/share/qemu"), Path("/usr/share/seabios"))
+NVRAM_FOLDER: Final = Path("/var/lib/libvirt/qemu/nvram")
+DOMAIN_TYPES: Final = {"QEMU": frozenset({"kvm", "qemu"}), "TEST": frozenset({"test"})}
+
 
 async def refuse_forbidden(machine: VirtualMachine, wanted: Domain, current: Domain | None, caller: Caller) -> None:
     """Raise :class:`PermissionDenied` with all that the policy forbids, unless the caller may pass it.
 
-    Devices that stay exactly as they are in the present definition are not judged again: an adopted machine has what its
-    administrator gave it, and its people may still change the rest.
+    What stays exactly as it is in the present definition is not judged again: an adopted machine has what its administrator
+    gave it, and its people may still change the rest.
     """
     if machine.decide(caller.bare, DOMAIN_POLICY_BYPASS).allowed:
         return
-    raise PermissionDenied("no", DOMAIN_POLICY_BYPASS)
+    changed = wanted if current is None else _without_unchanged(wanted, current)
+    _refuse(await asyncio.to_thread(check_domain, changed, policy_of(machine)))
+
+
+async def refuse_changed_images(machine: VirtualMachine, current: Domain) -> None:
+    """Raise :class:`PermissionDenied` if an image in the machine's own folder has come to stand on files outside.
+
+    A guest can write into a raw disk what will be an image's header once the disk is declared otherwise: so whoever starts
+    the machine, its images are read again.
+    """
+    own = Domain.from_element(current.element)
+    devices = own.element.find("devices")
+    for disk in list(own.disks):
+        if devices is not None and not (disk.path or "").startswith(f"{machine.folder}/"):
+            devices.remove(disk.element)
+    if len(own.disks):
+        _refuse(await asyncio.to_thread(lambda: list(judge_disks(own, policy_of(machine)))))
+
+
+def policy_of(machine: VirtualMachine) -> DomainPolicy:
+    """Return the policy for this machine."""
+    settings = machine.services.settings
+    return DomainPolicy(
+        vm_folder=machine.folder,
+        iso_folders=settings.machines.iso_folders,
+        golden_folders=settings.machines.golden_folders,
+        firmware_folders=FIRMWARE_FOLDERS,
+        nvram_folder=NVRAM_FOLDER,
+        networks=settings.policy.networks,
+        bridges=settings.policy.bridges,
+        pools=settings.policy.pools,
+        domain_types=DOMAIN_TYPES.get(machine.services.driver, frozenset({machine.services.driver.lower()})),
+    )
+
+
+def _refuse(violations: list[Violation]) -> None:
+    if violations:
+        text = "the domain policy forbids: " + "; ".join(map(str, violations))
+        raise PermissionDenied(text, DOMAIN_POLICY_BYPASS)
+
+
+def _without_unchanged(wanted: Domain, current: Domain) -> Domain:
+    """Return a copy of the definition without the elements and devices that the present one has just so."""
+    changed = Domain.from_element(wanted.element)
+    _drop_known(changed.element.find("devices"), current.element.find("devices"))
+    _drop_known(changed.element, current.element)
+    return changed
+
+
+def _drop_known(wanted: ET.Element | None, current: ET.Element | None) -> None:
+    if wanted is None or current is None:
+        return
+    known = {_canonical(child) for child in current}
+    for child in list(wanted):
+        if child.tag != "devices" and _canonical(child) in known:
+            wanted.remove(child)
+
+
+def _canonical(element: ET.Element) -> str:
+    return ET.canonicalize(ET.tostring(element, "unicode"), strip_text=True)

@@ -69,10 +69,10 @@ class Entity(abc.ABC):
 
     # -- what kinds of entities differ in -------------------------------------------------------------------------------
 
-    def check_state(self, command: Command) -> None:
+    def check_state(self, command: Command) -> None:  # noqa: B027 - most states forbid nothing
         """Raise the :class:`CommandError` that forbids a command in the entity's present state."""
 
-    async def set_up(self) -> None:
+    async def set_up(self) -> None:  # noqa: B027 - most entities need nothing more
         """Do what a new session needs beyond roster, events node and vCard."""
 
     async def mend_refusal(self) -> bool:
@@ -144,12 +144,15 @@ class Entity(abc.ABC):
     async def publish_vcard(self) -> None:
         """Bring the vCard on the server up to date, if it is not."""
         self._card = self._make_card()
-        try:
-            stored = (await self.stream.request(stanzas.iq("get", None, ET.Element(f"{{{ns.VCARD}}}vCard"))))[0]
-        except (CommandError, IndexError):
-            stored = None  # none yet: some servers answer an empty result, others item-not-found
-        if stored is None or VCard.read(stored) != self._card:
+        if await self._read_stored_card() != self._card:
             await self.stream.request(stanzas.iq("set", None, self._card.write()))
+
+    async def _read_stored_card(self) -> VCard | None:
+        """Return the vCard on the server; ``None`` if there is none (an empty result or item-not-found) or none that is one."""
+        try:
+            return VCard.read((await self.stream.request(stanzas.iq("get", None, ET.Element(f"{{{ns.VCARD}}}vCard"))))[0])
+        except (CommandError, IndexError, ValueError):
+            return None
 
     def _make_card(self) -> VCard:
         photo = self.avatar() if self.services.settings.vcard.use_avatar else b""

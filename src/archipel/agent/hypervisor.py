@@ -172,12 +172,21 @@ class Hypervisor(Entity):
 
         The hypervisor publishes for its machines: it alone needs to be a publisher of the platform's node.
         """
+        await self._require_tags_node()
         if tags:
             payload = Tag(jid=bare, tags=TAG_SEPARATOR.join(tags)).write()
             payload.tag = f"{{{ns.TAGS}}}{local_name(payload.tag)}"
             await self.pubsub.publish(TAGS_NODE, payload, bare)
         else:
             await self._retract_tags(bare)
+
+    async def _require_tags_node(self) -> None:
+        """Raise if the platform has no node for tags: the server would make one that everybody may write to."""
+        try:
+            await self.pubsub.owners(TAGS_NODE)
+        except CommandError as error:
+            text = f"the platform has no node for tags ({error.text}): an administrator makes it with 'archipel platform init'"
+            raise CommandError(text, condition=Condition.ITEM_NOT_FOUND) from error
 
     async def _retract_tags(self, bare: str) -> None:
         try:
@@ -215,7 +224,7 @@ def parse_machine_uuid(reference: str) -> str:
     try:
         return canonical_uuid(reference.strip().partition("/")[0].partition("@")[0])
     except ValueError as error:
-        raise BadRequest(f"jid: {error}", code=None) from error
+        raise BadRequest(f"jid: {error}") from error
 
 
 def _text(name: str, value: str) -> ET.Element:

@@ -14,11 +14,11 @@ from archipel.agent.avatars import read_avatar
 from archipel.agent.dispatch import Command
 from archipel.agent.entity import Entity
 from archipel.agent.services import Services
-from archipel.agent.store import MachineRecord
+from archipel.agent.store import MachineRecord, StoreError
 from archipel.agent.virt.cpu_usage import CpuUsage
 from archipel.agent.virt.domain import Domain
 from archipel.agent.virt.errors import DomainNotFound, VirtError
-from archipel.agent.virt.lifecycle import DomainEvent, LifecycleEvent, StoppedDetail
+from archipel.agent.virt.lifecycle import DomainEvent, LifecycleEvent, StoppedDetail, UndefinedDetail
 from archipel.protocol import presence
 from archipel.protocol.errors import Unavailable
 from archipel.protocol.events import Topic
@@ -41,6 +41,7 @@ _CHANGES: Final = {
     LifecycleEvent.DEFINED: (Topic.VM_DEFINITION, "defined"),
     LifecycleEvent.UNDEFINED: (Topic.VM_DEFINITION, "undefined"),
 }
+CRASH: Final = (Topic.VM_CONTROL, "crashed")
 
 
 class VirtualMachine(Entity):
@@ -122,11 +123,28 @@ class VirtualMachine(Entity):
         """Read the state that an event hints at, show it, push the change."""
         async with self._told:
             status = await self.read_status()
-            crashed = event.event is LifecycleEvent.STOPPED and event.detail == StoppedDetail.CRASHED
-            if status == presence.OFF and crashed:
+            announcement = _announcement(event)
+            if status == presence.OFF and announcement == CRASH:
                 status = presence.CRASHED
             if status is not None:
                 self.show(status)
-            topic, change = _CHANGES.get(event.event, (None, ""))
-            if topic is not None:
-                self.push(topic, "crashed" if crashed else change)
+            if event.event is LifecycleEvent.DEFINED:
+                await self._follow_name(event.name)
+            if announcement is not None:
+                self.push(*announcement)
+
+    async def _follow_name(self, name: str) -> None:
+        """Bear the name that somebody gave the domain behind our back."""
+        try:
+            await self.take_name(name)
+        except StoreError as error:
+            log.error("%s: its domain is called %r now, which cannot be followed: %s", self.bare, name, error)
+
+
+def _announcement(event: DomainEvent) -> tuple[Topic, str] | None:
+    """Return what is pushed for an event of libvirt; the first half of a renaming is nothing to tell."""
+    if event.event is LifecycleEvent.UNDEFINED and event.detail is UndefinedDetail.RENAMED:
+        return None
+    if event.event is LifecycleEvent.STOPPED and event.detail is StoppedDetail.CRASHED:
+        return CRASH
+    return _CHANGES.get(event.event)

@@ -61,7 +61,7 @@ class Finder:
         Raises :class:`MachineNotFound`, :class:`AmbiguousMachine`, or what kept every hypervisor from answering.
         """
         if "@" in reference:
-            return self._machine_at(reference)
+            return await self._machine_at(reference)
         listing = await self.listing()
         found = [item for item in listing.found if item.entry.answers_to(reference)]
         managed = {item.entry.bare: item for item in found if item.entry.managed}
@@ -70,6 +70,9 @@ class Finder:
         if managed:
             entry = next(iter(managed.values())).entry
             return VirtualMachine(self._session, entry.jid, entry.name)
+        uuid = as_uuid(reference)
+        if uuid and not found:
+            return await self._machine_at(f"{uuid}@{parse_address(self._session.jid).domain}")
         raise _why_not_found(reference, listing, unmanaged=[item.hypervisor for item in found])
 
     async def entity(self, reference: str) -> Entity:
@@ -86,9 +89,14 @@ class Finder:
             raise AmbiguousMachine(f"say on which hypervisor, with --hypervisor JID ({names})")
         return known[0]
 
-    def _machine_at(self, reference: str) -> VirtualMachine:
-        if as_uuid(str(parse_address(reference).node)) is None:
+    async def _machine_at(self, reference: str) -> VirtualMachine:
+        """Return the machine with that JID, of which nothing else need be known: who has a right there may use it."""
+        address = parse_address(reference)
+        if as_uuid(str(address.node)) is None:
             raise MachineNotFound(f"{reference} is no machine's JID: those begin with a UUID")
+        hypervisors = () if address.resource else await self.hypervisors()
+        if len(hypervisors) == 1:  # then the resource is known, and nobody needs to be looked for
+            return self._session.machine(f"{address.bare}/{hypervisors[0].jid.node}")
         return self._session.machine(reference)
 
     async def _list(self) -> Listing:

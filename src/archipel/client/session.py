@@ -18,7 +18,6 @@ from archipel.client.events import Events
 from archipel.client.hypervisor import Hypervisor
 from archipel.client.inbox import Inbox
 from archipel.client.presences import Presences
-from archipel.client.reading import READING
 from archipel.client.roster import RosterContact, may_be_hypervisor, read_roster
 from archipel.client.settings import ConnectionSettings
 from archipel.client.tags import read_tags
@@ -39,6 +38,7 @@ from archipel.xmpp.tls import client_context
 AnswerT = TypeVar("AnswerT")
 
 IN_FLIGHT: Final = 100  # commands waiting for their answers; more gain nothing, and servers limit what a client may queue
+SEARCH_TIMEOUT: Final = 10.0  # seconds until an entity counts as not online; presences take milliseconds, busy agents more
 QUIET_SEARCH: Final = 1.0  # seconds for an entity to answer before this session makes itself known to the whole roster
 HEARS_PUSHES: Final = 0  # RFC 6121, 8.5.2.1: headlines to the account go to sessions whose priority is not negative ...
 HEARS_PRESENCES: Final = -1  # ... and people's messages never to one whose priority is
@@ -114,7 +114,7 @@ class Session:
         not there, :class:`MalformedAnswer`, or a :class:`~archipel.xmpp.errors.WireError` (:class:`NoAnswer` after
         ``timeout`` seconds, by default those of the settings).
         """
-        iq = stanzas.command(request, jid, "get" if type(request) in READING else "set")
+        iq = stanzas.command(request, jid, "get" if request.reads else "set")
         async with self._slots:
             answer = await self._request(iq, timeout)
         return _read_answer(jid, request, answer)
@@ -146,9 +146,9 @@ class Session:
         """Return the full JID of an entity that is online; a full JID is returned as it is.
 
         The entity is asked by a presence of our own, which it answers to accounts with the right ``presence``; who has it
-        in the roster is told by the server. Raises :class:`NotOnline` after ``timeout`` seconds.
+        in the roster is told by the server. Raises :class:`NotOnline` after ``timeout`` (:data:`SEARCH_TIMEOUT`) seconds.
         """
-        address, limit = parse_address(jid), timeout or self.settings.timeout
+        address, limit = parse_address(jid), timeout or min(self.settings.timeout, SEARCH_TIMEOUT)
         if address.resource:
             return str(address)
         bare = str(address.bare)

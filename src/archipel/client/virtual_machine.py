@@ -16,7 +16,7 @@ from archipel.protocol import virtual_machine as commands
 from archipel.protocol.domain.domain import Domain
 from archipel.protocol.domain.xml_model import Element
 from archipel.protocol.domain.xml_values import DomainXmlError
-from archipel.protocol.virtual_machine import Info, Interface
+from archipel.protocol.virtual_machine import GuestAddress, Info, Interface
 from archipel.protocol.xml import local_name
 from archipel.xmpp.errors import Disconnected, NoAnswer
 
@@ -108,21 +108,25 @@ class VirtualMachine(Entity):
         """Set the number of virtual CPUs in use (right ``setvcpus``)."""
         await self.ask(commands.SetVcpus(value=count))
 
-    async def attach_device(self, device: Element | ET.Element) -> None:
-        """Plug a device in, into the running machine and its definition (right ``define``)."""
-        await self.ask(commands.AttachDevice(device=_element(device)))
+    async def attach_device(self, device: Element | ET.Element, *, live: bool = False) -> None:
+        """Plug a device in, into the running machine and its definition (right ``define``); ``live``: the running machine alone."""
+        await self.ask(commands.AttachDevice(device=_element(device), live=live))
 
-    async def detach_device(self, device: Element | ET.Element) -> None:
-        """Unplug a device, from the running machine and its definition (right ``define``)."""
-        await self.ask(commands.DetachDevice(device=_element(device)))
+    async def detach_device(self, device: Element | ET.Element, *, live: bool = False) -> None:
+        """Unplug a device, from the running machine and its definition (right ``define``); ``live``: the running machine alone."""
+        await self.ask(commands.DetachDevice(device=_element(device), live=live))
 
-    async def update_device(self, device: Element | ET.Element) -> None:
-        """Change a device in place, such as the medium of a CD drive (right ``define``)."""
-        await self.ask(commands.UpdateDevice(device=_element(device)))
+    async def update_device(self, device: Element | ET.Element, *, live: bool = False) -> None:
+        """Change a device in place, such as the medium of a CD drive (right ``define``); ``live``: the running machine alone."""
+        await self.ask(commands.UpdateDevice(device=_element(device), live=live))
 
     async def network_info(self) -> tuple[Interface, ...]:
         """Return the counters of the network interfaces of a running machine (right ``networkinfo``)."""
         return await self.ask(commands.GetNetworkInfo())
+
+    async def addresses(self) -> tuple[GuestAddress, ...]:
+        """Return the guest's addresses, as far as anybody knows them; none when it is off (right ``networkinfo``)."""
+        return await self.ask(commands.GetAddresses())
 
     async def capabilities(self) -> ET.Element:
         """Return libvirt's capabilities of the machine's host."""

@@ -9,6 +9,7 @@ An XMPP library of today reads the condition of RFC 6120. Every error carries al
 from __future__ import annotations
 
 import enum
+import re
 from xml.etree import ElementTree as ET
 
 from archipel.protocol import namespaces as ns
@@ -100,7 +101,7 @@ class BadRequest(CommandError):
 
     condition = Condition.BAD_REQUEST
 
-    def __init__(self, text: str, code: int | None = ErrorCode.NOT_WELL_FORMED) -> None:
+    def __init__(self, text: str, code: int | None = None) -> None:
         super().__init__(text, code)
 
 
@@ -145,6 +146,7 @@ class RemoteError(CommandError):
 
 
 _CONDITIONS = frozenset(str(condition) for condition in Condition)
+_FOOTER = re.compile(r"\n\n[^\n]*\n[^\n]*\Z")  # namespace and action, which error_element puts after the text
 _FROM_NAMESPACE: dict[str, type[CommandError]] = {
     ns.ERROR_LIBVIRT: LibvirtFailed,
     ns.ERROR_GENERIC: CommandError,
@@ -185,7 +187,8 @@ def read_error(iq: ET.Element) -> CommandError:
             text = text or (child.text or "")
         elif name in _CONDITIONS:
             condition = Condition(name)
-    return _typed(namespace, text.split("\n\n")[0] or str(condition), _number(element.get("code")), condition, right)
+    text = text if namespace is None else _FOOTER.sub("", text)
+    return _typed(namespace, text or str(condition), _number(element.get("code")), condition, right)
 
 
 def _typed(namespace: str | None, text: str, code: int, condition: Condition, right: str | None) -> CommandError:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from xml.etree import ElementTree as ET
@@ -37,7 +38,7 @@ def events_node(jid: str) -> str:
 def owner_of_events_node(node: str) -> str | None:
     """Return whose events node ``node`` is, or ``None`` if it is none."""
     parts = node.split("/")
-    return parts[2] if len(parts) == 4 and parts[1] == "archipel" and parts[3] == "events" else None
+    return parts[2] if len(parts) == 4 and parts[:2] == ["", "archipel"] and parts[3] == "events" else None
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,13 @@ class Push:
             return None
         try:
             date = datetime.strptime(element.get("date", ""), _DATE_FORMAT)
-            sequence = int(element.get("sequence", "0"))
+            sequence = _read_sequence(element.get("sequence", "0"))
         except ValueError:
             return None
         return cls(namespace.removeprefix(ns.PUSH_PREFIX), element.get("change", ""), sequence, element.get("epoch", ""), date)
+
+
+def _read_sequence(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,18}", text):
+        raise ValueError(f"{text[:20]!r} is not a count of pushes")
+    return int(text)

@@ -124,7 +124,7 @@ CORE_TOKENS: Final = (
     Token("free", "Destroy this virtual machine", ON_VIRTUAL_MACHINE),
     Token("screenshot", "See the screen", ON_VIRTUAL_MACHINE),
     Token("roster", "See the entity's roster in a chat", ON_VIRTUAL_MACHINE),
-    Token("getroster", "See the entity's roster", ON_VIRTUAL_MACHINE),
+    Token("getroster", "See the entity's roster", ANY_ENTITY),
     Token(
         DOMAIN_POLICY_BYPASS,
         "Pass the domain policy: definitions may use any device and file of the host (equals root there)",

@@ -62,8 +62,12 @@ class VCard:
 
     @classmethod
     def read(cls, card: ET.Element) -> VCard:
-        """Return the vCard that ``card`` holds, names taken at any depth."""
-        own = Organisation(*(_get(card, name) for name in ("ORGNAME", "ORGUNIT", "LOCALITY", "USERID", "KEYWORD")))
+        """Return the vCard that ``card`` holds, names taken at any depth; the founders had the categories' text without KEYWORD.
+
+        Raises :class:`ValueError` if the photo is not base64.
+        """
+        categories = _get(card, "KEYWORD") or _get(card, "CATEGORIES").strip()
+        own = Organisation(_get(card, "ORGNAME"), _get(card, "ORGUNIT"), _get(card, "LOCALITY"), _get(card, "USERID"), categories)
         photo = base64.b64decode(_get(card, "BINVAL"))
         return cls(_get(card, "ROLE"), _get(card, "TITLE"), _get(card, "FN"), own, photo)
 

@@ -55,6 +55,21 @@ class Interface(Payload, tag="network"):
 
 
 @payload
+class GuestAddress(Payload, tag="address"):
+    """An address of the guest, and who told it: ``lease`` (the host's DHCP server), ``agent`` (in the guest) or ``arp``.
+
+    ``interface`` is the host's device for lease and arp, the guest's for agent; ``mac`` tells which card it is. ``prefix`` is
+    the length of the network's prefix, 0 where the source does not know it.
+    """
+
+    interface: str = attribute()
+    mac: str = attribute(default="")
+    address: str = attribute()
+    prefix: int = attribute(default=0)
+    source: str = attribute()
+
+
+@payload
 class GetInfo(Request[Info | None], namespace=ns.VM_CONTROL, action="info", reads=True):
     """The machine's state; nothing if it has no domain."""
 
@@ -126,6 +141,11 @@ class GetNetworkInfo(Request[tuple[Interface, ...]], namespace=ns.VM_CONTROL, ac
 
 
 @payload
+class GetAddresses(Request[tuple[GuestAddress, ...]], namespace=ns.VM_CONTROL, action="addresses", reads=True):
+    """New here: the addresses of the guest, from the first source that knows any (virDomainInterfaceAddresses)."""
+
+
+@payload
 class FreeMachine(Request[None], namespace=ns.VM_CONTROL, action="free"):
     """Destroy the machine, as the hypervisor's ``free`` does."""
 
@@ -151,20 +171,32 @@ class GetDomainCapabilities(Request[ET.Element], namespace=ns.VM_DEFINITION, act
 
 @payload
 class AttachDevice(Request[None], namespace=ns.VM_DEFINITION, action="attachdevice"):
-    """New here: plug a device in, into the running machine and into its definition (virDomainAttachDeviceFlags)."""
+    """New here: plug a device in, into the running machine and into its definition (virDomainAttachDeviceFlags).
 
+    ``live``: on the running machine alone, whose definition says so already.
+    """
+
+    live: bool = attribute(default=False)
     device: ET.Element = child()
 
 
 @payload
 class DetachDevice(Request[None], namespace=ns.VM_DEFINITION, action="detachdevice"):
-    """New here: unplug a device, from the running machine and from its definition (virDomainDetachDeviceFlags)."""
+    """New here: unplug a device, from the running machine and from its definition (virDomainDetachDeviceFlags).
 
+    ``live``: on the running machine alone, whose definition says so already.
+    """
+
+    live: bool = attribute(default=False)
     device: ET.Element = child()
 
 
 @payload
 class UpdateDevice(Request[None], namespace=ns.VM_DEFINITION, action="updatedevice"):
-    """New here: change a device in place, such as the medium of a CD drive (virDomainUpdateDeviceFlags)."""
+    """New here: change a device in place, such as the medium of a CD drive (virDomainUpdateDeviceFlags).
 
+    ``live``: on the running machine alone, whose definition says so already.
+    """
+
+    live: bool = attribute(default=False)
     device: ET.Element = child()

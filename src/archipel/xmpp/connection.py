@@ -191,6 +191,11 @@ class Connection:
         self.last_error = None
         return resumed
 
+    def _give_up(self, error: Exception) -> Lost:
+        """End a session that could not be set up."""
+        self.stream.abort()
+        return Lost(str(error), rest=self._wait_after(LoginFailed(f"the session could not be set up: {error}")))
+
     def _wait_after(self, error: WireError) -> float:
         """Return how long to wait, and say it once as a warning, later as debug lines."""
         if isinstance(error, LoginRefused | UntrustedServer):
@@ -210,8 +215,10 @@ class Connection:
             why: Lost = await lost
         except (WireError, CommandError) as error:
             # The session broke, or the server refused something, while its owner set it up: as bad as a failed login.
-            self.stream.abort()
-            why = Lost(str(error), rest=self._wait_after(LoginFailed(f"the session could not be set up: {error}")))
+            why = self._give_up(error)
+        except Exception as error:  # a fault of ours must not keep the account offline for ever
+            log.exception("%s: the session could not be set up", self.stream.requested_jid)
+            why = self._give_up(error)
         finally:
             self._on_offline()
         if why.conflict:

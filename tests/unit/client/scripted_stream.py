@@ -16,7 +16,7 @@ from slixmpp.xmlstream import tostring
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import read_error
 from archipel.xmpp.errors import WireError
-from archipel.xmpp.stream import Lost
+from archipel.xmpp.stream import LOGIN_DEADLINE, Lost
 
 OWN = "alice@example.org"
 OWN_FULL = f"{OWN}/here"
@@ -30,7 +30,7 @@ PUBSUB = "pubsub.example.org"
 
 def stanza(text: str) -> ET.Element:
     """Return the element that a stream would hand over for this text."""
-    return ET.fromstring(f"<stream xmlns='{ns.CLIENT}'>{text}</stream>")[0]
+    return ET.fromstring(f"<stream xmlns='{ns.CLIENT}'>{text}</stream>")[0]  # noqa: S314 - the tests wrote it
 
 
 def on_the_wire(element: ET.Element) -> str:
@@ -122,7 +122,7 @@ class ScriptedStream:
 
     # -- what a session uses --------------------------------------------------------------------------------------------
 
-    async def login(self, host: str | None, port: int | None, deadline: float = 0) -> bool:
+    async def login(self, host: str | None, port: int | None, deadline: float = LOGIN_DEADLINE) -> bool:
         assert deadline > 0
         self.logins.append((host, port))
         if self.refusal is not None:
@@ -145,7 +145,6 @@ class ScriptedStream:
         text = on_the_wire(iq)
         self.asked.append(text)
         self._in_flight += 1
-        self.anything: Answer | None = None
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
         await asyncio.sleep(0)
         self._in_flight -= 1

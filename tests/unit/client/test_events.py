@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import cast
 
 import pytest
@@ -71,6 +71,12 @@ async def read(events: Events) -> list[Event]:
     while (event := await events.wait(0.001)) is not None:
         found.append(event)
     return found
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - the script sets no event
+            await asyncio.sleep(0)
 
 
 def summary(events: list[Event]) -> list[object]:
@@ -208,9 +214,8 @@ async def test_an_entity_that_was_away_must_be_asked_anew(events: Events, stream
 async def test_an_entity_that_is_away_is_greeted_again(session: Session, node: ScriptedStream, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events_module, "LOOK_AGAIN", 0.001)
     greeting = normal(f"<presence to='{MACHINE}'/>")
-    async with session.events([MACHINE]), asyncio.timeout(10):
-        while node.sent.count(greeting) < 3:
-            await asyncio.sleep(0.001)
+    async with session.events([MACHINE]):
+        await until(lambda: node.sent.count(greeting) >= 3)
 
 
 async def test_what_entities_say_is_an_event(events: Events, stream: ScriptedStream) -> None:
@@ -260,7 +265,8 @@ async def test_a_session_that_reconnects_subscribes_again_and_says_so(settings: 
     ):
         node.deliver(f"<presence from='{MACHINE_FULL}'/>")
         await read(events)
-        node.asked.clear(), node.sent.clear()
+        node.asked.clear()
+        node.sent.clear()
         node.break_off()
         assert await events.wait(10) == Resynced(MACHINE, Reason.RECONNECTED)
         assert len(node.logins) == 2
@@ -289,8 +295,7 @@ async def test_a_machine_in_the_wanted_state_is_asked_once(machine: VirtualMachi
 async def test_a_presence_says_when_to_ask_again(machine: VirtualMachine, stream: ScriptedStream) -> None:
     stream.answer(INFO, info(1), info(5))
     wait = asyncio.create_task(machine.wait_for_state(MachineState.OFF))
-    while not stream.sent:
-        await asyncio.sleep(0)
+    await until(lambda: bool(stream.sent))
     assert stream.asked == [normal(INFO)]
     stream.deliver(f"<presence from='{MACHINE_FULL}'><show>xa</show><status>Off</status></presence>")
     found = await wait
@@ -316,8 +321,7 @@ async def test_a_wait_in_vain_says_what_was_seen(machine: VirtualMachine, stream
 async def test_a_wait_ends_with_the_session(machine: VirtualMachine, stream: ScriptedStream) -> None:
     stream.answer(INFO, info(1))
     wait = asyncio.create_task(machine.wait_for_state(MachineState.OFF))
-    while not stream.sent:
-        await asyncio.sleep(0)
+    await until(lambda: bool(stream.sent))
     stream.break_off()
     with pytest.raises(Disconnected):
         await wait

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, cast
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archipel.client.errors import ClientError, MalformedAnswer
@@ -19,7 +19,7 @@ from archipel.client.settings import ConnectionSettings
 from archipel.protocol import every_entity, hypervisor, virtual_machine
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import CommandError
-from archipel.protocol.payload import Request
+from archipel.protocol.payload import Payload, Request
 from archipel.xmpp.stream import Stream
 from tests.unit.client.scripted_stream import HYPERVISOR_FULL, MACHINE, MACHINE_FULL, OWN, PUBSUB, ScriptedStream, on_the_wire
 
@@ -52,6 +52,14 @@ async def with_session(work: Callable[[Session, ScriptedStream], Coroutine[Any, 
         await work(session, stream)
 
 
+async def read_or_none(asking: Awaitable[object]) -> object:
+    """Return what was read, None if it could not be; any other error fails the test."""
+    try:
+        return await asking
+    except MalformedAnswer:
+        return None
+
+
 REQUESTS: list[Request[Any]] = [
     every_entity.ListRights(),
     every_entity.GetRights(permission_target="bob@example.org"),
@@ -69,19 +77,15 @@ REQUESTS: list[Request[Any]] = [
 ]
 
 
-@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: str(request.action))
-@given(answer=elements())
+@settings(max_examples=200)
+@given(request_=st.sampled_from(REQUESTS), answer=elements())
 def test_any_answer_is_typed_or_a_malformed_answer(request_: Request[Any], answer: ET.Element) -> None:
     answer.tag = f"{{{request_.namespace}}}query"
 
     async def work(session: Session, stream: ScriptedStream) -> None:
         stream.anything = answer
-        try:
-            read = await session.ask(MACHINE_FULL, request_)
-        except MalformedAnswer as error:
-            assert error.action == request_.action
-        else:
-            assert read is None or isinstance(read, tuple | ET.Element | every_entity.Payload)
+        read = await read_or_none(session.ask(MACHINE_FULL, request_))
+        assert read is None or isinstance(read, tuple | ET.Element | Payload)
 
     asyncio.run(with_session(work))
 
@@ -90,17 +94,9 @@ def test_any_answer_is_typed_or_a_malformed_answer(request_: Request[Any], answe
 def test_any_list_of_machines_is_read_or_refused(answer: ET.Element) -> None:
     async def work(session: Session, stream: ScriptedStream) -> None:
         stream.anything = answer
-        host = session.hypervisor(HYPERVISOR_FULL)
-        for asking in (
-            host.machines(),
-            session.machine(MACHINE_FULL).definition(),
-            host.alloc("web"),
-            session.machine(MACHINE_FULL).state(),
-        ):
-            try:
-                await asking
-            except ClientError as error:
-                assert isinstance(error, MalformedAnswer)
+        host, machine = session.hypervisor(HYPERVISOR_FULL), session.machine(MACHINE_FULL)
+        for asking in (host.machines(), host.alloc("web"), machine.definition(), machine.state()):
+            await read_or_none(asking)
 
     answer.tag = "query"
     asyncio.run(with_session(work))
@@ -111,10 +107,7 @@ def test_any_vcard_roster_and_tags_node_is_read_or_refused(answer: ET.Element) -
     async def work(session: Session, stream: ScriptedStream) -> None:
         stream.anything = answer
         for asking in (session.vcard(MACHINE), session.contacts(), session.tags()):
-            try:
-                await asking
-            except ClientError as error:
-                assert isinstance(error, MalformedAnswer)
+            await read_or_none(asking)
 
     asyncio.run(with_session(work))
 

@@ -12,8 +12,8 @@ from archipel.protocol import every_entity, hypervisor, virtual_machine
 from archipel.protocol import namespaces as ns
 from archipel.protocol.every_entity import Contact, Grant, Permission, SetTags
 from archipel.protocol.hypervisor import Address, Alloc, MachineAddress, MachineReference, NodeInfo, RosterItem
-from archipel.protocol.payload import Request
-from archipel.protocol.virtual_machine import GetInfo, Info, Interface, Started
+from archipel.protocol.payload import Request, write_answer
+from archipel.protocol.virtual_machine import GetInfo, GuestAddress, Info, Interface, Started
 from tests.unit.protocol.golden import Shape, archipel_of, canonical, normal, query, rewritten, xml
 
 UUID = "6f0c2a3e-1b7d-4c55-9a0e-3d2b1c4f5a69"
@@ -181,13 +181,17 @@ CONTROL = [
         xml(DOMAIN),
         DOMAIN,
     ),
-    Shape(
-        virtual_machine.GetDescription(), "<archipel action='xmldesc' inactive='0'/>", xml("<not-defined/>"), "<not-defined/>"
-    ),
+    Shape(virtual_machine.GetDescription(), "<archipel action='xmldesc' inactive='0'/>", xml("<not-defined/>"), "<not-defined/>"),
     Shape(virtual_machine.SetAutostart(value=True), "<archipel action='autostart' value='1'/>", None, ""),
     Shape(virtual_machine.SetMemory(value=524288), "<archipel action='memory' value='524288'/>", None, ""),
     Shape(virtual_machine.SetVcpus(value=2), "<archipel action='setvcpus' value='2'/>", None, ""),
     Shape(virtual_machine.GetNetworkInfo(), "<archipel action='networkinfo'/>", (CARD,), f"<network name='net0' {COUNTERS}/>"),
+    Shape(
+        virtual_machine.GetAddresses(),
+        "<archipel action='addresses'/>",
+        (GuestAddress(interface="vnet0", mac="52:54:00:00:00:01", address="192.0.2.9", prefix=24, source="lease"),),
+        "<address interface='vnet0' mac='52:54:00:00:00:01' address='192.0.2.9' prefix='24' source='lease'/>",
+    ),
     Shape(virtual_machine.FreeMachine(keep="disks"), "<archipel action='free' keep='disks'/>", None, ""),
 ]
 
@@ -200,7 +204,12 @@ DEFINITION = [
         "<capabilities><guest/></capabilities>",
     ),
     *(
-        Shape(kind(device=xml(f"<device>{DISK}</device>")), f"<archipel action='{kind.action}'><device>{DISK}</device></archipel>", None, "")
+        Shape(
+            kind(live=True, device=xml(f"<device>{DISK}</device>")),
+            f"<archipel action='{kind.action}' live='1'><device>{DISK}</device></archipel>",
+            None,
+            "",
+        )
         for kind in (virtual_machine.AttachDevice, virtual_machine.DetachDevice, virtual_machine.UpdateDevice)
     ),
 ]
@@ -254,10 +263,10 @@ def test_a_typed_answer_is_the_same_object_again(shape: Shape) -> None:
 
 
 @every_shape
-def test_no_name_on_the_wire_has_a_prefix(shape: Shape) -> None:
+def test_names_are_written_without_namespace_so_that_none_gets_a_prefix(shape: Shape) -> None:
     """Founding clients look names up as they are spelt."""
-    for element in (shape.request.write(), *query(ns.VM_CONTROL, shape.answered)):
-        assert all("}" not in node.tag or node.tag.startswith(f"{{{ns.VM_CONTROL}}}") for node in element.iter())
+    for element in (shape.request.write(), *write_answer(shape.answer)):
+        assert not any("}" in node.tag for node in element.iter())
 
 
 def test_every_command_of_the_protocol_has_a_shape_here() -> None:
@@ -310,6 +319,10 @@ def test_every_other_word_revokes_it(value: str) -> None:
 
 def test_tags_are_words_without_blanks_each_once() -> None:
     assert SetTags(tags="lab;; blue ;;;;lab;;  ").words == ("lab", "blue")
+
+
+def test_a_device_is_changed_in_machine_and_definition_unless_told_otherwise() -> None:
+    assert not read(virtual_machine.AttachDevice, f"<archipel action='attachdevice'><device>{DISK}</device></archipel>").live
 
 
 def test_an_alloc_without_attributes_leaves_all_to_the_agent() -> None:

@@ -35,6 +35,12 @@ async def remove_subscription(entity: Entity, request: wire.RemoveSubscription, 
     await entity.drop_contact(bare)
 
 
+@command(wire.GetRoster, on=EntityKind.HYPERVISOR, right="getroster", failure=ErrorCode.GET_ROSTER)
+async def get_hypervisor_roster(entity: Entity, _request: wire.GetRoster, _caller: Caller) -> tuple[wire.Contact, ...]:
+    """Who is in my roster; in a conversation, a hypervisor's roster means its machines."""
+    return _list_contacts(entity)
+
+
 @command(
     wire.GetRoster,
     on=EntityKind.VIRTUAL_MACHINE,
@@ -44,4 +50,8 @@ async def remove_subscription(entity: Entity, request: wire.RemoveSubscription, 
 )
 async def get_roster(entity: Entity, _request: wire.GetRoster, _caller: Caller) -> tuple[wire.Contact, ...]:
     """Who is in my roster."""
+    return _list_contacts(entity)
+
+
+def _list_contacts(entity: Entity) -> tuple[wire.Contact, ...]:
     return tuple(wire.Contact(jid=bare, subscription=entity.contacts.subscription(bare)) for bare in sorted(entity.contacts))

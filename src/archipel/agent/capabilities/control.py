@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 from archipel.agent import allocation, definition
 from archipel.agent.dispatch import Caller, Chat, command
+from archipel.agent.domain_rules import refuse_changed_images
 from archipel.agent.events import EPOCH
 from archipel.agent.virt.errors import DomainNotFound, TooManyVcpus
 from archipel.agent.virt.interfaces import InterfaceStats
@@ -21,7 +22,6 @@ from archipel.protocol.events import Topic
 from archipel.protocol.rights import EntityKind
 
 VM = EntityKind.VIRTUAL_MACHINE
-KEEP_DISKS = "disks"
 
 
 def _done(_answer: object) -> str:
@@ -41,6 +41,11 @@ def _say_info(info: wire.Info | None) -> str:
 def _say_counters(interfaces: tuple[wire.Interface, ...]) -> str:
     lines = [f"{card.name}: {card.rx_bytes} bytes in, {card.tx_bytes} bytes out" for card in interfaces]
     return "\n".join(lines) or "I have no network interface."
+
+
+def _say_addresses(addresses: tuple[wire.GuestAddress, ...]) -> str:
+    lines = [f"{found.interface}: {found.address}/{found.prefix}" for found in addresses]
+    return "\n".join(lines) or "Nobody knows an address of mine."
 
 
 @command(wire.GetInfo, on=VM, right="info", failure=ErrorCode.INFO, chat=Chat(("info", "how are you", "and you"), _say_info))
@@ -74,10 +79,11 @@ async def get_info(vm: VirtualMachine, _request: wire.GetInfo, _caller: Caller) 
 async def create(vm: VirtualMachine, _request: wire.Create, _caller: Caller) -> wire.Started:
     """Start this machine."""
     async with vm.changing:
-        try:
-            return wire.Started(id=await vm.domain.create())
-        except DomainNotFound as error:
-            raise CommandError(f"{vm.name} has no definition: define it first", condition=Condition.ITEM_NOT_FOUND) from error
+        current = await definition.read_current(vm)
+        if current is None:
+            raise CommandError(f"{vm.name} has no definition: define it first", condition=Condition.ITEM_NOT_FOUND)
+        await refuse_changed_images(vm, current)
+        return wire.Started(id=await vm.domain.create())
 
 
 @command(
@@ -159,9 +165,27 @@ async def set_vcpus(vm: VirtualMachine, request: wire.SetVcpus, _caller: Caller)
 async def get_network_info(vm: VirtualMachine, _request: wire.GetNetworkInfo, _caller: Caller) -> tuple[wire.Interface, ...]:
     """Network counters of this machine, while it runs."""
     try:
+        if not await vm.domain.is_active():
+            raise CommandError(f"{vm.name} is not running: it counts nothing", condition=Condition.UNEXPECTED_REQUEST)
         return tuple(_counters(card) for card in await vm.domain.interface_stats())
     except DomainNotFound:
         return ()
+
+
+@command(wire.GetAddresses, on=VM, right="networkinfo", failure=ErrorCode.NETWORK_INFO, chat=Chat(("addresses",), _say_addresses))
+async def get_addresses(vm: VirtualMachine, _request: wire.GetAddresses, _caller: Caller) -> tuple[wire.GuestAddress, ...]:
+    """Network addresses of this machine, as far as anybody knows them."""
+    try:
+        cards = await vm.domain.interface_addresses()
+    except DomainNotFound:
+        return ()
+    return tuple(
+        wire.GuestAddress(
+            interface=card.name, mac=card.mac or "", address=found.address, prefix=found.prefix, source=card.source.name.lower()
+        )
+        for card in cards
+        for found in card.addresses
+    )
 
 
 def _counters(card: InterfaceStats) -> wire.Interface:
@@ -172,6 +196,6 @@ def _counters(card: InterfaceStats) -> wire.Interface:
 @command(wire.FreeMachine, on=VM, right="free", failure=ErrorCode.VM_FREE)
 async def free(vm: VirtualMachine, request: wire.FreeMachine, caller: Caller) -> None:
     """Destroy this machine, with its disks."""
-    await allocation.destroy(vm, keep_disks=request.keep == KEEP_DISKS)
+    await allocation.destroy(vm, keep_disks=allocation.keeps_disks(request.keep))
     # The answer still goes out through this entity: what ends it comes after.
     vm.hypervisor.spawn(allocation.finish_free(vm.hypervisor, vm, caller.bare))

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from xml.etree import ElementTree as ET
 
 from archipel.agent import definition
 from archipel.agent.dispatch import Caller, Chat, command
+from archipel.agent.virt.domain import Affect
 from archipel.agent.virt.errors import DomainNotFound
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import virtual_machine as wire
@@ -49,18 +51,23 @@ async def get_capabilities(vm: VirtualMachine, _request: wire.GetDomainCapabilit
 @command(wire.AttachDevice, on=VM, right="define", failure=ErrorCode.DEFINE)
 async def attach_device(vm: VirtualMachine, request: wire.AttachDevice, caller: Caller) -> None:
     """Plug a device in."""
-    await definition.change_device(vm, request.device, caller, vm.domain.attach_device)
+    await definition.change_device(vm, request.device, caller, partial(vm.domain.attach_device, affect=_reach(request.live)))
 
 
 @command(wire.DetachDevice, on=VM, right="define", failure=ErrorCode.DEFINE)
 async def detach_device(vm: VirtualMachine, request: wire.DetachDevice, _caller: Caller) -> None:
     """Unplug a device."""
     async with vm.changing:
-        await vm.domain.detach_device(definition.read_device(request.device))
+        await vm.domain.detach_device(definition.read_device(request.device), _reach(request.live))
     vm.push(Topic.VM_DEFINITION, "defined")
 
 
 @command(wire.UpdateDevice, on=VM, right="define", failure=ErrorCode.DEFINE)
 async def update_device(vm: VirtualMachine, request: wire.UpdateDevice, caller: Caller) -> None:
     """Change a device in place."""
-    await definition.change_device(vm, request.device, caller, vm.domain.update_device)
+    await definition.change_device(vm, request.device, caller, partial(vm.domain.update_device, affect=_reach(request.live)))
+
+
+def _reach(live: bool) -> Affect | None:
+    """Return what a change reaches: the running machine alone, or all there is of it."""
+    return Affect.LIVE if live else None

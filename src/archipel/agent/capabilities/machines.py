@@ -13,12 +13,11 @@ from archipel.agent.virt.errors import DomainNotFound
 from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import hypervisor as wire
-from archipel.protocol.errors import BadRequest, CommandError, Condition, ErrorCode
+from archipel.protocol.errors import CommandError, Condition, ErrorCode
 from archipel.protocol.rights import EntityKind
 from archipel.protocol.vcard import Organisation
 
 HYPERVISOR = EntityKind.HYPERVISOR
-KEEP_DISKS = "disks"
 
 
 def _say_machines(items: tuple[wire.RosterItem, ...]) -> str:
@@ -59,10 +58,9 @@ async def alloc(hypervisor: Hypervisor, request: wire.Alloc, caller: Caller) -> 
 @command(wire.Free, on=HYPERVISOR, right="free", failure=ErrorCode.FREE, chat=Chat(("free {jid}",), lambda gone: f"{gone.jid} is gone."))
 async def free(hypervisor: Hypervisor, request: wire.Free, caller: Caller) -> wire.MachineAddress:
     """Destroy a virtual machine, named by name, UUID or JID, with its disks."""
-    if request.keep not in {"", KEEP_DISKS}:
-        raise BadRequest(f"keep: must be {KEEP_DISKS!r} or left out, not {request.keep!r}", ErrorCode.FREE)
+    keep_disks = allocation.keeps_disks(request.keep)
     machine = hypervisor.find(request.jid)
-    await allocation.destroy(machine, keep_disks=request.keep == KEEP_DISKS)
+    await allocation.destroy(machine, keep_disks=keep_disks)
     await allocation.finish_free(hypervisor, machine, caller.bare)
     return wire.MachineAddress(jid=request.jid)
 

@@ -82,4 +82,4 @@ def read_account(field: str, jid: str) -> str:
     try:
         return account_jid(jid)
     except MalformedJid as error:
-        raise BadRequest(f"{field}: {error}", code=None) from error
+        raise BadRequest(f"{field}: {error}") from error

@@ -81,16 +81,18 @@ def _has_external_data(path: Path) -> bool:
     return bool(version >= 3 and features & _EXTERNAL_DATA)
 
 
-def follow_chain(path: str, format: str, folders: Sequence[Path], read: ReadImage) -> None:  # noqa: A002 - QEMU's word
+def follow_chain(path: str, image_format: str, folders: Sequence[Path], read: ReadImage) -> None:
     """Check every file that an image stands on; the image itself is at an allowed path already.
 
     Raises:
         PathRefused: the chain leaves ``folders``, or cannot be followed.
     """
+    if image_format not in FORMATS:
+        raise PathRefused(f"has another format than {' or '.join(FORMATS)}")
     for _ in range(MOST_IMAGES):
-        if format == "raw" or not os.path.exists(path):
+        if image_format == "raw" or not os.path.exists(path):
             return
-        facts = _facts(path, format, read)
+        facts = _facts(path, image_format, read)
         if facts.backing is None:
             return
         if _PROTOCOL.match(facts.backing):
@@ -98,7 +100,7 @@ def follow_chain(path: str, format: str, folders: Sequence[Path], read: ReadImag
         if facts.backing_format not in FORMATS:
             raise PathRefused(f"does not say that its backing file is {' or '.join(FORMATS)}; rebase it with qemu-img rebase -F")
         # QEMU takes a relative name from where the overlay's own name leads (path_combine)
-        path, format = os.path.join(os.path.dirname(path), facts.backing), facts.backing_format
+        path, image_format = os.path.join(os.path.dirname(path), facts.backing), facts.backing_format
         try:
             confine(path, folders)
         except PathRefused as error:
@@ -106,13 +108,13 @@ def follow_chain(path: str, format: str, folders: Sequence[Path], read: ReadImag
     raise PathRefused(f"stands on more than {MOST_IMAGES} other images, or on itself")
 
 
-def _facts(path: str, format: str, read: ReadImage) -> ImageFacts:  # noqa: A002 - QEMU's word
+def _facts(path: str, image_format: str, read: ReadImage) -> ImageFacts:
     try:
-        facts = read(Path(path), format)
+        facts = read(Path(path), image_format)
     except (ImageUnreadable, OSError):
-        raise PathRefused(f"cannot be read as an image of format {format}") from None
-    if facts.format != format:
-        raise PathRefused(f"is no image of format {format}")
+        raise PathRefused(f"cannot be read as an image of format {image_format}") from None
+    if facts.format != image_format:
+        raise PathRefused(f"is no image of format {image_format}")
     if facts.data_file is not None:
         raise PathRefused("keeps its data in another file; convert it with qemu-img convert")
     return facts

@@ -42,7 +42,7 @@ def render(declaration: DomainDeclaration, uuid: str | None = None, *, type: str
         type: who runs it (``kvm``, ``qemu``, ``test``) where the declaration does not say.
     """
     filled = fill_in(declaration, type)
-    domain = apply(filled, onto=Domain.build(type=filled.type, name=declaration.name, uuid=uuid))
+    domain = apply(filled, onto=Domain.build(type=filled.type, name=declaration.name, uuid=uuid, max_vcpus=1))
     domain.features = Features.build(acpi=True, apic=True if filled.arch in {None, "x86_64", "i686"} else None)
     domain.clock_offset = "utc"
     domain.on_poweroff, domain.on_reboot, domain.on_crash = LifecycleAction.DESTROY, LifecycleAction.RESTART, LifecycleAction.DESTROY

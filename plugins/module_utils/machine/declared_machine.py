@@ -1,0 +1,230 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A machine as module ``vm`` declares it: made, adopted, changed, started, stopped, freed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.archipel.platform.plugins.module_utils.machine.plan import (
+    MachinePlan,
+    blocked_reasons,
+    change_while_running,
+    make_plan,
+)
+from ansible_collections.archipel.platform.plugins.module_utils.machine.run_state import RUN_STATES, reach, run_state, stop
+from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot import Snapshot
+from ansible_collections.archipel.platform.plugins.module_utils.machine.specification import read_specification
+from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
+
+try:
+    from archipel.client import MachineEntry, MachineNotFound
+    from archipel.protocol.vcard import Organisation
+except ImportError:
+    pass  # library.require_library tells the user
+
+if TYPE_CHECKING:
+    from ansible_collections.archipel.platform.plugins.module_utils.machine.arguments import MachineWish
+    from ansible_collections.archipel.platform.plugins.module_utils.machine.host import Host
+    from archipel.client import VirtualMachine
+
+ABSENT, ADOPTED, PRESENT = "absent", "adopted", "present"
+NO_MACHINE = {"state": ABSENT}
+NEEDS_RESTART = "needs_restart"
+
+
+class DeclaredMachine(Resource):
+    """One machine of a run; its values are the declared options, and whether it waits for a restart."""
+
+    def __init__(self, wish: MachineWish, host: Host) -> None:
+        self.wish = wish
+        self.host = host
+        self.title = wish.title
+        self.specification = read_specification(wish)
+        self.entry = host.directory.find(wish.reference)
+        self._snapshot: Snapshot | None = None
+        self._plan = MachinePlan()
+        self._told: tuple[str, ...] = ()
+        self._reasons: tuple[str, ...] = ()
+
+    # -- what is --------------------------------------------------------------------------------------------------------
+
+    async def read(self) -> Values:
+        """Return what is declared, as it stands; refuse what must not be touched."""
+        self._snapshot = None
+        if self.entry is None or not self.entry.managed:
+            return self._read_unmanaged()
+        wish = self.wish
+        if wish.state == ABSENT:
+            return {"state": PRESENT}
+        self._snapshot = await Snapshot.take(
+            self.host.directory.open(self.entry),
+            definitions=self.specification.declares,
+            organisation=bool(wish.organisation),
+        )
+        if wish.state == ADOPTED:
+            return {"state": ADOPTED}
+        values = await self._read_declared(self._snapshot)
+        self._reasons = self._find_reasons(self._snapshot, values)
+        return {**values, NEEDS_RESTART: True} if self._reasons else values
+
+    def _read_unmanaged(self) -> Values:
+        wish = self.wish
+        if self.entry is None:
+            if wish.state == ADOPTED:
+                raise MachineNotFound(f"{self.title}: libvirt on {self.host.hypervisor.bare} has no such domain to adopt")
+            if wish.name is None and wish.state != ABSENT:
+                raise MachineNotFound(f"{self.title}: there is no such machine; give the name of the machine that is to be made")
+            return NO_MACHINE
+        if wish.state == ADOPTED:
+            return {"state": "unmanaged"}
+        if wish.state == ABSENT:
+            advice = "it is not removed; adopt it first (state: adopted), or let its owner undefine it"
+        else:
+            advice = "adopt it first (state: adopted), or choose another name"
+        raise ValueError(f"{self.title}: libvirt has a domain of that name that Archipel does not manage: {advice}")
+
+    async def _read_declared(self, snapshot: Snapshot) -> dict[str, Any]:
+        wish, machine = self.wish, snapshot.machine
+        values: dict[str, Any] = {"state": run_state(snapshot.state) if wish.state in RUN_STATES else PRESENT}
+        if wish.uuid is not None and wish.name is not None and machine.name:
+            values["name"] = machine.name
+        if self.specification.declares:
+            values |= self.specification.describe(snapshot.stored)
+        if wish.autostart is not None:
+            values["autostart"] = None if snapshot.info is None else snapshot.info.autostart
+        values |= {name: getattr(snapshot.organisation, name) for name in wish.organisation}
+        if wish.tags is not None:
+            values["tags"] = sorted(await self.host.tags_of(machine.bare))
+        return values
+
+    def _find_reasons(self, snapshot: Snapshot, values: Values) -> tuple[str, ...]:
+        """Return why the machine should be restarted: what waits, in the plan's words if it was the plan that left it so."""
+        waiting: tuple[str, ...] = ()
+        if snapshot.running is not None and snapshot.stored is not None:
+            waiting = tuple(self.specification.pending(snapshot.running, snapshot.stored))
+        return (*((self._told or waiting) if waiting else ()), *blocked_reasons(self._off_only(values) if snapshot.active else ()))
+
+    def _off_only(self, current: Values) -> dict[str, str]:
+        """Return the declared values that differ and can only change while the machine is off."""
+        wanted = {**self.wish.organisation, **({"name": self.wish.name} if "name" in current else {})}
+        return {name: value for name, value in wanted.items() if current.get(name) != value}
+
+    # -- what shall be --------------------------------------------------------------------------------------------------
+
+    def desired(self, current: Values) -> Values:
+        """Return the declared values; those that cannot be reached now as they are."""
+        wish = self.wish
+        if wish.state == ABSENT:
+            return NO_MACHINE
+        if wish.state == ADOPTED:
+            return {"state": ADOPTED}
+        if self._snapshot is None:
+            return {"state": wish.state, **self._declared_settings(self._make_definition("kvm"))}
+        snapshot = self._snapshot
+        self._plan = plan = make_plan(wish, self.specification, snapshot, frozenset(self._off_only(current)))
+        self._told, self._reasons = plan.waiting, plan.reasons
+        settled = self._declared_settings(plan.definition or snapshot.stored or self._make_definition("kvm"))
+        if "name" in current:
+            settled["name"] = wish.name
+        settled |= {name: current[name] for name in plan.blocked}
+        values = {"state": wish.state, **{name: settled[name] for name in current if name in settled}}
+        return {**values, NEEDS_RESTART: True} if plan.reasons else values
+
+    def _make_definition(self, domain_type: str) -> Any:
+        return self.specification.make(self.wish.name or self.title, self.wish.uuid, domain_type)
+
+    def _declared_settings(self, definition: Any) -> dict[str, Any]:
+        wish = self.wish
+        values = dict(self.specification.describe(definition)) if self.specification.declares else {}
+        if wish.autostart is not None:
+            values["autostart"] = wish.autostart
+        values |= wish.organisation
+        if wish.tags is not None:
+            values["tags"] = list(wish.tags)
+        return values
+
+    # -- from one to the other ------------------------------------------------------------------------------------------
+
+    async def apply(self, current: Values, desired: Values) -> None:
+        """Make, adopt, change or free the machine, and bring it to its declared run state."""
+        if self.wish.state == ABSENT:
+            await self._free()
+        elif self.wish.state == ADOPTED:
+            await self._adopt()
+        elif self._snapshot is None:
+            await self._make()
+        else:
+            await self._change(self._snapshot, current, desired)
+
+    async def _free(self) -> None:
+        await self.host.hypervisor.free(self.entry.uuid, keep_disks=not self.wish.remove_disks)
+        self.entry = None
+
+    async def _adopt(self) -> None:
+        hypervisor, entry = self.host.hypervisor, self.entry
+        await hypervisor.manage(entry.uuid)
+        self.entry = MachineEntry(entry.name, entry.uuid, f"{entry.bare}/{hypervisor.jid.node}", managed=True)
+
+    async def _make(self) -> None:
+        wish, hypervisor = self.wish, self.host.hypervisor
+        definition = self._make_definition(await self.host.domain_type() if self.specification.needs_domain_type else "")
+        organisation = Organisation(**wish.organisation)
+        machine = await hypervisor.alloc(wish.name, uuid=wish.uuid, organisation=organisation, domain=definition)
+        self.entry = MachineEntry(wish.name, machine.uuid, str(machine.jid), managed=True)
+        # The agent gives a new machine its host's values where none is given: an empty one has to be said again.
+        await self._set_off_only(machine, {name: value for name, value in wish.organisation.items() if not value})
+        await self._set_anytime(machine, {})
+        if wish.state in RUN_STATES:
+            await reach(machine, wish.state, wish.shutdown_timeout, force=wish.force)
+
+    async def _change(self, snapshot: Snapshot, current: Values, desired: Values) -> None:
+        wish, plan, machine = self.wish, self._plan, snapshot.machine
+        if plan.stops:
+            await stop(machine, wish.shutdown_timeout, force=wish.force)
+        if plan.stops or not snapshot.active:
+            await self._set_off_only(machine, self._off_only(current))
+        await self._define(snapshot)
+        refused = await change_while_running(machine, plan.steps) if snapshot.active and not plan.stops else []
+        self._told = (*self._told, *refused)
+        await self._set_anytime(machine, current)
+        if plan.ends_in is not None:
+            await reach(machine, plan.ends_in, wish.shutdown_timeout, force=wish.force)
+
+    async def _define(self, snapshot: Snapshot) -> None:
+        """Store the new definition; a managed machine without any gets a complete one."""
+        definition = self._plan.definition
+        if definition is None and snapshot.stored is None and self.specification.declares:
+            definition = self._make_definition(await self.host.domain_type() if self.specification.needs_domain_type else "")
+            definition.uuid = snapshot.machine.uuid
+        if definition is not None:
+            definition.name = self.entry.name
+            await snapshot.machine.define(definition)
+
+    async def _set_off_only(self, machine: VirtualMachine, values: Mapping[str, str]) -> None:
+        """Rename the machine, or change its organisation; it is off."""
+        if values:
+            await self.host.hypervisor.set_organisation(machine.uuid, **values)
+            self.entry = MachineEntry(values.get("name", self.entry.name), self.entry.uuid, self.entry.jid, managed=True)
+
+    async def _set_anytime(self, machine: VirtualMachine, current: Values) -> None:
+        """Set what changes in any state: autostart and tags."""
+        wish, work = self.wish, []
+        if wish.autostart is not None and current.get("autostart", False) != wish.autostart:
+            work.append(machine.set_autostart(wish.autostart))
+        if wish.tags is not None and current.get("tags", []) != list(wish.tags):
+            work.append(machine.set_tags(wish.tags))
+            self.host.forget_tags()
+        await asyncio.gather(*work)
+
+    # -- what is told ---------------------------------------------------------------------------------------------------
+
+    def report(self, change: Change) -> dict[str, Any]:
+        """Return the machine as it was last read, and why it should be restarted."""
+        told = {NEEDS_RESTART: bool(self._reasons), "restart_reasons": list(self._reasons)}
+        if self._snapshot is not None:
+            return {**self._snapshot.report(), **told}
+        return {"name": self.title, "uuid": None, "jid": None, **change.before, **told}

@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the machines of one run share: their hypervisor's list, the platform's tags, who runs domains on the host."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+if TYPE_CHECKING:
+    from ansible_collections.archipel.platform.plugins.module_utils.directory import Directory
+    from archipel.client import Hypervisor
+
+_BEST_FIRST = ("kvm", "qemu", "test")
+
+
+class Host:
+    """The hypervisor of a run; what its machines need of it is asked once, and only if one of them does need it."""
+
+    def __init__(self, directory: Directory) -> None:
+        self.directory = directory
+        self._tags: asyncio.Task[Mapping[str, tuple[str, ...]]] | None = None
+        self._domain_type: asyncio.Task[str] | None = None
+
+    @property
+    def hypervisor(self) -> Hypervisor:
+        """The hypervisor itself."""
+        return self.directory.hypervisor
+
+    async def tags_of(self, bare: str) -> tuple[str, ...]:
+        """Return the tags of a machine (bare JID), as the platform's node had them when first asked."""
+        if self._tags is None:
+            self._tags = asyncio.ensure_future(self.hypervisor.session.tags())
+        return (await asyncio.shield(self._tags)).get(bare, ())
+
+    def forget_tags(self) -> None:
+        """Ask again next time: tags were changed."""
+        self._tags = None
+
+    async def domain_type(self) -> str:
+        """Return who runs new machines: KVM where the host can (right ``capabilities``)."""
+        if self._domain_type is None:
+            self._domain_type = asyncio.ensure_future(self._find_domain_type())
+        return await asyncio.shield(self._domain_type)
+
+    async def _find_domain_type(self) -> str:
+        offered = domain_types(await self.hypervisor.capabilities())
+        if not offered:
+            raise ValueError(f"domain_type: libvirt on {self.hypervisor.bare} names nobody who runs machines; say domain_type")
+        return offered[0]
+
+
+def domain_types(capabilities: ET.Element) -> list[str]:
+    """Return who runs domains on a host, by libvirt's capabilities of it, the best first."""
+    offered = {domain.get("type", "") for domain in capabilities.iterfind("guest/arch/domain")}
+    known = [kind for kind in _BEST_FIRST if kind in offered]
+    return known + sorted(offered.difference(known))

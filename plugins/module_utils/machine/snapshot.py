@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A machine as it is, as far as somebody wants to know."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+try:
+    from archipel.client import MachineState
+except ImportError:
+    pass  # library.require_library tells the user
+
+if TYPE_CHECKING:
+    from archipel.client import VirtualMachine
+    from archipel.protocol.domain.domain import Domain
+    from archipel.protocol.vcard import Organisation
+    from archipel.protocol.virtual_machine import Info
+
+_KIB = 1024
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A managed machine; what was not asked for is ``None``.
+
+    ``stored`` is the definition of the next start, ``running`` that of the machine if it runs.
+    """
+
+    machine: VirtualMachine
+    info: Info | None
+    stored: Domain | None = None
+    running: Domain | None = None
+    organisation: Organisation | None = None
+
+    @classmethod
+    async def take(cls, machine: VirtualMachine, *, definitions: bool = False, organisation: bool = False) -> Self:
+        """Ask the machine; a definition of a machine that does not run is asked for once only."""
+        info, stored, card = await asyncio.gather(
+            machine.info(),
+            machine.definition(inactive=True) if definitions else _nothing(),
+            machine.vcard() if organisation else _nothing(),
+        )
+        active = is_active(MachineState.of(info))
+        running = await machine.definition() if definitions and active else None
+        return cls(machine, info, stored, running, card and card.organisation)
+
+    @property
+    def state(self) -> MachineState:
+        """The state that libvirt told."""
+        return MachineState.of(self.info)
+
+    @property
+    def active(self) -> bool:
+        """Whether there is a running machine, paused or not."""
+        return is_active(self.state)
+
+    def report(self) -> dict[str, Any]:
+        """Return what the modules' results say of every machine; memory in MiB."""
+        info = self.info
+        return {
+            "name": self.machine.name,
+            "uuid": self.machine.uuid,
+            "jid": self.machine.bare,
+            "state": str(self.state),
+            "memory": None if info is None else info.memory // _KIB,
+            "max_memory": None if info is None else info.max_memory // _KIB,
+            "vcpus": None if info is None else info.vcpus,
+            "autostart": None if info is None else info.autostart,
+        }
+
+
+async def _nothing() -> None:
+    """Stand in for a question that nobody has."""
+
+
+def is_active(state: MachineState) -> bool:
+    """Whether a machine in this state has a running half."""
+    return state not in {MachineState.OFF, MachineState.CRASHED, MachineState.NOT_DEFINED}

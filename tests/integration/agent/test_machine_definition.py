@@ -1,0 +1,193 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""archipel:vm:definition on the wire: definitions and devices, allowed, refused and malformed, with get and with set."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+import pytest
+
+from tests.wire.matching import LIBVIRT, assert_error, assert_payload, assert_refused, child, name_of, show, text_of
+from tests.wire.person import Person
+from tests.wire.platform import CONTROL, DEFINITION, Machine, Platform
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("one_answer_each")]
+
+INTERFACE = "<interface type='network'><mac address='52:54:00:00:00:aa'/><source network='default'/><target dev='tap9'/></interface>"
+DEVICE_ACTIONS = ("attachdevice", "detachdevice", "updatedevice")
+
+
+def define(machine: Machine, definition: str | None = None) -> str:
+    return f"<archipel action='define'>{definition or machine.definition().replace('65536', '32768')}</archipel>"
+
+
+@dataclass(frozen=True)
+class Case:
+    """An action and the right it needs."""
+
+    action: str
+    right: str
+    code: int
+
+    def request(self, machine: Machine) -> str:
+        if self.action == "define":
+            return define(machine)
+        if self.action in DEVICE_ACTIONS:
+            return f"<archipel action='{self.action}'><device>{INTERFACE}</device></archipel>"
+        return f"<archipel action='{self.action}'/>"
+
+    def __str__(self) -> str:
+        return self.action
+
+
+CASES = [
+    Case("define", "define", -1007),
+    Case("undefine", "undefine", -1008),
+    Case("capabilities", "capabilities", -1019),
+    *(Case(action, "define", -1007) for action in DEVICE_ACTIONS),
+]
+
+
+@pytest.mark.parametrize("kind", ["get", "set"])
+async def test_who_may_define_defines(platform: Platform, admin: Person, student: Person, machine: Machine, kind: str):
+    await platform.grant(admin, machine.full, student, "define")
+    assert_payload(await student.command(machine.full, DEFINITION, define(machine), kind), DEFINITION, "")
+    assert "<memory unit='KiB'>32768</memory>" in (platform.definition_in_libvirt(machine.uuid) or "")
+
+
+@pytest.mark.parametrize("kind", ["get", "set"])
+async def test_who_may_undefine_undefines(platform: Platform, admin: Person, student: Person, machine: Machine, kind: str):
+    await platform.grant(admin, machine.full, student, "undefine")
+    for _ in range(2):  # the second time there is nothing left, which is what was asked for
+        assert_payload(await student.command(machine.full, DEFINITION, "<archipel action='undefine'/>", kind), DEFINITION, "")
+        assert platform.definition_in_libvirt(machine.uuid) is None
+
+
+@pytest.mark.parametrize("kind", ["get", "set"])
+async def test_who_may_sees_the_capabilities(platform: Platform, admin: Person, student: Person, machine: Machine, kind: str):
+    await platform.grant(admin, machine.full, student, "capabilities")
+    answer = await student.command(machine.full, DEFINITION, "<archipel action='capabilities'/>", kind)
+    assert [name_of(part) for part in child(answer, "query")] == ["capabilities"], show(answer)
+    assert {name_of(part) for part in answer.iter()} >= {"host", "guest", "os_type", "arch", "domain"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+async def test_who_is_known_but_lacks_the_right_is_told_which(platform: Platform, admin: Person, student: Person, machine: Machine, case: Case):
+    await platform.grant(admin, machine.full, student, *({"define", "undefine", "capabilities", "xmldesc"} - {case.right}))
+    before = platform.definition_in_libvirt(machine.uuid)
+    assert_refused(await student.command(machine.full, DEFINITION, case.request(machine)), case.right)
+    assert platform.definition_in_libvirt(machine.uuid) == before
+
+
+# -- definitions that are wrong ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wrong, mentions",
+    [
+        ("", "domain"),
+        ("<machine/>", "domain"),
+        ("<domain type='test'><name>a</name></domain>", "uuid"),
+        ("<domain type='test'><uuid>1234</uuid></domain>", "uuid"),
+        ("<domain type='test'><uuid>6f0c2a3e-1b7d-4c55-9a0e-3d2b1c4f5a69</uuid></domain>", "uuid"),
+    ],
+)
+async def test_what_is_no_definition_of_this_machine_is_refused(platform: Platform, admin: Person, machine: Machine, wrong: str, mentions: str):
+    before = platform.definition_in_libvirt(machine.uuid)
+    answer = await admin.command(machine.full, DEFINITION, f"<archipel action='define'>{wrong}</archipel>")
+    assert_error(answer, code=-1007, condition="bad-request", mentions=mentions, action="define")
+    assert platform.definition_in_libvirt(machine.uuid) == before
+
+
+async def test_the_uuid_is_the_machines_in_any_spelling(platform: Platform, admin: Person, machine: Machine):
+    definition = machine.definition().replace(machine.uuid, machine.uuid.upper())
+    assert_payload(await admin.command(machine.full, DEFINITION, define(machine, definition)), DEFINITION, "")
+    assert platform.definition_in_libvirt(machine.uuid) is not None
+
+
+async def test_a_definition_without_a_name_keeps_the_machines(platform: Platform, admin: Person, machine: Machine):
+    definition = machine.definition().replace(f"<name>{machine.name}</name>", "")
+    assert_payload(await admin.command(machine.full, DEFINITION, define(machine, definition)), DEFINITION, "")
+    assert f"<name>{machine.name}</name>" in (platform.definition_in_libvirt(machine.uuid) or "")
+
+
+async def test_what_libvirt_refuses_is_told_in_its_words_and_changes_nothing(platform: Platform, admin: Person, machine: Machine):
+    before = platform.definition_in_libvirt(machine.uuid)
+    definition = machine.definition().replace("<type>hvm</type>", "<type>nonsense</type>")
+    answer = await admin.command(machine.full, DEFINITION, define(machine, definition))
+    code = int(child(answer, "error").get("code", "0"))
+    assert code > 0
+    assert_error(answer, code=code, condition="internal-server-error", mentions="nonsense", namespace=LIBVIRT, action="define")
+    assert platform.definition_in_libvirt(machine.uuid) == before
+
+
+@pytest.mark.parametrize("namespace", ["archipel:vm:definition", "", "http://www.gajim.org/xmlns/undeclared", "jabber:client"])
+async def test_the_definition_may_come_in_any_of_the_founders_namespaces(platform: Platform, admin: Person, machine: Machine, namespace: str):
+    definition = machine.definition().replace("65536", "32768").replace("<domain ", f"<domain xmlns='{namespace}' ")
+    assert_payload(await admin.command(machine.full, DEFINITION, define(machine, definition)), DEFINITION, "")
+    stored = platform.definition_in_libvirt(machine.uuid) or ""
+    assert "32768" in stored
+    assert "xmlns" not in stored
+
+
+async def test_what_libvirt_keeps_for_others_survives_the_way(platform: Platform, admin: Person, machine: Machine):
+    metadata = "<metadata><app:owner xmlns:app='http://example.org/app' app:since='2016'>R&amp;D &lt;lab&gt;</app:owner></metadata>"
+    definition = machine.definition(more=f"<title>Caf\u00e9 \u2014 \u6d4b\u8bd5</title>{metadata}")
+    assert_payload(await admin.command(machine.full, DEFINITION, define(machine, definition)), DEFINITION, "")
+    stored = platform.definition_in_libvirt(machine.uuid) or ""
+    assert "<title>Caf\u00e9 \u2014 \u6d4b\u8bd5</title>" in stored
+    assert "http://example.org/app" in stored
+    assert "R&amp;D &lt;lab&gt;" in stored
+    answer = await admin.command(machine.full, CONTROL, "<archipel action='xmldesc'/>", "get")
+    assert text_of(answer, "title") == "Caf\u00e9 \u2014 \u6d4b\u8bd5"
+    assert text_of(answer, "owner") == "R&D <lab>"
+
+
+async def test_a_running_machine_takes_a_definition_for_its_next_start(platform: Platform, admin: Person, machine: Machine):
+    await admin.command(machine.full, CONTROL, "<archipel action='create'/>")
+    assert_payload(await admin.command(machine.full, DEFINITION, define(machine)), DEFINITION, "")
+    info = child(child(await admin.command(machine.full, CONTROL, "<archipel action='info'/>", "get"), "query"), "info")
+    assert (info.get("state"), info.get("maxMem")) == ("1", "65536")
+    assert "32768" in (platform.definition_in_libvirt(machine.uuid) or "")
+
+
+# -- devices ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wrong, mentions",
+    [("", "device"), ("<device/>", "device"), (f"<device>{INTERFACE}{INTERFACE}</device>", "device"), (INTERFACE, "device")],
+)
+@pytest.mark.parametrize("action", DEVICE_ACTIONS)
+async def test_what_is_no_device_is_refused(platform: Platform, admin: Person, machine: Machine, action: str, wrong: str, mentions: str):
+    before = platform.definition_in_libvirt(machine.uuid)
+    answer = await admin.command(machine.full, DEFINITION, f"<archipel action='{action}'>{wrong}</archipel>")
+    assert_error(answer, code=-1007, condition="bad-request", mentions=mentions, action=action)
+    assert platform.definition_in_libvirt(machine.uuid) == before
+
+
+@pytest.mark.parametrize("action", DEVICE_ACTIONS)
+async def test_a_device_needs_a_definition_around_it(platform: Platform, admin: Person, action: str):
+    machine = await platform.make_machine(admin, defined=False)
+    answer = await admin.command(machine.full, DEFINITION, f"<archipel action='{action}'><device>{INTERFACE}</device></archipel>")
+    assert_error(answer, code=-1007, condition="item-not-found", mentions="define it first", action=action)
+
+
+async def test_a_network_card_is_plugged_in_and_out(platform: Platform, admin: Person, student: Person, machine: Machine):
+    await platform.grant(admin, machine.full, student, "define")
+    await admin.subscribe_to_events(machine.bare, platform.pubsub)
+    for action, there in (("attachdevice", True), ("detachdevice", False)):
+        before = len(admin.received)
+        request = f"<archipel action='{action}'><device>{INTERFACE}</device></archipel>"
+        assert_payload(await student.command(machine.full, DEFINITION, request), DEFINITION, "")
+        assert ("52:54:00:00:00:aa" in (platform.definition_in_libvirt(machine.uuid) or "")) is there
+        await admin.until_pushed(machine.bare, "virtualmachine:definition", "defined", before)
+
+
+async def test_a_device_that_the_driver_refuses_is_told_in_its_words(admin: Person, machine: Machine):
+    unknown = f"<device><gadget name='{secrets.token_hex(4)}'/></device>"
+    answer = await admin.command(machine.full, DEFINITION, f"<archipel action='attachdevice'>{unknown}</archipel>")
+    assert answer.get("type") == "error", show(answer)
+    assert "gadget" in (text_of(answer, "text") or "")
