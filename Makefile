@@ -88,7 +88,7 @@ lint-sanity: bootstrap ## ansible-test sanity, nothing ignored
 
 .PHONY: bench
 bench: bootstrap ## measure and print the performance figures, also as JSON
-	python benchmarks/run.py
+	python -m benchmarks.run
 
 .PHONY: lock
 lock: ## resolve the Python requirements anew (after an edit of pyproject.toml or requirements/dev.in)

@@ -16,7 +16,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.machine.plan imp
     make_plan,
 )
 from ansible_collections.archipel.platform.plugins.module_utils.machine.run_state import RUN_STATES, reach, run_state, stop
-from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot import Snapshot
+from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot import REPORTED, Snapshot
 from ansible_collections.archipel.platform.plugins.module_utils.machine.specification import read_specification
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
 
@@ -227,4 +227,6 @@ class DeclaredMachine(Resource):
         told = {NEEDS_RESTART: bool(self._reasons), "restart_reasons": list(self._reasons)}
         if self._snapshot is not None:
             return {**self._snapshot.report(), **told}
-        return {"name": self.title, "uuid": None, "jid": None, **change.before, **told}
+        entry = self.entry
+        known = {"name": self.title} if entry is None else {"name": entry.name, "uuid": entry.uuid, "jid": entry.bare}
+        return {**dict.fromkeys(REPORTED), **known, "state": ABSENT if entry is None else None, **told}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from archipel.protocol.vcard import Organisation
     from archipel.protocol.virtual_machine import Info
 
+REPORTED = ("name", "uuid", "jid", "state", "memory", "max_memory", "vcpus", "autostart")
 _KIB = 1024
 
 
@@ -60,17 +61,11 @@ class Snapshot:
 
     def report(self) -> dict[str, Any]:
         """Return what the modules' results say of every machine; memory in MiB."""
+        known = {"name": self.machine.name, "uuid": self.machine.uuid, "jid": self.machine.bare, "state": str(self.state)}
         info = self.info
-        return {
-            "name": self.machine.name,
-            "uuid": self.machine.uuid,
-            "jid": self.machine.bare,
-            "state": str(self.state),
-            "memory": None if info is None else info.memory // _KIB,
-            "max_memory": None if info is None else info.max_memory // _KIB,
-            "vcpus": None if info is None else info.vcpus,
-            "autostart": None if info is None else info.autostart,
-        }
+        if info is not None:
+            known |= {"memory": info.memory // _KIB, "max_memory": info.max_memory // _KIB, "vcpus": info.vcpus, "autostart": info.autostart}
+        return {**dict.fromkeys(REPORTED), **known}
 
 
 async def _nothing() -> None:

@@ -121,6 +121,8 @@ class Stream(DirectStream):
         self.cancel_connection_attempt()
         if self.is_connected():
             await self.disconnect(wait=2.0, reason="logout")
+        if self._run_out_filters is not None:
+            self._run_out_filters.cancel()  # slixmpp would leave its sender waiting for ever
         self._fail_pending(Disconnected("logged out"))
 
     @property

@@ -171,6 +171,14 @@ async def test_a_machine_without_definition_does_not_start(platform: Platform, a
     assert_error(answer, code=-1001, condition="item-not-found", mentions="define it first", action="create")
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case.action not in {"info", "create", "xmldesc", "networkinfo"}], ids=str)
+async def test_what_needs_a_domain_fails_without_one(platform: Platform, admin: Person, case: Case):
+    machine = await platform.make_machine(admin, defined=False)
+    answer = await admin.command(machine.full, CONTROL, case.request)
+    assert answer.get("type") == "error", show(answer)
+    assert child(answer, "error").get("code") in {"42", str(case.code)}, show(answer)  # libvirt's VIR_ERR_NO_DOMAIN
+
+
 async def test_destroy_of_a_machine_that_is_off_is_done_already(machine: Machine, admin: Person):
     assert_payload(await admin.command(machine.full, CONTROL, "<archipel action='destroy'/>"), CONTROL, "")
 

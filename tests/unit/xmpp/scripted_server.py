@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import hashlib
 import hmac
 import ssl
@@ -45,14 +44,16 @@ class Client:
         self._writer = writer
         self._parser = ET.XMLPullParser(("start", "end"))
         self._depth = 0
+        self._opened = False
         self._arrived: list[ET.Element] = []
         self.received = ""
 
     async def open(self, features: str) -> None:
         """Wait for the client's stream header, and answer it with a header and ``features``."""
-        self._parser, self._depth = ET.XMLPullParser(("start", "end")), 0
+        self._parser, self._depth, self._opened = ET.XMLPullParser(("start", "end")), 0, False
         while not self._depth:
             await self._read()
+        self._opened = True
         header = f"<?xml version='1.0'?><stream:stream from='{DOMAIN}' id='s1' version='1.0' xmlns='{ns.CLIENT}'"
         self.send(f"{header} xmlns:stream='http://etherx.jabber.org/streams'><stream:features>{features}</stream:features>")
 
@@ -65,7 +66,7 @@ class Client:
     async def _read(self) -> None:
         data = await self._reader.read(65536)
         if not data:
-            raise ConnectionResetError
+            raise ConnectionResetError("the client hung up")
         self.received += data.decode()
         self._parser.feed(data)
         for event, element in self._parser.read_events():
@@ -73,6 +74,9 @@ class Client:
             self._depth += 1 if event == "start" else -1
             if event == "end" and self._depth == 1:
                 self._arrived.append(element)
+        if self._opened and not self._depth:
+            self.send("</stream:stream>")
+            raise ConnectionResetError("the client ended its stream")
 
     def send(self, text: str) -> None:
         self._writer.write(text.encode())
@@ -191,8 +195,11 @@ class ScriptedServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         client = Client(reader, writer)
         self.everybody.append(client)
-        with contextlib.suppress(OSError, ET.ParseError):
+        try:
             await self.script(self, client)
+        except (OSError, ET.ParseError):  # it hung up, or ended a stream that we were still to open
+            client.cut()
+        else:
             self._ready.put_nowait(client)
 
     async def client(self) -> Client:

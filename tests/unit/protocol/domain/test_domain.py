@@ -122,9 +122,13 @@ def test_any_almost_xml_inside_a_domain_is_read_or_refused(text: str) -> None:
     assert parse(domain.to_text()) == domain
 
 
-@pytest.mark.parametrize("namespace", ["archipel:vm:definition", "archipel:hypervisor:control", "jabber:client", "http://www.gajim.org/xmlns/undeclared"])
+@pytest.mark.parametrize(
+    "namespace", ["archipel:vm:definition", "archipel:hypervisor:control", "jabber:client", "http://www.gajim.org/xmlns/undeclared"]
+)
 def test_the_namespaces_of_the_stanza_are_taken_off(namespace: str) -> None:
-    stanza = ET.fromstring(f"<query xmlns='{namespace}'><archipel><domain type='kvm'><name>web</name><devices><disk/></devices></domain></archipel></query>")
+    stanza = ET.fromstring(
+        f"<query xmlns='{namespace}'><archipel><domain type='kvm'><name>web</name><devices><disk/></devices></domain></archipel></query>"
+    )
     domain = Domain.from_element(stanza[0][0])
     assert domain.to_text() == '<domain type="kvm">\n  <name>web</name>\n  <devices>\n    <disk />\n  </devices>\n</domain>'
     assert stanza[0][0].tag == f"{{{namespace}}}domain", "the stanza itself stays as it is"

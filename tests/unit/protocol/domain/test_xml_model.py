@@ -52,7 +52,14 @@ def test_properties_read_what_the_element_says() -> None:
 
 def test_absent_values_are_none_or_the_default() -> None:
     bicycle = Bicycle()
-    assert (bicycle.kind, bicycle.owner, bicycle.colour, bicycle.sold, bicycle.load, bicycle.bell) == ("city", None, None, None, None, False)
+    assert (bicycle.kind, bicycle.owner, bicycle.colour, bicycle.sold, bicycle.load, bicycle.bell) == (
+        "city",
+        None,
+        None,
+        None,
+        None,
+        False,
+    )
     assert bicycle.gears == () and bicycle.front is None and len(bicycle.wheels) == 0
 
 

@@ -1,0 +1,177 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``make bench``: measure everything, print it beside the goals, keep it as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.answers import ask_info, ask_roster, measure_in_turn, ping_server, wait_for_all
+from benchmarks.process import count_threads, cpu_seconds, resident_megabytes
+from benchmarks.pushes import measure_pushes, measure_stop
+from benchmarks.world import World, open_world, start_agent
+
+FEW, MANY = 100, 300
+Figures = dict[str, Any]
+GOALS: Final = {
+    "start_accounts_to_be_made_s": "12 or less",
+    "start_accounts_exist_s": "5 or less",
+    "memory_per_machine_mb": "0.2 or less",
+    "threads": "20 or less, constant",
+    "idle_cpu_percent": "under 1",
+    "info_over_ping": "3 or less (floor 2.0)",
+    "roster_100_over_ping_ms": "3 or less",
+    "push_one_subscriber": "p50 5, p99 20 ms",
+    "push_stopped": "held back 500 ms on purpose",
+    "back_after_10_s_s": "5 or less",
+    "back_after_120_s_s": "5 or less",
+}
+
+
+def main() -> int:
+    """Measure what was asked for; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path(".cache/bench.json"), help="JSON file (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="shorter waits and fewer machines: a look, not a measurement")
+    options = parser.parse_args()
+    figures = asyncio.run(measure_all(quick=options.quick))
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(figures, indent=2, default=lambda value: asdict(value) if is_dataclass(value) else str(value)))
+    for name, value in figures.items():
+        print(f"{name:32} {value!s:40} {GOALS.get(name, '')}")
+    print(f"kept in {options.output}")
+    return 0
+
+
+async def measure_all(*, quick: bool) -> Figures:
+    """Run all measures, one after the other, in one world."""
+    few, many = (10, 30) if quick else (FEW, MANY)
+    figures: Figures = {"machine": f"{platform.machine()}, Python {platform.python_version()}", "machines": many}
+    with tempfile.TemporaryDirectory(prefix="archipel-bench-") as folder, open_world(Path(folder)) as world:
+        for what, measure in (
+            ("the first machines", lambda: measure_few(world, few)),
+            ("all machines", lambda: measure_start(world, many, few)),
+            ("rest", lambda: measure_rest(world, 10 if quick else 60)),
+            ("round trips", lambda: measure_answers(world)),
+            ("pushes", lambda: measure_events(world, 50 if quick else 500)),
+            ("server outages", lambda: measure_outages(world, (2,) if quick else (10, 120))),
+        ):
+            await _report(what, measure, figures)
+    figures["memory_per_machine_mb"] = round((figures["memory_many_mb"] - figures["memory_few_mb"]) / (many - few), 3)
+    return figures
+
+
+async def _report(what: str, measure: Callable[[], Awaitable[Figures]], figures: Figures) -> None:
+    started = time.monotonic()
+    print(f"{what} ...", end=" ", flush=True, file=sys.stderr)
+    figures |= await measure()
+    print(f"{time.monotonic() - started:.0f} s", file=sys.stderr)
+
+
+async def measure_few(world: World, few: int) -> Figures:
+    """Start the agent with the first machines, twice; measure its memory and the list of machines the second time."""
+    await world.add_machines(few)
+    admin = await world.log_in()
+    await _start(world)
+    await wait_for_all(admin, world, time.monotonic())
+    await asyncio.to_thread(world.agent.stop)
+    await _start(world)
+    await wait_for_all(admin, world, time.monotonic())
+    pid = _pid(world)
+    delays = await measure_in_turn(admin, {"ping": ping_server, "roster": lambda: ask_roster(world)}, rounds=5, burst=20)
+    figures: Figures = {
+        "memory_few_mb": round(resident_megabytes(pid), 1),
+        "threads_few": count_threads(pid),
+        f"roster_{few}": delays["roster"],
+        f"roster_{few}_over_ping_ms": round(delays["roster"].p50 - delays["ping"].p50, 2),
+    }
+    await asyncio.to_thread(world.agent.stop)
+    await admin.logout()
+    return figures
+
+
+async def measure_start(world: World, many: int, few: int) -> Figures:
+    """Start with all machines: those added have no accounts and nodes yet; then again, when all exist."""
+    await asyncio.to_thread(_forget_accounts, world)
+    await world.add_machines(many - few)
+    admin = await world.log_in()
+    fresh = await wait_for_all(admin, world, await _start(world))
+    await asyncio.to_thread(world.agent.stop)
+    existing = await wait_for_all(admin, world, await _start(world))
+    pid = _pid(world)
+    figures: Figures = {
+        "start_accounts_to_be_made_s": fresh,
+        "start_accounts_exist_s": existing,
+        "memory_many_mb": round(resident_megabytes(pid), 1),
+        "threads": count_threads(pid),
+    }
+    await admin.logout()
+    return figures
+
+
+def _forget_accounts(world: World) -> None:
+    """Remove the accounts that exist, so that all of them have to be made."""
+    for machine in world.machines:
+        world.ejabberd.unregister(machine)
+
+
+async def measure_rest(world: World, seconds: float) -> Figures:
+    """Return the CPU that the agent uses when nobody asks for anything; the server pings each session every minute."""
+    pid = _pid(world)
+    before = cpu_seconds(pid)
+    await asyncio.sleep(seconds)
+    return {"idle_cpu_percent": round((cpu_seconds(pid) - before) / seconds * 100, 2)}
+
+
+async def measure_answers(world: World) -> Figures:
+    """Return round trips of one external client."""
+    admin = await world.log_in()
+    delays = await measure_in_turn(admin, {"ping": ping_server, "info": lambda: ask_info(world)}, rounds=20)
+    await admin.logout()
+    return {"ping": delays["ping"], "info": delays["info"], "info_over_ping": round(delays["info"].p50 / delays["ping"].p50, 2)}
+
+
+async def measure_events(world: World, count: int) -> Figures:
+    """Return delays of pushes."""
+    return {"push_one_subscriber": await measure_pushes(world, count), "push_stopped": await measure_stop(world, 10)}
+
+
+async def measure_outages(world: World, lengths: tuple[int, ...]) -> Figures:
+    """Kill the server for a while; return how long after it listens again all machines answer."""
+    figures: Figures = {}
+    for length in lengths:
+        await asyncio.to_thread(world.ejabberd.kill)
+        await asyncio.sleep(length)
+        await asyncio.to_thread(world.ejabberd.start)
+        since = time.monotonic()
+        admin = await world.log_in()
+        figures[f"back_after_{length}_s_s"] = await wait_for_all(admin, world, since)
+        await admin.logout()
+    return figures
+
+
+async def _start(world: World) -> float:
+    """Start the agent and return the moment in which that began."""
+    since = time.monotonic()
+    await start_agent(world)
+    return since
+
+
+def _pid(world: World) -> int:
+    pid = world.agent.pid
+    assert pid is not None, world.agent.read_log()
+    return pid
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A session that is taken up again after a cut (XEP-0198): nothing is lost, nothing comes twice."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from archipel.protocol.xml import local_name
+from archipel.xmpp import stanzas
+from archipel.xmpp.errors import Disconnected
+from archipel.xmpp.stream import Stream
+from tests.unit.xmpp.scripted_server import FULL, PASSWORD, SM, Client, ScriptedServer
+
+PEER = "web@lab.example/hyp"
+
+
+@pytest.fixture
+async def stream(client_tls: ssl.SSLContext) -> AsyncIterator[Stream]:
+    stream = Stream(FULL, PASSWORD, client_tls, resume=True)
+    yield stream
+    stream.abort()
+
+
+@pytest.fixture
+async def client(server: ScriptedServer, stream: Stream) -> Client:
+    server.resumable = True
+    await stream.login("127.0.0.1", server.port)
+    return await server.client()
+
+
+async def come_back(server: ScriptedServer, stream: Stream) -> tuple[bool, Client]:
+    await stream.lost
+    resumed = await stream.login("127.0.0.1", server.port)
+    return resumed, await server.client()
+
+
+async def next_stanza(client: Client) -> ET.Element:
+    """Return the next stanza, book-keeping aside."""
+    while (element := await client.stanza()).tag.startswith(f"{{{SM}}}"):
+        pass
+    return element
+
+
+async def test_a_cut_session_is_resumed_and_the_answer_that_was_on_its_way_arrives(
+    server: ScriptedServer, stream: Stream, client: Client
+) -> None:
+    pending = asyncio.ensure_future(stream.request(stanzas.iq("get", PEER)))
+    asked = await next_stanza(client)
+    server.handled = 1
+    client.cut()
+    resumed, client = await come_back(server, stream)
+    assert resumed
+    assert not pending.done()
+    client.answer(asked, from_=PEER)
+    await pending
+
+
+async def test_what_the_server_did_not_get_is_sent_again(server: ScriptedServer, stream: Stream, client: Client) -> None:
+    for number in range(3):
+        stream.transmit(stanzas.chat(PEER, str(number)))
+    await next_stanza(client)
+    server.handled = 1
+    client.cut()
+    await stream.lost
+    stream.transmit(stanzas.chat(PEER, "3"))
+    _, client = await come_back(server, stream)
+    assert [(await next_stanza(client))[0].text for _ in range(3)] == ["1", "2", "3"]
+
+
+async def test_a_request_made_during_the_cut_waits_for_the_resumption(server: ScriptedServer, stream: Stream, client: Client) -> None:
+    client.cut()
+    await stream.lost
+    pending = asyncio.ensure_future(stream.request(stanzas.iq("get", PEER)))
+    _, client = await come_back(server, stream)
+    client.answer(await next_stanza(client), from_=PEER)
+    await pending
+
+
+async def test_a_server_that_forgot_the_session_fails_what_waits(server: ScriptedServer, stream: Stream, client: Client) -> None:
+    pending = asyncio.ensure_future(stream.request(stanzas.iq("get", PEER)))
+    await next_stanza(client)
+    server.resumable = False
+    client.cut()
+    resumed, client = await come_back(server, stream)
+    assert not resumed
+    with pytest.raises(Disconnected):
+        await pending
+    again = asyncio.ensure_future(stream.request(stanzas.iq("get", PEER)))
+    client.answer(await next_stanza(client), from_=PEER)
+    await again
+
+
+async def test_the_server_is_told_how_much_arrived(stream: Stream, client: Client) -> None:
+    stream.on_request = lambda iq: stream.transmit(stanzas.result_of(iq))
+    client.send(f"<message/><presence/><r xmlns='{SM}'/><iq type='get' id='1' from='{PEER}'/>")
+    told = [await client.stanza(), await client.stanza()]
+    assert sorted(local_name(element.tag) for element in told) == ["a", "iq"]
+    assert next(element.get("h") for element in told if local_name(element.tag) == "a") == "3"
+
+
+async def test_the_server_is_asked_now_and_then_what_arrived(stream: Stream, client: Client) -> None:
+    for number in range(40):
+        stream.transmit(stanzas.chat(PEER, str(number)))
+    seen = [local_name((await client.stanza()).tag) for _ in range(42)]
+    assert seen.count("message") == 40
+    assert seen.count("r") == 2
