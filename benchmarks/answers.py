@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 from xml.etree import ElementTree as ET
 
 from archipel.protocol import hypervisor, namespaces, virtual_machine
@@ -50,7 +51,13 @@ def ask_roster(world: World) -> ET.Element:
     return stanzas.command(hypervisor.RosterVM(), world.hypervisor, "get")
 
 
-async def measure(stream: Stream, make: Callable[[], ET.Element], count: int) -> list[float]:
+class Client(Protocol):
+    """Whoever sends an IQ and waits for its result."""
+
+    async def request(self, iq: ET.Element, /) -> object: ...
+
+
+async def measure(stream: Client, make: Callable[[], ET.Element], count: int) -> list[float]:
     """Return the seconds of ``count`` requests, one after the other."""
     times = []
     for _ in range(count):
@@ -60,7 +67,7 @@ async def measure(stream: Stream, make: Callable[[], ET.Element], count: int) ->
     return times
 
 
-async def measure_in_turn(stream: Stream, kinds: dict[str, Callable[[], ET.Element]], rounds: int, burst: int = 50) -> dict[str, Delay]:
+async def measure_in_turn(stream: Client, kinds: dict[str, Callable[[], ET.Element]], rounds: int, burst: int = 50) -> dict[str, Delay]:
     """Measure several kinds of requests in alternating bursts, so that other load on the machine meets all of them alike."""
     series: dict[str, list[float]] = {name: [] for name in kinds}
     for _ in range(rounds):

@@ -57,6 +57,7 @@ _SETTINGS = {
     "insecure_plaintext": "insecure_plaintext",
     "timeout": "timeout",
 }
+SETTING_ARGUMENTS = tuple(_SETTINGS.values())
 
 
 def connection_settings(arguments: Mapping[str, Any]) -> ConnectionSettings:

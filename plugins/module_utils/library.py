@@ -15,8 +15,10 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 MISSING: str | None = None
 try:
-    import archipel.client  # noqa: F401 - only to see whether it is there
-    import yaml  # noqa: F401 - as above; Ansible itself needs it, so it is where Ansible runs
+    import archipel.client
+    import yaml
+
+    LIBRARIES = (archipel.client, yaml)  # Ansible itself needs the second, so it is where Ansible runs
 except ImportError:
     MISSING = traceback.format_exc()
 
@@ -28,10 +30,10 @@ def pip_command(folder: str = COLLECTION_FOLDER) -> str:
     return f"{sys.executable} -m pip install {folder}"
 
 
-def missing_library() -> str:
-    """Return what is missing, and the one command that brings it."""
+def missing_library(folder: str = COLLECTION_FOLDER) -> str:
+    """Return what is missing, and the one command that brings it; ``folder`` is where the collection is."""
     return (
-        f"{missing_required_lib('archipel')}. The library is part of this collection; install it with: {pip_command()} "
+        f"{missing_required_lib('archipel')}. The library is part of this collection; install it with: {pip_command(folder)} "
         "(ansible-galaxy collection list archipel.platform tells the folder), or have the module run by the Python that "
         'has it: ansible_python_interpreter: "{{ ansible_playbook_python }}"'
     )

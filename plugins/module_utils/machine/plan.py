@@ -104,4 +104,3 @@ async def _take(machine: VirtualMachine, step: changes.Step) -> None:
             await machine.update_device(ET.fromstring(xml), live=True)
         case _:
             raise TypeError(f"no way is known to make {step} on a running machine")
-

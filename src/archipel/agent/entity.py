@@ -195,8 +195,9 @@ class Entity(abc.ABC):
             self.online.clear()
 
     def _announce(self) -> None:
-        """Send the presence to the roster, and to those who came with a directed one."""
-        for to in (None, *self._visitors):
+        """Send the presence to the roster, and to those who came with a directed one and do not get it that way."""
+        others = (visitor for visitor in self._visitors if not self.contacts.sees_us(bare_jid(visitor)))
+        for to in (None, *others):
             self.stream.transmit(self._presence(to))
 
     def _presence(self, to: str | None) -> ET.Element:

@@ -62,6 +62,9 @@ class Finder:
         """
         if "@" in reference:
             return await self._machine_at(reference)
+        uuid = as_uuid(reference)
+        if uuid:
+            return await self._machine_at(f"{uuid}@{parse_address(self._session.jid).domain}")
         listing = await self.listing()
         found = [item for item in listing.found if item.entry.answers_to(reference)]
         managed = {item.entry.bare: item for item in found if item.entry.managed}
@@ -70,9 +73,6 @@ class Finder:
         if managed:
             entry = next(iter(managed.values())).entry
             return VirtualMachine(self._session, entry.jid, entry.name)
-        uuid = as_uuid(reference)
-        if uuid and not found:
-            return await self._machine_at(f"{uuid}@{parse_address(self._session.jid).domain}")
         raise _why_not_found(reference, listing, unmanaged=[item.hypervisor for item in found])
 
     async def entity(self, reference: str) -> Entity:
@@ -90,12 +90,12 @@ class Finder:
         return known[0]
 
     async def _machine_at(self, reference: str) -> VirtualMachine:
-        """Return the machine with that JID, of which nothing else need be known: who has a right there may use it."""
+        """Return the machine with that JID; nobody needs to be asked: who has a right there may use it."""
         address = parse_address(reference)
         if as_uuid(str(address.node)) is None:
             raise MachineNotFound(f"{reference} is no machine's JID: those begin with a UUID")
         hypervisors = () if address.resource else await self.hypervisors()
-        if len(hypervisors) == 1:  # then the resource is known, and nobody needs to be looked for
+        if len(hypervisors) == 1:  # then the resource is known
             return self._session.machine(f"{address.bare}/{hypervisors[0].jid.node}")
         return self._session.machine(reference)
 

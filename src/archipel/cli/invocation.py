@@ -81,7 +81,8 @@ class Run:
     def note(self, what: str, error: BaseException) -> None:
         """Tell an error that does not end the command, and let it decide how the command ends."""
         self.errors.append(error)
-        self.output.warn(f"{what}: {describe(error)}")
+        words = describe(error)
+        self.output.warn(words if words.startswith(what) else f"{what}: {words}")
 
 
 def in_session(function: Callable[Concatenate[Run, P], Awaitable[None]] | None = None, *, reconnect: bool = False) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from archipel.cli.exit_codes import as_json, describe
+from archipel.cli.exit_codes import as_json
 from archipel.cli.finder import FAILURES
 from archipel.cli.invocation import Run, end_with, in_session
 from archipel.client.machine_state import MachineState
@@ -73,9 +73,7 @@ async def _act(run: Run, verb: Verb, reference: str, limit: float | None) -> dic
         if limit is not None:
             await machine.wait_for_state(*verb.leads_to, timeout=limit)
     except FAILURES as error:
-        run.errors.append(error)
-        if not run.output.as_json:
-            run.output.warn(f"{reference}: {describe(error)}")
+        run.note(reference, error)
         return {"machine": reference, "ok": False, **as_json(error)}
     if not run.output.as_json:
         run.output.line(f"{machine.name or reference}: {verb.done}")

@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows what a libvirt makes of the declarations beside this file, and whether they still describe alike: how the expanded files came about.
+"""Shows what a libvirt makes of the declarations beside this file, and whether both still describe alike.
+
+The expanded definitions came about so, but for ``virt-install.xml`` (what virt-install 4.1 asks for, stored), ``stored.xml``
+and ``running.xml`` (one machine with a golden disk under its own, stored and while it ran).
 
     expansion.py URI TYPE FOLDER SUFFIX     such as: expansion.py qemu:///session qemu /tmp/out libvirt-9
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 import pytest
 
 from tests.wire.matching import PERMISSION, assert_error, assert_payload, child, name_of, namespace_of, show
@@ -75,7 +77,7 @@ async def test_the_query_may_hold_more_than_the_command(admin: Person, address: 
 
 
 @ENTITIES
-@pytest.mark.parametrize("payload", ["", "<query/>", "<nothing xmlns='archipel:permissions'/>", "<query xmlns='jabber:iq:last'/>"])
+@pytest.mark.parametrize("payload", ["", "<query/>", "<nothing xmlns='archipel:permissions'/>", "<query xmlns='urn:example:nothing'/>"])
 async def test_what_nobody_understands_is_answered_with_an_error(admin: Person, address: str, payload: str):
     answer = await admin.ask(address, payload, "get")
     assert answer.get("type") == "error", show(answer)
@@ -103,7 +105,8 @@ async def test_what_an_entity_is_can_be_discovered(admin: Person, address: str, 
 
 @ENTITIES
 async def test_an_answer_bears_the_id_that_was_given(admin: Person, address: str):
-    for key in ("\u00e9\u4e2d id", "a&amp;b&lt;&quot;", "0" * 1000):
+    for beginning in ("\u00e9\u4e2d id ", "a&amp;b&lt;&quot;", "0" * 1000):
+        key = beginning + secrets.token_hex(4)
         before = len(admin.received)
         admin.send(f"<iq type='get' to='{address}' id='{key}'><query xmlns='{PERMISSIONS}'><archipel action='list'/></query></iq>")
         [answer] = await admin.until(lambda start=before: [got for got in admin.received[start:] if got.get("from") == address and name_of(got) == "iq"])

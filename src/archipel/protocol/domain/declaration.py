@@ -89,7 +89,7 @@ class DiskDeclaration(Declared):
             yield Problem("pool" if self.pool is None else "volume", "a volume is named by pool and volume together")
         if self.path is not None and self.volume is not None:
             yield Problem("path", "give a path or a volume, not both")
-        if self.device == "disk" and not self.path and not self.volume:
+        if self.device == "disk" and not self.path and self.volume is None and self.pool is None:
             yield Problem("path", "a hard disk needs a path, or a pool and a volume")
         if self.device == "cdrom" and self.readonly is False:
             yield Problem("readonly", "a CD drive is always read-only; leave it out")
@@ -188,7 +188,7 @@ class DomainDeclaration(Declared):
         if self.channels and "spice" in self.channels and self.graphics is not None and "spice" not in self.displays:
             yield Problem("channels", "the spice channel needs graphics of type spice")
         yield from doubles((disk.target for disk in disks), "disks", "target")
-        yield from doubles((disk.source or None for disk in disks), "disks", "source")
+        yield from doubles(("/".join(disk.source) or None for disk in disks), "disks", "source")
         yield from doubles(self.boot_orders, "boot_order", "place")
         yield from doubles((card.mac for card in self.networks or ()), "networks", "MAC address")
         yield from doubles(self.displays, "graphics", "type")

@@ -78,7 +78,8 @@ def test_a_changed_processor_keeps_its_shape() -> None:
 def test_a_topology_goes_when_the_number_of_processors_no_longer_fits() -> None:
     before = parse("<domain><vcpu>2</vcpu><vcpus><vcpu id='0'/></vcpus><cpu><topology sockets='1' cores='2' threads='1'/></cpu></domain>")
     after = apply(declare(max_vcpus=3), onto=before)
-    assert after.element.find("cpu/topology") is None and after.element.find("vcpus") is None
+    assert after.element.find("cpu/topology") is None
+    assert after.element.find("vcpus") is None
     assert (after.vcpus, after.max_vcpus) == (2, 3)
 
 
@@ -118,18 +119,7 @@ def test_a_disk_is_known_by_its_path_and_keeps_its_place() -> None:
 
 
 def test_a_disk_is_known_by_its_target_where_one_is_declared() -> None:
-    before = read("virt-install.xml")
-    assert (
-        changed_lines(before, disks=[{"path": "/vm/other.img", "target": "vda"}])
-        == [
-            '-<driver name="qemu" type="qcow2" />',
-            f'-<source file="{DRIVES}/root.qcow2" />',
-            '+<driver name="qemu" type="raw" />',
-            '+<source file="/vm/other.img" />',
-        ]
-        or True
-    )
-    after = apply(declare(disks=[{"path": "/vm/other.img", "target": "vda"}]), onto=before)
+    after = apply(declare(disks=[{"path": "/vm/other.img", "target": "vda"}]), onto=read("virt-install.xml"))
     assert [(disk.target, disk.path, disk.format) for disk in after.disks] == [("vda", "/vm/other.img", "raw"), ("sda", None, "raw")]
     assert after.disks[0].element.find("address") is not None
 
@@ -179,13 +169,15 @@ def test_a_disk_on_scsi_brings_a_controller_that_guests_know() -> None:
 def test_sources_replace_each_other(options: dict[str, str], expected: tuple[str | None, ...]) -> None:
     for text in (
         "<disk type='network' device='disk'><source protocol='rbd' name='p/i'><host name='h'/></source><target dev='vda'/></disk>",
-        "<disk type='file' device='disk'><source file='/old'/><backingStore type='file'><source file='/base'/></backingStore><target dev='vda'/></disk>",
+        "<disk type='file' device='disk'><source file='/old'/><backingStore type='file'><source file='/base'/></backingStore>"
+        "<target dev='vda'/></disk>",
         "<disk type='volume' device='disk'><source pool='x' volume='y'/><target dev='vda'/></disk>",
     ):
         after = apply(declare(disks=[{**options, "target": "vda"}]), onto=parse(f"<domain><devices>{text}</devices></domain>"))
         (disk,) = after.disks
         assert (disk.type, disk.path, disk.block, disk.pool, disk.volume) == expected
-        assert disk.element.find("backingStore") is None and disk.protocol is None
+        assert disk.element.find("backingStore") is None
+        assert disk.protocol is None
 
 
 def test_other_kinds_of_source_are_described_as_they_are() -> None:
@@ -196,7 +188,8 @@ def test_other_kinds_of_source_are_described_as_they_are() -> None:
 def test_cards_are_known_by_mac_address_and_then_by_order() -> None:
     before = parse(
         "<domain><devices><interface type='network'><mac address='52:54:00:00:00:01'/><source network='a'/></interface>"
-        "<interface type='bridge'><mac address='52:54:00:00:00:02'/><source bridge='br0'/><model type='e1000'/></interface></devices></domain>"
+        "<interface type='bridge'><mac address='52:54:00:00:00:02'/><source bridge='br0'/><model type='e1000'/></interface>"
+        "</devices></domain>"
     )
     after = apply(declare(networks=[{"network": "b", "mac": "52:54:00:00:00:02"}, {"network": "c"}]), onto=before)
     assert [(card.mac, card.type, card.network, card.bridge, card.model) for card in after.interfaces] == [
@@ -211,18 +204,11 @@ def test_cards_beyond_the_list_go() -> None:
 
 
 def test_a_display_changes_address_and_port_and_keeps_its_password() -> None:
-    before = parse(
-        "<domain><devices><graphics type='vnc' port='-1' autoport='yes' passwd='x' listen='::1'><listen type='address' address='::1'/></graphics></devices></domain>"
-    )
-    after = apply(declare(graphics=[{"listen": "10.0.0.1", "port": 5901}]), onto=before)
+    graphics = "<graphics type='vnc' port='-1' autoport='yes' passwd='x' listen='::1'><listen type='address' address='::1'/></graphics>"
+    after = apply(declare(graphics=[{"listen": "10.0.0.1", "port": 5901}]), onto=parse(f"<domain><devices>{graphics}</devices></domain>"))
     (display,) = after.graphics
-    assert (display.port, display.autoport, display.listen_attribute, display.listen_address, display.password) == (
-        5901,
-        False,
-        "10.0.0.1",
-        None,
-        "x",
-    )
+    assert (display.port, display.autoport, display.password) == (5901, False, "x")
+    assert (display.listen_attribute, display.listen_address) == ("10.0.0.1", None)
     again = apply(declare(graphics=[{"autoport": True}]), onto=after)
     assert (again.graphics[0].port, again.graphics[0].autoport) == (None, True)
 

@@ -53,7 +53,8 @@ def test_a_machine_that_is_off_is_only_redefined() -> None:
     current = read("stored.xml")
     plan_ = planned(current, running=False, memory=1024, disks=[])
     (store,) = plan_.steps
-    assert isinstance(store, Redefine) and store.live
+    assert isinstance(store, Redefine)
+    assert store.live
     assert parse(store.xml).current_memory == 1024 * 1024
     assert (plan_.changed, plan_.needs_restart, plan_.live_steps) == (True, False, ())
 
@@ -111,10 +112,12 @@ def test_media_are_changed_live(medium: str, xml: str | None, reason: str) -> No
 def test_a_virtio_disk_is_plugged_in_and_out() -> None:
     current = read("stored.xml")
     step = only_step(current, disks=[ROOT, {"path": f"{DRIVES}/more.qcow2"}])
-    assert isinstance(step, AttachDevice) and step.live
+    assert isinstance(step, AttachDevice)
+    assert step.live
     assert (step.reason, "more.qcow2" in step.xml) == ("disk vdb is plugged in", True)
     step = only_step(current, disks=[])
-    assert isinstance(step, DetachDevice) and step.live
+    assert isinstance(step, DetachDevice)
+    assert step.live
     assert step.reason == "disk vda is plugged out"
     assert "<address" not in step.xml, "a disk plugged in later has another address than is stored"
 
@@ -164,15 +167,19 @@ def test_another_image_behind_the_same_disk_waits() -> None:
 def test_a_card_is_plugged_in_with_the_address_that_is_stored() -> None:
     current = read("stored.xml")
     store, step = planned(current, networks=[{"network": "default"}, {"network": "lab"}]).steps
-    assert isinstance(store, Redefine) and isinstance(step, AttachDevice)
+    assert isinstance(store, Redefine)
+    assert isinstance(step, AttachDevice)
     added = parse(store.xml).interfaces[1].mac
-    assert added and added in step.xml and added in step.reason
+    assert added
+    assert added in step.xml
+    assert added in step.reason
 
 
 @pytest.mark.parametrize("option", [{"network": "lab"}, {"bridge": "br0"}, {"network": "default", "filter": "clean-traffic"}])
 def test_a_card_is_plugged_elsewhere_live(option: dict[str, str]) -> None:
     step = only_step(read("stored.xml"), networks=[option])
-    assert isinstance(step, UpdateDevice) and step.live
+    assert isinstance(step, UpdateDevice)
+    assert step.live
     assert "<address" not in step.xml
 
 
@@ -183,7 +190,9 @@ def test_a_card_of_another_kind_waits(option: dict[str, Any]) -> None:
 
 def test_a_card_that_goes_is_unplugged() -> None:
     step = only_step(read("stored.xml"), networks=[])
-    assert isinstance(step, DetachDevice) and step.live and "network card 52:54:00:" in step.reason
+    assert isinstance(step, DetachDevice)
+    assert step.live
+    assert "network card 52:54:00:" in step.reason
 
 
 def test_a_channel_is_added_live_and_taken_away_at_the_next_start() -> None:
@@ -208,7 +217,8 @@ def test_a_channel_is_added_live_and_taken_away_at_the_next_start() -> None:
 def test_the_rest_waits_and_names_its_place(options: dict[str, Any], place: str) -> None:
     step = only_step(read("stored.xml"), **options)
     assert isinstance(step, Restart)
-    assert step.place == place and step.reason
+    assert step.place == place
+    assert step.reason
 
 
 def test_the_test_driver_changes_no_devices_live() -> None:
@@ -220,5 +230,6 @@ def test_the_test_driver_changes_no_devices_live() -> None:
 def test_live_steps_and_restarts_go_together() -> None:
     plan_ = planned(read("stored.xml"), memory=256, video="virtio", cdrom="none")
     assert [type(step) for step in plan_.live_steps] == [SetMemory, ChangeMedia]
-    assert plan_.needs_restart and plan_.restart_reasons == ("devices/video of a running machine cannot change",)
+    assert plan_.needs_restart
+    assert plan_.restart_reasons == ("devices/video of a running machine cannot change",)
     assert isinstance(plan_.steps[0], Redefine)

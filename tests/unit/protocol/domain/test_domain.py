@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -19,6 +20,10 @@ from archipel.protocol.domain.xml_values import DomainXmlError
 GOLDEN = sorted((Path(__file__).parents[3] / "data" / "domain").glob("*.xml"))
 
 
+def xml(text: str) -> ET.Element:
+    return ET.fromstring(text)  # noqa: S314 - written here
+
+
 @pytest.fixture
 def golden(root: Path) -> Path:
     return root / "tests" / "data" / "domain"
@@ -27,7 +32,7 @@ def golden(root: Path) -> Path:
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.name)
 def test_a_definition_survives_reading_and_writing(path: Path) -> None:
     text = path.read_text()
-    assert content(ET.fromstring(parse(text).to_text())) == content(ET.fromstring(text))
+    assert content(xml(parse(text).to_text())) == content(xml(text))
 
 
 def test_an_expanded_definition_is_seen_through_its_properties(golden: Path) -> None:
@@ -41,7 +46,8 @@ def test_an_expanded_definition_is_seen_through_its_properties(golden: Path) -> 
         LifecycleAction.DESTROY,
     )
     assert domain.clock_offset == "utc"
-    assert domain.memballoon is not None and domain.memballoon.model == "virtio"
+    assert domain.memballoon is not None
+    assert domain.memballoon.model == "virtio"
     assert [(rng.backend, rng.source) for rng in domain.rngs] == [("random", "/dev/urandom")]
 
 
@@ -51,8 +57,10 @@ def test_the_operating_system_of_an_expanded_definition_is_seen(golden: Path) ->
     assert (os.type, os.arch, os.machine, os.firmware, os.boot) == ("hvm", "x86_64", "pc-q35-10.0", "efi", ("hd", "cdrom"))
     assert (os.loader, os.loader_type, os.loader_readonly) == ("/usr/share/OVMF/OVMF_CODE_4M.ms.fd", "pflash", True)
     assert os.nvram == "/var/lib/libvirt/qemu/nvram/web-running_VARS.fd"
-    assert domain.features and (domain.features.acpi, domain.features.smm, domain.features.pae) == (True, True, False)
-    assert domain.cpu and (domain.cpu.mode, domain.cpu.model, domain.cpu.fallback) == ("custom", "qemu64", "forbid")
+    assert domain.features
+    assert (domain.features.acpi, domain.features.smm, domain.features.pae) == (True, True, False)
+    assert domain.cpu
+    assert (domain.cpu.mode, domain.cpu.model, domain.cpu.fallback) == ("custom", "qemu64", "forbid")
 
 
 def test_the_devices_of_a_running_machine_are_seen(golden: Path) -> None:
@@ -107,10 +115,8 @@ def test_cdata_is_text() -> None:
 
 @given(st.text(max_size=200))
 def test_any_text_is_a_domain_or_one_kind_of_error(text: str) -> None:
-    try:
+    with contextlib.suppress(DomainXmlError):
         assert parse(text).element.tag == "domain"
-    except DomainXmlError as error:
-        assert str(error)
 
 
 @given(st.text(st.sampled_from("<>/&;'\" =!-[]domainx&#0;"), max_size=60))
@@ -126,7 +132,7 @@ def test_any_almost_xml_inside_a_domain_is_read_or_refused(text: str) -> None:
     "namespace", ["archipel:vm:definition", "archipel:hypervisor:control", "jabber:client", "http://www.gajim.org/xmlns/undeclared"]
 )
 def test_the_namespaces_of_the_stanza_are_taken_off(namespace: str) -> None:
-    stanza = ET.fromstring(
+    stanza = xml(
         f"<query xmlns='{namespace}'><archipel><domain type='kvm'><name>web</name><devices><disk/></devices></domain></archipel></query>"
     )
     domain = Domain.from_element(stanza[0][0])
@@ -136,7 +142,7 @@ def test_the_namespaces_of_the_stanza_are_taken_off(namespace: str) -> None:
 
 def test_foreign_namespaces_are_kept_for_the_policy_to_see() -> None:
     text = f"<domain xmlns:qemu='{QEMU}' type='kvm'><qemu:commandline><qemu:arg value='-S'/></qemu:commandline></domain>"
-    domain = Domain.from_element(ET.fromstring(f"<query xmlns='archipel:vm:definition'>{text}</query>")[0])
+    domain = Domain.from_element(xml(f"<query xmlns='archipel:vm:definition'>{text}</query>")[0])
     assert domain.element[0].tag == f"{{{QEMU}}}commandline"
     assert "qemu:commandline" in domain.to_text()
 

@@ -164,6 +164,7 @@ def test_formats_follow_from_names_unless_declared() -> None:
 def test_mac_addresses_follow_from_the_uuid() -> None:
     wanted = declare(networks=[{"user": True}, {"user": True}])
     addresses = [card.mac for card in render(wanted, UUID).interfaces]
-    assert len(set(addresses)) == 2 and all(str(address).startswith("52:54:00:") for address in addresses)
+    assert len(set(addresses)) == 2
+    assert all(str(address).startswith("52:54:00:") for address in addresses)
     assert addresses == [card.mac for card in render(wanted, UUID).interfaces]
     assert [card.mac for card in render(wanted).interfaces] == [None, None], "libvirt makes them up for a machine without UUID"

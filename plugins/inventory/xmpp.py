@@ -1,0 +1,335 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: xmpp
+short_description: Hypervisors and virtual machines of Archipel, with their live states
+version_added: 0.1.0
+author:
+  - Archipel for Ansible contributors (@archipel)
+description:
+  - Reads hypervisors and their managed virtual machines from one or several XMPP servers, all at once.
+  - The hypervisors are in the group C(archipel_hypervisors), the machines in C(archipel_machines).
+  - A server, hypervisor or machine that does not answer is a warning. Those of them that are known by name are in the group
+    C(archipel_unreachable); all others are there as ever.
+  - The inventory's file must be named C(xmpp.yml) or C(archipel.yml), or end so (also C(.yaml)).
+extends_documentation_fragment:
+  - ansible.builtin.constructed
+  - ansible.builtin.inventory_cache
+requirements:
+  - The Python distribution C(archipel), which is part of this collection, in the Python that runs Ansible.
+options:
+  plugin:
+    description: The name of this plugin.
+    type: str
+    required: true
+    choices:
+      - archipel.platform.xmpp
+  xmpp_jid:
+    description: The account to log in with.
+    type: str
+    env:
+      - name: ARCHIPEL_JID
+  xmpp_password:
+    description: The password of the account. May be a template.
+    type: str
+    env:
+      - name: ARCHIPEL_PASSWORD
+  xmpp_password_file:
+    description: A file whose first line is the password of the account. Only its owner may be able to read it.
+    type: path
+    env:
+      - name: ARCHIPEL_PASSWORD_FILE
+  xmpp_host:
+    description: Name or address of the XMPP server; the domain's SRV records decide unless given.
+    type: str
+    env:
+      - name: ARCHIPEL_HOST
+  xmpp_port:
+    description: The port of O(xmpp_host); V(5222) unless given.
+    type: int
+    env:
+      - name: ARCHIPEL_PORT
+  xmpp_ca_file:
+    description: Certificates (PEM) of the authorities to trust in place of the system's.
+    type: path
+    env:
+      - name: ARCHIPEL_CA_FILE
+  xmpp_pubsub_service:
+    description: The address of the publish-subscribe service; C(pubsub.) and the account's domain unless given.
+    type: str
+    env:
+      - name: ARCHIPEL_PUBSUB_SERVICE
+  xmpp_allow_plain:
+    description: Permit the mechanism PLAIN inside TLS, for accounts that the server takes from LDAP.
+    type: bool
+  insecure_plaintext:
+    description: Do without TLS. For a test on loopback.
+    type: bool
+  profile:
+    description: The name of a login that C(archipel login) stored.
+    type: str
+    env:
+      - name: ARCHIPEL_PROFILE
+  timeout:
+    description: How many seconds an entity may take to answer one request; V(30) unless given.
+    type: float
+  hypervisors:
+    description:
+      - The accounts of the hypervisors to read.
+      - Unless given, those of the O(profile), or else those among the account's contacts.
+    type: list
+    elements: str
+    env:
+      - name: ARCHIPEL_HYPERVISOR
+  servers:
+    description:
+      - Several servers. The options of the same names beside the list are defaults for its entries.
+    type: list
+    elements: dict
+    suboptions:
+      xmpp_jid:
+        description: The account to log in with.
+        type: str
+      xmpp_password:
+        description: Its password. May be a template.
+        type: str
+      xmpp_password_file:
+        description: A file whose first line is the password.
+        type: path
+      xmpp_host:
+        description: Name or address of the server.
+        type: str
+      xmpp_port:
+        description: Its port.
+        type: int
+      xmpp_ca_file:
+        description: Certificates (PEM) of the authorities to trust.
+        type: path
+      xmpp_pubsub_service:
+        description: The address of the publish-subscribe service.
+        type: str
+      xmpp_allow_plain:
+        description: Permit the mechanism PLAIN inside TLS.
+        type: bool
+      insecure_plaintext:
+        description: Do without TLS.
+        type: bool
+      profile:
+        description: The name of a stored login.
+        type: str
+      timeout:
+        description: How many seconds an answer may take.
+        type: float
+      hypervisors:
+        description: The accounts of the hypervisors.
+        type: list
+        elements: str
+  endpoint_timeout:
+    description: How many seconds one server may take for everything.
+    type: float
+    default: 60
+  gather_addresses:
+    description: Whether running machines are asked for the addresses of their guests.
+    type: bool
+    default: true
+  filters:
+    description:
+      - Jinja2 conditions on the variables of a machine. Machines for which one of them does not hold are left out.
+    type: list
+    elements: str
+    default: []
+  host_format:
+    description:
+      - How hosts are named. There are V({name}), V({uuid}), V({jid}) and V({hypervisor}), the account of the machine's hypervisor.
+      - Of several that come out alike, all but the first are named by their JIDs, with a warning.
+    type: str
+    default: "{name}"
+  keyed_groups:
+    default:
+      - key: archipel_state
+        prefix: state
+      - key: archipel_tags
+        prefix: tag
+      - key: archipel_hypervisor.partition('@')[0]
+        prefix: hypervisor
+"""
+
+EXAMPLES = r"""
+---
+# The smallest one: the account, its password and its server come from the environment, the hypervisors from its contacts.
+plugin: archipel.platform.xmpp
+
+---
+# Two servers, only the running machines of a course, reachable by their first address.
+plugin: archipel.platform.xmpp
+xmpp_ca_file: /etc/ssl/certs/campus.pem
+servers:
+  - xmpp_jid: teacher@north.example.org
+    xmpp_password_file: ~/.north
+    hypervisors:
+      - hypervisor1@north.example.org
+      - hypervisor2@north.example.org
+  - xmpp_jid: teacher@south.example.org
+    xmpp_password: "{{ lookup('ansible.builtin.env', 'SOUTH_PASSWORD') }}"
+filters:
+  - archipel_state == 'running'
+  - "'course-101' in archipel_tags"
+compose:
+  ansible_host: archipel_addresses | first
+groups:
+  big: archipel_memory >= 4096
+cache: true
+cache_plugin: ansible.builtin.jsonfile
+cache_connection: /tmp/archipel-inventory
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible_collections.archipel.platform.plugins.module_utils.connection import SETTING_ARGUMENTS
+from ansible_collections.archipel.platform.plugins.module_utils.library import MISSING, missing_library
+from ansible_collections.archipel.platform.plugins.plugin_utils.survey import UNREACHABLE, Survey, survey_all
+
+HYPERVISORS, MACHINES, UNREACHABLE_GROUP = "archipel_hypervisors", "archipel_machines", "archipel_unreachable"
+# What one server's entry may say; the rest of the options is about the inventory as a whole.
+ENDPOINT_OPTIONS = (*SETTING_ARGUMENTS, "xmpp_password", "xmpp_password_file", "profile", "hypervisors")
+FILE_ENDINGS = ("xmpp.yml", "xmpp.yaml", "archipel.yml", "archipel.yaml")
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
+    NAME = "archipel.platform.xmpp"
+
+    def verify_file(self, path: str) -> bool:
+        """Whether the file is one for this plugin, by its name."""
+        return bool(super().verify_file(path)) and path.endswith(FILE_ENDINGS)
+
+    def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
+        """Fill the inventory."""
+        super().parse(inventory, loader, path, cache=cache)
+        if MISSING is not None:
+            raise AnsibleParserError(missing_library(str(Path(__file__).parents[2])))
+        self._read_config_data(path)
+        survey = self._recall_or_survey(path, cache)
+        for failure in survey["failures"]:
+            self.display.warning(f"Archipel inventory {path}: {failure}")
+        self._populate(survey)
+
+    # -- what to ask ----------------------------------------------------------------------------------------------------
+
+    def _endpoints(self) -> list[dict[str, Any]]:
+        """Return the servers to ask, each with all that is said of it."""
+        own = {name: self._option(name) for name in ENDPOINT_OPTIONS}
+        common = {name: self.get_option(name) for name in ("endpoint_timeout", "gather_addresses")}
+        return [{**common, **own, **entry} for entry in self._servers()]
+
+    def _servers(self) -> list[dict[str, Any]]:
+        servers = self.get_option("servers")
+        if servers is None:
+            return [{}]
+        for number, entry in enumerate(servers):
+            unknown = sorted(set(entry) - set(ENDPOINT_OPTIONS))
+            if unknown:
+                raise AnsibleParserError(f"servers[{number}]: {unknown[0]} is no option; there are {', '.join(ENDPOINT_OPTIONS)}")
+        return [{name: self._template(value) for name, value in entry.items() if value is not None} for entry in servers]
+
+    def _option(self, name: str) -> Any:
+        return self._template(self.get_option(name))
+
+    def _template(self, value: Any) -> Any:
+        return self.templar.template(value) if isinstance(value, str) and self.templar.is_template(value) else value
+
+    # -- asking ---------------------------------------------------------------------------------------------------------
+
+    def _recall_or_survey(self, path: str, cache: bool) -> Survey:
+        """Return what the cache has, or else ask; an incomplete answer is not kept."""
+        key, keep = self.get_cache_key(path), self.get_option("cache")
+        if keep and cache and key in self._cache:
+            return self._cache[key]
+        survey = survey_all(self._endpoints())
+        if keep and not survey["failures"]:
+            self._cache[key] = survey
+        return survey
+
+    # -- filling in -----------------------------------------------------------------------------------------------------
+
+    def _populate(self, survey: Survey) -> None:
+        for group in (HYPERVISORS, MACHINES, UNREACHABLE_GROUP):
+            self.inventory.add_group(group)
+        for hypervisor in survey["hypervisors"]:
+            self._add(HYPERVISORS, hypervisor, hypervisor_variables(hypervisor))
+            for machine, variables in self._chosen(hypervisor["machines"]):
+                self._add(MACHINES, machine, variables)
+
+    def _chosen(self, machines: list[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], dict[str, Any]]]:
+        """Yield the machines that no filter leaves out, with their variables; who does not answer cannot be judged, and stays."""
+        for machine in machines:
+            variables = machine_variables(machine)
+            if machine["state"] == UNREACHABLE or all(self._holds(condition, variables) for condition in self.get_option("filters")):
+                yield machine, variables
+
+    def _holds(self, condition: str, variables: Mapping[str, Any]) -> bool:
+        return bool(self._compose(f"true if ({condition}) else false", dict(variables)))
+
+    def _add(self, group: str, entity: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
+        host = self._choose_name(entity)
+        self.inventory.add_host(host, group)
+        if entity["state"] == UNREACHABLE:
+            self.inventory.add_host(host, UNREACHABLE_GROUP)
+        for name, value in variables.items():
+            self.inventory.set_variable(host, name, value)
+        self._construct(host, variables)
+
+    def _choose_name(self, entity: Mapping[str, Any]) -> str:
+        try:
+            name = self.get_option("host_format").format(**names_of(entity))
+        except (KeyError, IndexError, ValueError) as error:
+            raise AnsibleParserError(f"host_format: there are {', '.join(names_of(entity))}, not {error}") from error
+        if name in self.inventory.hosts:
+            self.display.warning(f"Archipel inventory: there is a host {name!r} already; {entity['jid']} is named by its JID")
+            return str(entity["jid"])
+        return name
+
+    def _construct(self, host: str, variables: Mapping[str, Any]) -> None:
+        strict, variables = self.get_option("strict"), dict(variables)
+        self._set_composite_vars(self.get_option("compose"), variables, host, strict=strict)
+        self._add_host_to_composed_groups(self.get_option("groups"), variables, host, strict=strict)
+        self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict=strict)
+
+
+def names_of(entity: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a host's name can be made of."""
+    uuid = str(entity.get("uuid") or entity["name"])
+    return {"name": str(entity["name"]), "uuid": uuid, "jid": str(entity["jid"]), "hypervisor": str(entity.get("hypervisor", entity["jid"]))}
+
+
+def hypervisor_variables(hypervisor: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the variables of a hypervisor."""
+    parts = ("name", "jid", "full_jid", "state", "node", "addresses", "organisation", "tags")
+    return {
+        "archipel_kind": "hypervisor",
+        **_prefixed(hypervisor, parts),
+        **_owner(hypervisor),
+        "archipel_hypervisor": hypervisor["jid"],
+    }
+
+
+def machine_variables(machine: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the variables of a machine; what is not known is not there."""
+    parts = ("name", "uuid", "jid", "hypervisor", "state", "tags", "organisation", "memory", "max_memory", "vcpus", "autostart", "addresses")
+    return {"archipel_kind": "machine", **_prefixed(machine, parts), **_owner(machine)}
+
+
+def _prefixed(entity: Mapping[str, Any], parts: tuple[str, ...]) -> dict[str, Any]:
+    return {f"archipel_{part}": entity[part] for part in parts if entity.get(part) is not None}
+
+
+def _owner(entity: Mapping[str, Any]) -> dict[str, Any]:
+    owner = (entity.get("organisation") or {}).get("userid")
+    return {"archipel_owner": owner} if owner else {}

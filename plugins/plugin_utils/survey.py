@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What there is on several XMPP servers, all asked at once; plain dictionaries and lists, so that they can be cached.
+
+Whatever cannot be read is left out and told in ``failures``: a server that is down does not hide the others. What the account
+may not see (a missing right) is ``None``, and no failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_settings
+from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot import is_active
+
+try:
+    from archipel.cli.exit_codes import EXPECTED, describe
+    from archipel.cli.profile import ProfileFile
+    from archipel.client import MachineEntry, MachineState, NotOnline, Session, VirtualMachine
+    from archipel.protocol.errors import PermissionDenied
+    from archipel.xmpp.errors import NoAnswer
+except ImportError:
+    pass  # the inventory plugin tells the user, see module_utils/library.py
+
+if TYPE_CHECKING:
+    from archipel.client import Hypervisor
+    from archipel.protocol.virtual_machine import Info
+
+T = TypeVar("T")
+Survey = dict[str, Any]
+UNREACHABLE = "unreachable"
+_KIB = 1024
+
+
+def survey_all(endpoints: list[Mapping[str, Any]]) -> Survey:
+    """Return the hypervisors with their machines, and the failures, of all endpoints (arguments as those of modules)."""
+
+    async def survey_at_once() -> list[Survey]:
+        return await asyncio.gather(*(survey_endpoint(endpoint) for endpoint in endpoints))
+
+    surveys = asyncio.run(survey_at_once())
+    return {part: [item for survey in surveys for item in survey[part]] for part in ("hypervisors", "failures")}
+
+
+async def survey_endpoint(endpoint: Mapping[str, Any]) -> Survey:
+    """Return what there is on one server, within its time."""
+    wanted = list(endpoint.get("hypervisors") or ())
+    try:
+        settings = connection_settings(endpoint)
+        async with asyncio.timeout(endpoint["endpoint_timeout"]):
+            async with Session(settings) as session:
+                wanted = wanted or await _find_hypervisors(session, endpoint)
+                tags = await session.tags()
+                surveys = await asyncio.gather(*(_survey_hypervisor(session, jid, tags, endpoint) for jid in wanted))
+    except (*EXPECTED, ValueError) as error:
+        place = str(endpoint.get("xmpp_jid") or endpoint.get("profile") or "the server")
+        reason = str(error) if not isinstance(error, TimeoutError) else f"no answer within {endpoint['endpoint_timeout']:g} s"
+        return {"hypervisors": [_unreachable(jid) for jid in wanted], "failures": [f"{place}: {reason or type(error).__name__}"]}
+    return {
+        "hypervisors": [survey["hypervisor"] for survey in surveys],
+        "failures": [failure for survey in surveys for failure in survey["failures"]],
+    }
+
+
+async def _find_hypervisors(session: Session, endpoint: Mapping[str, Any]) -> list[str]:
+    """Return the hypervisors of the profile, or else those among the account's contacts."""
+    profile = endpoint.get("profile")
+    return list((ProfileFile().load(profile).hypervisors if profile else ()) or await session.find_hypervisors())
+
+
+def _unreachable(jid: str) -> dict[str, Any]:
+    return {"jid": jid, "name": jid.partition("@")[0], "state": UNREACHABLE, "machines": []}
+
+
+async def _survey_hypervisor(session: Session, jid: str, tags: Mapping[str, Any], endpoint: Mapping[str, Any]) -> Survey:
+    """Return one hypervisor with its machines; one that does not answer is a failure of its own."""
+    hypervisor = session.hypervisor(jid)
+    try:
+        full, card = await asyncio.gather(hypervisor.full_jid(), hypervisor.vcard())
+        node, address, entries = await asyncio.gather(
+            _if_permitted(hypervisor.node_info()), _if_permitted(hypervisor.ip_address()), hypervisor.machines()
+        )
+    except EXPECTED as error:
+        return {"hypervisor": _unreachable(hypervisor.bare), "failures": [f"{hypervisor.bare}: {describe(error)}"]}
+    managed = [entry for entry in entries if entry.managed]
+    machines = await asyncio.gather(*(_survey_machine(hypervisor, entry, tags, endpoint) for entry in managed))
+    found = {
+        "jid": hypervisor.bare,
+        "full_jid": full,
+        "name": card.name or str(hypervisor.jid.node),
+        "state": "online",
+        "node": node and asdict(node),
+        "addresses": [address] if address else [],
+        "organisation": asdict(card.organisation),
+        "tags": sorted(tags.get(hypervisor.bare, ())),
+        "machines": [machine["machine"] for machine in machines],
+    }
+    return {"hypervisor": found, "failures": [failure for machine in machines for failure in machine["failures"]]}
+
+
+async def _survey_machine(hypervisor: Hypervisor, entry: MachineEntry, tags: Mapping[str, Any], endpoint: Mapping[str, Any]) -> Survey:
+    machine = VirtualMachine(hypervisor.session, entry.jid, entry.name)
+    known = {"name": entry.name, "uuid": entry.uuid, "jid": entry.bare, "hypervisor": hypervisor.bare, "tags": sorted(tags.get(entry.bare, ()))}
+    try:
+        card, state = await asyncio.gather(machine.vcard(), _read_state(machine))
+        addresses = await _read_addresses(machine, state["state"], endpoint)
+    except EXPECTED as error:
+        return {"machine": {**known, "state": UNREACHABLE}, "failures": [f"{entry.name} ({entry.bare}): {describe(error)}"]}
+    return {"machine": {**known, **state, "addresses": addresses, "organisation": asdict(card.organisation)}, "failures": []}
+
+
+async def _read_state(machine: VirtualMachine) -> dict[str, Any]:
+    """Return state and resources, memory in MiB; a state that may not be seen is unknown."""
+    try:
+        info = await machine.info()
+    except PermissionDenied:
+        return {"state": str(MachineState.UNKNOWN)}
+    return {"state": str(MachineState.of(info)), **(_describe_resources(info) if info is not None else {})}
+
+
+def _describe_resources(info: Info) -> dict[str, Any]:
+    return {
+        "memory": info.memory // _KIB,
+        "max_memory": info.max_memory // _KIB,
+        "vcpus": info.vcpus,
+        "autostart": info.autostart,
+    }
+
+
+async def _read_addresses(machine: VirtualMachine, state: str, endpoint: Mapping[str, Any]) -> list[str] | None:
+    """Return the guest's addresses, without those that are good on one link only; who does not answer in time knows none."""
+    if not endpoint["gather_addresses"] or state == MachineState.UNKNOWN or not is_active(MachineState(state)):
+        return None
+    try:
+        found = await _if_permitted(machine.addresses())
+    except (NoAnswer, NotOnline):
+        return None
+    return [address.address for address in found or () if not address.address.lower().startswith(("127.", "::1", "fe80:"))]
+
+
+async def _if_permitted(question: Awaitable[T]) -> T | None:
+    try:
+        return await question
+    except PermissionDenied:
+        return None

@@ -1,0 +1,199 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Root's part of the demo: libvirt, the guests' network and image, the agent.
+
+``python -m testbed.demo.host FOLDER COMMAND`` prints a JSON object; an error ends it with 1 and words on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import libvirt
+
+from testbed.agent import Agent, AgentError, make_agent
+from testbed.demo import machines
+from testbed.demo.folder import DemoError, DemoFolder
+from testbed.demo.virtualization import PrivateLibvirt, Virtualization, answers, choose, connect, recall, remember, stop_units
+from testbed.ejabberd import Ejabberd
+from testbed.guest import GuestImage, prove_acceleration
+
+Answer = dict[str, Any]
+IMAGE: Final = "goldens/guest.qcow2"
+
+
+class Host:
+    """What root keeps in the demo's folder."""
+
+    def __init__(self, demo: DemoFolder) -> None:
+        self.demo = demo
+        self.folder = demo.host
+        self.image = self.folder / IMAGE
+        self.private = PrivateLibvirt(self.folder / "libvirt")
+        self.agent_folder = self.folder / "agent"
+        self._choice_file = self.folder / "libvirt.json"
+
+    def prepare(self, image: Path) -> Answer:
+        """Find or start libvirt, remove what an earlier demo left in it, make the guests' network, install their image."""
+        self.folder.mkdir(mode=0o755, exist_ok=True)
+        choice = self._keep_or_choose()
+        self.image.parent.mkdir(exist_ok=True)
+        shutil.copyfile(image, self.image)
+        with connect(choice.uri) as connection:
+            machines.refuse_strangers(connection, self.folder)
+            left_over = machines.remove_domains(connection, self.folder)
+            network = machines.make_network(connection, [] if choice.private else machines.read_routes())
+            versions = [_dotted(connection.getLibVersion()), _dotted(connection.getVersion())]
+        return {"uri": choice.uri, "private": choice.private, "versions": versions, "network": network, "left_over": left_over}
+
+    def probe(self, image: GuestImage) -> Answer:
+        """Say who runs the guests: KVM if a guest really boots with it, else QEMU's emulation."""
+        return {"domain_type": "kvm" if prove_acceleration(image) else "qemu"}
+
+    def start_agent(self, account: str, admin: str) -> Answer:
+        """Configure the agent, let it check itself, and start it anew; machines run on meanwhile."""
+        choice = self._recall()
+        agent = make_agent(
+            self.agent_folder,
+            Ejabberd(self.demo.ejabberd),
+            choice.uri,
+            (self.demo.accounts / account).read_text().strip(),
+            account=account,
+            admins=(admin,),
+            options={
+                ("STORAGE", "golden_drives_dir"): str(self.image.parent),
+                ("POLICY", "allowed_networks"): machines.NETWORK,
+            },
+        )
+        agent.stop()
+        check = subprocess.run(agent.command("--check"), capture_output=True, text=True, check=False)
+        if check.returncode:
+            raise DemoError(f"archipel-agent --check says:\n{check.stdout}{check.stderr}")
+        agent.start()
+        return {"check": check.stdout, "pid": agent.pid, "log": str(agent.folder / "agent.log")}
+
+    def report(self) -> Answer:
+        """Say what is there and answers."""
+        choice = recall(self._choice_file)
+        usable = choice is not None and self._is_usable(choice)
+        return {
+            "uri": choice.uri if choice else None,
+            "private": bool(choice and choice.private),
+            "libvirt": usable,
+            "domains": self._list_domains(choice.uri) if choice and usable else {},
+            "agent": Agent(self.agent_folder).pid,
+        }
+
+    def stop(self) -> Answer:
+        """Remove the agent, every domain of ours, the network, libvirt if it is ours, and root's folder."""
+        if not self.folder.exists():
+            return {"domains": [], "processes": []}
+        Agent(self.agent_folder).stop()
+        choice = recall(self._choice_file)
+        removed: list[str] = []
+        if choice is not None:
+            with contextlib.suppress(libvirt.libvirtError), connect(choice.uri) as connection:
+                removed = machines.remove_domains(connection, self.folder)
+                machines.remove_network(connection)
+            stop_units(choice)
+        self.private.stop()
+        processes = list(_end_processes(self.demo.path))
+        shutil.rmtree(self.folder)
+        return {"domains": removed, "processes": processes}
+
+    def _keep_or_choose(self) -> Virtualization:
+        choice = recall(self._choice_file)
+        if choice is None or not self._is_usable(choice):
+            choice = choose(self.private.folder)
+            remember(choice, self._choice_file)
+        return choice
+
+    def _recall(self) -> Virtualization:
+        choice = recall(self._choice_file)
+        if choice is None:
+            raise DemoError("no libvirt was chosen yet")
+        return choice
+
+    def _is_usable(self, choice: Virtualization) -> bool:
+        return (not choice.private or self.private.pid is not None) and answers(choice.uri)
+
+    def _list_domains(self, uri: str) -> dict[str, bool]:
+        with connect(uri) as connection:
+            return {
+                domain.name(): bool(domain.isActive()) for domain in connection.listAllDomains() if machines.is_ours(domain, self.folder)
+            }
+
+
+def _dotted(number: int) -> str:
+    """Return a version as libvirt counts it: 1,000,000 times the major one, 1,000 times the minor one, the release."""
+    return f"{number // 1_000_000}.{number // 1_000 % 1_000}.{number % 1_000}"
+
+
+def _end_processes(folder: Path) -> Iterator[int]:
+    """Kill the servers of ours that no file tells of, because their starter was killed a moment too early.
+
+    They work in the folder, were started with its name, and have no terminal.
+    """
+    for process in Path("/proc").iterdir():
+        if not process.name.isdecimal():
+            continue
+        with contextlib.suppress(OSError):
+            works_here = (process / "cwd").readlink().is_relative_to(folder)
+            named_so = os.fsencode(folder) in (process / "cmdline").read_bytes()
+            terminal = (process / "stat").read_text().rpartition(")")[2].split()[4]
+            if works_here and named_so and terminal == "0":
+                os.kill(int(process.name), signal.SIGKILL)
+                yield int(process.name)
+
+
+@contextlib.contextmanager
+def work_alone(demo: DemoFolder) -> Iterator[None]:
+    """Wait for another process of this kind: its starter may have been killed while it went on."""
+    with demo.mark.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def main() -> int:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(prog="testbed.demo.host")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("command", choices=["prepare", "probe", "agent", "report", "stop"])
+    parser.add_argument("arguments", nargs="*")
+    options = parser.parse_args()
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # root's files in a user's checkout could not be removed by the user
+    os.umask(0o022)
+    demo = DemoFolder(options.folder)
+    host = Host(demo)
+    commands: dict[str, Callable[..., Answer]] = {
+        "prepare": lambda image: host.prepare(Path(image)),
+        "agent": host.start_agent,
+        "report": host.report,
+        "stop": host.stop,
+    }
+    try:
+        if options.command == "probe":
+            answer = host.probe(GuestImage(Path(options.arguments[0])))
+        else:
+            with work_alone(demo):
+                answer = commands[options.command](*options.arguments)
+    except (DemoError, AgentError, libvirt.libvirtError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(json.dumps(answer))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
