@@ -33,7 +33,7 @@ class Daemon:
     def pid(self) -> int | None:
         """The process id, or None when the server does not run.
 
-        The file also holds the moment of birth (``/proc/PID/stat``, field 22): a process id is used again.
+        The file also holds the boot and the moment of birth (``/proc/PID/stat``, field 22): a process id is used again.
         """
         if self._child and self._child.poll() is not None:
             self._child = None  # reaped: no zombie that looks alive
@@ -104,7 +104,7 @@ class Daemon:
 
 
 def _read_birth(pid: int) -> str | None:
-    """When the process was started, in clock ticks since boot; None when there is none, or only its entry waits for the parent."""
+    """Which boot it was and when the process was started, in clock ticks; None without it, or when only its entry waits for the parent."""
     process = Path(f"/proc/{pid}")
     try:
         stat = (process / "stat").read_text()
@@ -114,4 +114,7 @@ def _read_birth(pid: int) -> str | None:
     # The second field is the command's name in brackets, which may hold spaces and brackets itself.
     fields = stat.rpartition(")")[2].split()
     # The first thread of a dying process may be a zombie while others still hold its files and locks.
-    return None if fields[0] in "ZX" and threads == 1 else fields[19]
+    if fields[0] in "ZX" and threads == 1:
+        return None
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}-{fields[19]}"

@@ -17,12 +17,12 @@ options:
   xmpp_password:
     description:
       - The password of the account.
-      - If not given, the environment variable E(ARCHIPEL_PASSWORD) is used, then O(xmpp_password_file), then the O(profile).
+      - If neither this nor O(xmpp_password_file) is given, the secret of the O(profile) is used if the account is the profile's,
+        else the environment variable E(ARCHIPEL_PASSWORD) or E(ARCHIPEL_PASSWORD_FILE).
     type: str
   xmpp_password_file:
     description:
       - A file on the control node whose first line is the password of the account. Only its owner may be able to read it.
-      - If not given, the environment variable E(ARCHIPEL_PASSWORD_FILE) is used.
     type: path
   xmpp_host:
     description:
@@ -63,7 +63,8 @@ options:
     type: float
   profile:
     description:
-      - The name of a login that C(archipel login) stored for the user who runs Ansible. Options given here rule over the profile's.
+      - The name of a login that C(archipel login) stored for the user who runs Ansible. Options and environment variables rule
+        over what it says.
       - If not given, the environment variable E(ARCHIPEL_PROFILE) is used.
     type: str
 requirements:

@@ -34,15 +34,14 @@ options:
     env:
       - name: ARCHIPEL_JID
   xmpp_password:
-    description: The password of the account. May be a template.
+    description:
+      - The password of the account. May be a template.
+      - If neither this nor O(xmpp_password_file) is given, the secret of the O(profile) is used if the account is the profile's,
+        else the environment variable E(ARCHIPEL_PASSWORD) or E(ARCHIPEL_PASSWORD_FILE).
     type: str
-    env:
-      - name: ARCHIPEL_PASSWORD
   xmpp_password_file:
     description: A file whose first line is the password of the account. Only its owner may be able to read it.
     type: path
-    env:
-      - name: ARCHIPEL_PASSWORD_FILE
   xmpp_host:
     description: Name or address of the XMPP server; the domain's SRV records decide unless given.
     type: str
@@ -197,9 +196,14 @@ from ansible_collections.archipel.platform.plugins.module_utils.connection impor
 from ansible_collections.archipel.platform.plugins.module_utils.library import MISSING, missing_library
 from ansible_collections.archipel.platform.plugins.plugin_utils.survey import UNREACHABLE, Survey, survey_all
 
-HYPERVISORS, MACHINES, UNREACHABLE_GROUP = "archipel_hypervisors", "archipel_machines", "archipel_unreachable"
+HYPERVISORS = "archipel_hypervisors"
+MACHINES = "archipel_machines"
+UNREACHABLE_GROUP = "archipel_unreachable"
 # What one server's entry may say; the rest of the options is about the inventory as a whole.
-ENDPOINT_OPTIONS = (*SETTING_ARGUMENTS, "xmpp_password", "xmpp_password_file", "profile", "hypervisors")
+SECRET_OPTIONS = ("xmpp_password", "xmpp_password_file", "profile")
+ENDPOINT_OPTIONS = (*SETTING_ARGUMENTS, *SECRET_OPTIONS, "hypervisors")
+IDENTITY = ("name", "uuid", "jid", "hypervisor", "state", "tags", "organisation", "addresses")
+RESOURCES = ("memory", "max_memory", "vcpus", "autostart")
 FILE_ENDINGS = ("xmpp.yml", "xmpp.yaml", "archipel.yml", "archipel.yaml")
 
 
@@ -227,7 +231,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         """Return the servers to ask, each with all that is said of it."""
         own = {name: self._option(name) for name in ENDPOINT_OPTIONS}
         common = {name: self.get_option(name) for name in ("endpoint_timeout", "gather_addresses")}
-        return [{**common, **own, **entry} for entry in self._servers()]
+        return [{**common, **own, **_without_other_secrets(entry)} for entry in self._servers()]
 
     def _servers(self) -> list[dict[str, Any]]:
         servers = self.get_option("servers")
@@ -303,27 +307,27 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict=strict)
 
 
+def _without_other_secrets(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a server's entry that says how it logs in so that no common secret comes before its own."""
+    own = set(SECRET_OPTIONS) & set(entry)
+    return {**dict.fromkeys(SECRET_OPTIONS if own else ()), **entry}
+
+
 def names_of(entity: Mapping[str, Any]) -> dict[str, str]:
     """Return what a host's name can be made of."""
-    uuid = str(entity.get("uuid") or entity["name"])
-    return {"name": str(entity["name"]), "uuid": uuid, "jid": str(entity["jid"]), "hypervisor": str(entity.get("hypervisor", entity["jid"]))}
+    hypervisor = entity.get("hypervisor", entity["jid"])
+    return {"name": entity["name"], "uuid": entity.get("uuid") or entity["name"], "jid": entity["jid"], "hypervisor": hypervisor}
 
 
 def hypervisor_variables(hypervisor: Mapping[str, Any]) -> dict[str, Any]:
     """Return the variables of a hypervisor."""
-    parts = ("name", "jid", "full_jid", "state", "node", "addresses", "organisation", "tags")
-    return {
-        "archipel_kind": "hypervisor",
-        **_prefixed(hypervisor, parts),
-        **_owner(hypervisor),
-        "archipel_hypervisor": hypervisor["jid"],
-    }
+    parts = (*IDENTITY, "full_jid", "node")
+    return {"archipel_kind": "hypervisor", "archipel_hypervisor": hypervisor["jid"], **_prefixed(hypervisor, parts), **_owner(hypervisor)}
 
 
 def machine_variables(machine: Mapping[str, Any]) -> dict[str, Any]:
     """Return the variables of a machine; what is not known is not there."""
-    parts = ("name", "uuid", "jid", "hypervisor", "state", "tags", "organisation", "memory", "max_memory", "vcpus", "autostart", "addresses")
-    return {"archipel_kind": "machine", **_prefixed(machine, parts), **_owner(machine)}
+    return {"archipel_kind": "machine", **_prefixed(machine, (*IDENTITY, *RESOURCES)), **_owner(machine)}
 
 
 def _prefixed(entity: Mapping[str, Any], parts: tuple[str, ...]) -> dict[str, Any]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,8 +33,9 @@ def connection_arguments() -> dict[str, dict[str, Any]]:
     """Return the part of the argument specification that all modules have."""
     return {
         "xmpp_jid": _from_environment("JID", type="str"),
-        "xmpp_password": _from_environment("PASSWORD", type="str", no_log=True),
-        "xmpp_password_file": _from_environment("PASSWORD_FILE", type="path", no_log=False),
+        # The environment is asked for these two by hand: a file that is named here rules over a password there.
+        "xmpp_password": {"type": "str", "no_log": True},
+        "xmpp_password_file": {"type": "path", "no_log": False},
         "xmpp_host": _from_environment("HOST", type="str"),
         "xmpp_port": _from_environment("PORT", type="int"),
         "xmpp_ca_file": _from_environment("CA_FILE", type="path"),
@@ -81,7 +83,9 @@ def find_hypervisor(session: Session, arguments: Mapping[str, Any]) -> Hyperviso
         profile = _load_profile(arguments)
         named = () if profile is None else profile.hypervisors
         if len(named) != 1:
-            raise ValueError("hypervisor: name its account: hypervisor, the environment variable ARCHIPEL_HYPERVISOR, or a profile with just one")
+            raise ValueError(
+                "hypervisor: name its account here, in the environment variable ARCHIPEL_HYPERVISOR, or in a profile with just one"
+            )
         jid = named[0]
     return session.hypervisor(jid)
 
@@ -92,13 +96,16 @@ def _load_profile(arguments: Mapping[str, Any]) -> Profile | None:
 
 
 def _find_password(arguments: Mapping[str, Any], profile: Profile | None) -> str:
+    """Return the password: as given, else that of the profile's account if it is the one that logs in, else the environment's."""
     password, file = arguments.get("xmpp_password"), arguments.get("xmpp_password_file")
+    if password is None and file is None:
+        if profile is not None and arguments.get("xmpp_jid") in {None, profile.jid}:
+            return _load_secret(profile)
+        password, file = os.environ.get("ARCHIPEL_PASSWORD"), os.environ.get("ARCHIPEL_PASSWORD_FILE")
     if password is not None:
         return str(password)
     if file is not None:
-        return read_password_file(Path(file))
-    if profile is not None:
-        return _load_secret(profile)
+        return read_password_file(Path(file).expanduser())
     raise ValueError("xmpp_password: give it, or xmpp_password_file, ARCHIPEL_PASSWORD, ARCHIPEL_PASSWORD_FILE, or a profile")
 
 
@@ -110,7 +117,8 @@ def read_password_file(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"xmpp_password_file: {path} cannot be read: {error}") from None
     if mode & 0o077:
-        raise ValueError(f"xmpp_password_file: others can read {path} (mode {mode:04o}); correct it with chmod 600 {path}, and change the password")
+        advice = f"correct it with chmod 600 {path}, and change the password"
+        raise ValueError(f"xmpp_password_file: others can read {path} (mode {mode:04o}); {advice}")
     if not lines or not lines[0]:
         raise ValueError(f"xmpp_password_file: the first line of {path} is empty; it must be the password")
     return lines[0]

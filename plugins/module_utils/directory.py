@@ -53,7 +53,8 @@ class Directory:
             found = [entry for entry in self.entries if entry.answers_to(wanted)]
             managed = [entry for entry in found if entry.managed] or found
             if len(managed) > 1:
-                raise AmbiguousMachine(f"several machines are called {reference!r}: {', '.join(entry.jid for entry in managed)}; give the uuid")
+                jids = ", ".join(entry.jid for entry in managed)
+                raise AmbiguousMachine(f"several machines are called {reference!r}: {jids}; give the uuid")
             if managed:
                 return managed[0]
         return None
@@ -62,8 +63,8 @@ class Directory:
         """Return the managed machine of that name, UUID or JID; raises :class:`MachineNotFound` or :class:`AmbiguousMachine`."""
         entry = self.find(reference)
         if entry is None or not entry.managed:
-            known = "; libvirt has such a domain that is not managed: adopt it with archipel.platform.vm and state: adopted" if entry else ""
-            raise MachineNotFound(f"{self.hypervisor.bare} has no machine {reference!r}{known}")
+            known = "; libvirt has such a domain: adopt it with archipel.platform.vm and state: adopted" if entry else ""
+            raise MachineNotFound(f"{self.hypervisor.bare} manages no machine {reference!r}{known}")
         return self.open(entry)
 
     def open(self, entry: MachineEntry) -> VirtualMachine:

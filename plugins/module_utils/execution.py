@@ -21,6 +21,7 @@ except ImportError:
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
+
     from archipel.client import Hypervisor
 
     Work = Callable[[Hypervisor], Awaitable[Mapping[str, Any]]]

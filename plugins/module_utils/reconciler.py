@@ -15,6 +15,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.execution import
 
 try:
     import yaml
+
     from archipel.cli.exit_codes import describe
 except ImportError:
     pass  # library.require_library tells the user

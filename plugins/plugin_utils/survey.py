@@ -15,7 +15,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_settings
-from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot import is_active
+from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot import describe_resources, is_active
 
 try:
     from archipel.cli.exit_codes import EXPECTED, describe
@@ -28,12 +28,10 @@ except ImportError:
 
 if TYPE_CHECKING:
     from archipel.client import Hypervisor
-    from archipel.protocol.virtual_machine import Info
 
 T = TypeVar("T")
 Survey = dict[str, Any]
 UNREACHABLE = "unreachable"
-_KIB = 1024
 
 
 def survey_all(endpoints: list[Mapping[str, Any]]) -> Survey:
@@ -104,7 +102,8 @@ async def _survey_hypervisor(session: Session, jid: str, tags: Mapping[str, Any]
 
 async def _survey_machine(hypervisor: Hypervisor, entry: MachineEntry, tags: Mapping[str, Any], endpoint: Mapping[str, Any]) -> Survey:
     machine = VirtualMachine(hypervisor.session, entry.jid, entry.name)
-    known = {"name": entry.name, "uuid": entry.uuid, "jid": entry.bare, "hypervisor": hypervisor.bare, "tags": sorted(tags.get(entry.bare, ()))}
+    own_tags = sorted(tags.get(entry.bare, ()))
+    known = {"name": entry.name, "uuid": entry.uuid, "jid": entry.bare, "hypervisor": hypervisor.bare, "tags": own_tags}
     try:
         card, state = await asyncio.gather(machine.vcard(), _read_state(machine))
         addresses = await _read_addresses(machine, state["state"], endpoint)
@@ -119,16 +118,7 @@ async def _read_state(machine: VirtualMachine) -> dict[str, Any]:
         info = await machine.info()
     except PermissionDenied:
         return {"state": str(MachineState.UNKNOWN)}
-    return {"state": str(MachineState.of(info)), **(_describe_resources(info) if info is not None else {})}
-
-
-def _describe_resources(info: Info) -> dict[str, Any]:
-    return {
-        "memory": info.memory // _KIB,
-        "max_memory": info.max_memory // _KIB,
-        "vcpus": info.vcpus,
-        "autostart": info.autostart,
-    }
+    return {"state": str(MachineState.of(info)), **(describe_resources(info) if info is not None else {})}
 
 
 async def _read_addresses(machine: VirtualMachine, state: str, endpoint: Mapping[str, Any]) -> list[str] | None:

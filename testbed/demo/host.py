@@ -18,7 +18,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import libvirt
 
@@ -30,7 +30,6 @@ from testbed.ejabberd import Ejabberd
 from testbed.guest import GuestImage, prove_acceleration
 
 Answer = dict[str, Any]
-IMAGE: Final = "goldens/guest.qcow2"
 
 
 class Host:
@@ -39,7 +38,7 @@ class Host:
     def __init__(self, demo: DemoFolder) -> None:
         self.demo = demo
         self.folder = demo.host
-        self.image = self.folder / IMAGE
+        self.image = self.folder / machines.IMAGE
         self.private = PrivateLibvirt(self.folder / "libvirt")
         self.agent_folder = self.folder / "agent"
         self._choice_file = self.folder / "libvirt.json"
@@ -53,9 +52,15 @@ class Host:
         with connect(choice.uri) as connection:
             machines.refuse_strangers(connection, self.folder)
             left_over = machines.remove_domains(connection, self.folder)
+        return {**self.revive(), "left_over": left_over}
+
+    def revive(self) -> Answer:
+        """Start the guests' network where a reboot has ended it, and say what there is."""
+        choice = self._recall()
+        with connect(choice.uri) as connection:
             network = machines.make_network(connection, [] if choice.private else machines.read_routes())
             versions = [_dotted(connection.getLibVersion()), _dotted(connection.getVersion())]
-        return {"uri": choice.uri, "private": choice.private, "versions": versions, "network": network, "left_over": left_over}
+        return {"uri": choice.uri, "private": choice.private, "versions": versions, "network": network}
 
     def probe(self, image: GuestImage) -> Answer:
         """Say who runs the guests: KVM if a guest really boots with it, else QEMU's emulation."""
@@ -169,7 +174,7 @@ def main() -> int:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(prog="testbed.demo.host")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("command", choices=["prepare", "probe", "agent", "report", "stop"])
+    parser.add_argument("command", choices=["prepare", "revive", "probe", "agent", "report", "stop"])
     parser.add_argument("arguments", nargs="*")
     options = parser.parse_args()
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # root's files in a user's checkout could not be removed by the user
@@ -178,6 +183,7 @@ def main() -> int:
     host = Host(demo)
     commands: dict[str, Callable[..., Answer]] = {
         "prepare": lambda image: host.prepare(Path(image)),
+        "revive": host.revive,
         "agent": host.start_agent,
         "report": host.report,
         "stop": host.stop,

@@ -20,6 +20,7 @@ from testbed.demo.folder import DemoError
 
 # playbooks/demo.yml declares them.
 MACHINES: Final = ("demo-web", "demo-db", "demo-lab")
+IMAGE: Final = "goldens/guest.qcow2"  # in root's folder
 NETWORK: Final = "archipel-demo"
 # Whatever else is called so has another UUID.
 NETWORK_UUID: Final = "5f6c1a52-0f0c-4e39-9d3b-6c0f2f1f7a10"

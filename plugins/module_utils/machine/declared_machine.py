@@ -29,6 +29,7 @@ except ImportError:
 if TYPE_CHECKING:
     from ansible_collections.archipel.platform.plugins.module_utils.machine.arguments import MachineWish
     from ansible_collections.archipel.platform.plugins.module_utils.machine.host import Host
+
     from archipel.client import VirtualMachine
 
 ABSENT, ADOPTED, PRESENT = "absent", "adopted", "present"

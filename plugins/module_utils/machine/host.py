@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 
 if TYPE_CHECKING:
     from ansible_collections.archipel.platform.plugins.module_utils.directory import Directory
+
     from archipel.client import Hypervisor
 
 _BEST_FIRST = ("kvm", "qemu", "test")

@@ -62,10 +62,17 @@ class Snapshot:
     def report(self) -> dict[str, Any]:
         """Return what the modules' results say of every machine; memory in MiB."""
         known = {"name": self.machine.name, "uuid": self.machine.uuid, "jid": self.machine.bare, "state": str(self.state)}
-        info = self.info
-        if info is not None:
-            known |= {"memory": info.memory // _KIB, "max_memory": info.max_memory // _KIB, "vcpus": info.vcpus, "autostart": info.autostart}
-        return {**dict.fromkeys(REPORTED), **known}
+        return {**dict.fromkeys(REPORTED), **known, **({} if self.info is None else describe_resources(self.info))}
+
+
+def describe_resources(info: Info) -> dict[str, Any]:
+    """Return what libvirt says that a machine has; memory in MiB."""
+    return {
+        "memory": info.memory // _KIB,
+        "max_memory": info.max_memory // _KIB,
+        "vcpus": info.vcpus,
+        "autostart": info.autostart,
+    }
 
 
 async def _nothing() -> None:

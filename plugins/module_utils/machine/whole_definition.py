@@ -15,7 +15,9 @@ import copy
 from collections.abc import Callable, Iterator
 from xml.etree import ElementTree as ET
 
-GOVERNED = frozenset({"disk", "interface", "graphics", "hostdev", "filesystem", "channel", "sound", "tpm", "rng", "redirdev", "shmem", "vsock"})
+GOVERNED = frozenset(
+    {"disk", "interface", "graphics", "hostdev", "filesystem", "channel", "sound", "tpm", "rng", "redirdev", "shmem", "vsock"},
+)
 # Not the definition's matter: identity, and what libvirt itself writes at each start.
 _NOT_STATED = ("name", "uuid", "seclabel")
 _SECRETS = ("passwd", "passwdValidTo")

@@ -216,7 +216,11 @@ class Entity(abc.ABC):
             self.spawn(self._answer(iq, namespace))
 
     async def _answer(self, iq: ET.Element, namespace: str) -> None:
-        """Answer one IQ, whatever it is: exactly one answer each."""
+        """Answer one IQ, whatever it is: exactly one answer each.
+
+        One that comes before the roster was read waits for it: without the roster nobody knows who is known.
+        """
+        await self.online.wait()
         caller = self._caller(iq)
         if namespace == ns.PING:
             answer = stanzas.result_of(iq)
@@ -230,7 +234,11 @@ class Entity(abc.ABC):
 
     def _take_message(self, message: ET.Element) -> None:
         if message.get("type") == "chat" and message.find(f"{{{ns.CLIENT}}}body") is not None:
-            self.spawn(chat.answer_message(self, message, self._caller(message)))
+            self.spawn(self._reply(message))
+
+    async def _reply(self, message: ET.Element) -> None:
+        await self.online.wait()
+        await chat.answer_message(self, message, self._caller(message))
 
     def _take_presence(self, presence: ET.Element) -> None:
         caller, kind = self._caller(presence), presence.get("type")
@@ -255,6 +263,7 @@ class Entity(abc.ABC):
 
     async def _take_subscription(self, bare: str) -> None:
         """Let somebody see the presence, if he may; a stranger changes nothing, not even the roster."""
+        await self.online.wait()
         if not self.decide(bare, "presence").allowed:
             self.contacts.refuse(bare)
             return

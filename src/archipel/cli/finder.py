@@ -95,9 +95,9 @@ class Finder:
         if as_uuid(str(address.node)) is None:
             raise MachineNotFound(f"{reference} is no machine's JID: those begin with a UUID")
         hypervisors = () if address.resource else await self.hypervisors()
-        if len(hypervisors) == 1:  # then the resource is known
-            return self._session.machine(f"{address.bare}/{hypervisors[0].jid.node}")
-        return self._session.machine(reference)
+        # Of a single hypervisor's machines the resource is known.
+        jid = f"{address.bare}/{hypervisors[0].jid.node}" if len(hypervisors) == 1 else reference
+        return VirtualMachine(self._session, jid, await self._name_of(str(address.bare)))
 
     async def _list(self) -> Listing:
         hypervisors = await self.hypervisors()
@@ -123,7 +123,7 @@ class Finder:
             for name, contact in zip(names, contacts, strict=True)
         ]
 
-    async def _name_of(self, jid: str, roster_name: str) -> str:
+    async def _name_of(self, jid: str, roster_name: str = "") -> str:
         try:
             return (await self._session.vcard(jid)).name or roster_name
         except (CommandError, ClientError):

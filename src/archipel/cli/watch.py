@@ -95,6 +95,8 @@ class Watcher:
 def in_words(event: Event) -> str:
     """Return an event for people; empty for what only programs care about."""
     match event:
+        case Pushed(push=push) if push.topic == Topic.PERMISSIONS:
+            return f"rights of {push.change} changed"
         case Pushed(push=push):
             return f"{push.change} ({push.topic})"
         case PresenceChanged(status=None):

@@ -37,8 +37,10 @@ class DirectStream(ClientXMPP):
         self.management: Any = None
         self._ack_timer: asyncio.TimerHandle | None = None
         self._held: list[str] = []
-        self.add_event_handler("session_start", self._flush)
-        self.add_event_handler("session_resumed", self._flush)
+        self._early: list[ET.Element] = []
+        for event in ("session_start", "session_resumed"):
+            self.add_event_handler(event, self._flush)
+            self.add_event_handler(event, self._take_early)
 
     def manage_stream(self) -> None:
         """Have the server keep the session for a while when the connection breaks (XEP-0198)."""
@@ -80,15 +82,21 @@ class DirectStream(ClientXMPP):
     def _spawn_event(self, xml: ET.Element) -> None:
         """Take the short way for stanzas of a standing session, slixmpp's own for everything else."""
         management = self.management
-        if self._session_started and xml.tag in STANZAS:
+        if xml.tag in STANZAS and (self._session_started or xml.get("type") not in {"result", "error"}):
             if management is not None and management.enabled_in:
                 management.handled = (management.handled + 1) % COUNTER
-            self.take_stanza(xml)
+            self._early.append(xml)
+            self._take_early()
         elif xml.tag == ACK_REQUEST and management is not None:
             # Most requests for an ack come with a request that is answered in a moment: one write instead of two.
             self._ack_timer = self._ack_timer or self.loop.call_later(ACK_DELAY, self._send_ack)
         else:
             super()._spawn_event(xml)
+
+    def _take_early(self, _event: object = None) -> None:
+        """Hand on what came in; between the binding of a resource and the start of the session it waits."""
+        while self._session_started and self._early:
+            self.take_stanza(self._early.pop(0))
 
     def _count(self, text: str) -> str:
         """Return what to write for a stanza: itself, and now and then the question what has arrived."""

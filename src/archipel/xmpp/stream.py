@@ -115,15 +115,21 @@ class Stream(DirectStream):
         if self.transport is not None:
             self.abort()
             await asyncio.wait({self.lost}, timeout=ABORT_DEADLINE)
+        await self._end_sender()
 
     async def logout(self) -> None:
         """End the session in good order; waits two seconds at most for the server to agree."""
         self.cancel_connection_attempt()
         if self.is_connected():
             await self.disconnect(wait=2.0, reason="logout")
-        if self._run_out_filters is not None:
-            self._run_out_filters.cancel()  # slixmpp would leave its sender waiting for ever
+        await self._end_sender()
         self._fail_pending(Disconnected("logged out"))
+
+    async def _end_sender(self) -> None:
+        """End slixmpp's sender, which would wait for ever; the next login starts another."""
+        if self._run_out_filters is not None:
+            self._run_out_filters.cancel()
+            await asyncio.wait({self._run_out_filters})
 
     @property
     def online(self) -> bool:

@@ -83,13 +83,14 @@ class ScriptedStream:
         self.end_session_on_disconnect = True
         self.on_request: Callable[[ET.Element], None] = lambda _element: None
         self.on_message = self.on_presence = self.on_request
-        self.lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
+        self.lost: asyncio.Future[Lost]
         self.sent: list[str] = []
         self.asked: list[str] = []
         self.logins: list[tuple[str | None, int | None]] = []
         self.refusal: WireError | None = None
         self.logged_out = False
         self.answers_to: Callable[[str], None] = lambda _text: None
+        self.when_asked: Callable[[str], None] = lambda _text: None
         self.anything: Answer | None = None
         self.most_in_flight = self._in_flight = 0
         self._script: defaultdict[str, deque[Answer]] = defaultdict(deque)
@@ -127,8 +128,7 @@ class ScriptedStream:
         self.logins.append((host, port))
         if self.refusal is not None:
             raise self.refusal
-        if self.lost.done():
-            self.lost = asyncio.get_running_loop().create_future()
+        self.lost = asyncio.get_running_loop().create_future()
         return False
 
     def abort(self) -> None:
@@ -144,6 +144,7 @@ class ScriptedStream:
     async def request(self, iq: ET.Element, timeout: float = 0) -> ET.Element:
         text = on_the_wire(iq)
         self.asked.append(text)
+        self.when_asked(text)
         self._in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
         await asyncio.sleep(0)

@@ -11,7 +11,7 @@ import hmac
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 from xml.etree import ElementTree as ET
 
 from archipel.protocol import namespaces as ns
@@ -42,7 +42,7 @@ class Client:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self._parser = ET.XMLPullParser(("start", "end"))
+        self._parser: ET.XMLPullParser[Any] = ET.XMLPullParser(("start", "end"))
         self._depth = 0
         self._opened = False
         self._arrived: list[ET.Element] = []
@@ -69,8 +69,8 @@ class Client:
             raise ConnectionResetError("the client hung up")
         self.received += data.decode()
         self._parser.feed(data)
-        for event, element in self._parser.read_events():
-            assert isinstance(element, ET.Element)
+        events: Any = self._parser.read_events()
+        for event, element in events:
             self._depth += 1 if event == "start" else -1
             if event == "end" and self._depth == 1:
                 self._arrived.append(element)
@@ -183,6 +183,7 @@ class ScriptedServer:
 
     async def __aenter__(self) -> Self:
         self._ready: asyncio.Queue[Client] = asyncio.Queue()
+        self.arrived = asyncio.Event()
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
@@ -195,6 +196,7 @@ class ScriptedServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         client = Client(reader, writer)
         self.everybody.append(client)
+        self.arrived.set()
         try:
             await self.script(self, client)
         except (OSError, ET.ParseError):  # it hung up, or ended a stream that we were still to open

@@ -22,7 +22,7 @@ def test_certificate_and_host_name_are_verified(authority: Authority) -> None:
 
 def test_a_given_authority_is_the_only_one(authority: Authority) -> None:
     trusted = client_context(authority.certificate).get_ca_certs()
-    assert [dict(pair for (pair,) in found["subject"])["commonName"] for found in trusted] == ["Archipel test bed"]
+    assert [found["subject"] for found in trusted] == [((("commonName", "Archipel test bed"),),)]
 
 
 def test_a_file_that_is_missing_or_no_certificate_is_told(tmp_path: Path) -> None:

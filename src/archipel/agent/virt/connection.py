@@ -157,7 +157,7 @@ class LibvirtConnection:
 
     async def _try_connect(self) -> Session | None:
         self.state = ConnectionState.CONNECTING
-        session = Session(self.uri, self.events.take)
+        session = Session(self.uri, self.events.take, self._note_lost)
         try:
             # No time-out: a daemon that hangs would let the next try hang, too, and an end of the daemon ends the try.
             await self._pool.run("connect", session.open, within=None)
@@ -167,6 +167,9 @@ class LibvirtConnection:
         except asyncio.CancelledError:
             session.lose("it was closed here")
             raise
+        if session.lost.done():
+            self._report_down(session.lost.result())
+            return None
         return session
 
     async def _serve(self, session: Session) -> None:
@@ -175,25 +178,28 @@ class LibvirtConnection:
         log.info("connected to libvirt (%s)", self.uri)
         self._up.set()
         telling = self._notify([on_connected for on_connected, _ in self._observers.values()])
-        reason = await self._watch(session)
-        self._up.clear()
-        self._session = None
-        self._report_down(f"the connection broke: {reason}")
-        self.events.clear()
+        await self._watch(session)
         telling.cancel()
         self._notify([on_lost for _, on_lost in self._observers.values()])
         with contextlib.suppress(VirtError):
             await self._pool.run("close", session.close, within=CLOSE_TIMEOUT)
 
-    async def _watch(self, session: Session) -> str:
-        """Return why the session was lost, when it is."""
+    async def _watch(self, session: Session) -> None:
+        """Return when the session is lost."""
         while not session.lost.done():
             await asyncio.wait({session.lost}, timeout=self._probe_interval)
             # Threads that are all busy say nothing about the connection.
             with contextlib.suppress(VirtError):
                 if not session.lost.done() and not await self._pool.run("probe", session.is_alive):
                     session.lose("libvirt's daemon closed it or ended")
-        return session.lost.result()
+
+    def _note_lost(self, session: Session) -> None:
+        """Be lost from this moment on: who waits for a connection now must not be told of the one that is gone."""
+        if session is self._session:
+            self._session = None
+            self._up.clear()
+            self.events.clear()
+            self._report_down(f"the connection broke: {session.lost.result()}")
 
     def _report_down(self, reason: str) -> None:
         self.state = ConnectionState.LOST

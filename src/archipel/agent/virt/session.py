@@ -29,9 +29,10 @@ class Session:
     ``lost``, ``lose`` and ``capabilities`` aside, everything is for those threads.
     """
 
-    def __init__(self, uri: str, on_event: Callable[[DomainEvent], None]) -> None:
+    def __init__(self, uri: str, on_event: Callable[[DomainEvent], None], on_lost: Callable[[Session], None]) -> None:
         self._uri = uri
         self._on_event = on_event
+        self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._connect: VirConnect | None = None
         self._callback: int | None = None
@@ -138,9 +139,10 @@ class Session:
         self._domains.pop(uuid, None)
 
     def lose(self, reason: str) -> None:
-        """Mark the connection as lost; only the first reason counts."""
+        """Mark the connection as lost and say so at once; only the first reason counts."""
         if not self.lost.done():
             self.lost.set_result(reason)
+            self._on_lost(self)
 
     def report_lost(self, reason: str) -> None:
         """Do :meth:`lose` from another thread."""

@@ -48,6 +48,8 @@ class Libvirtd:
             env=environment | {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
             user="nobody" if root else None,
             extra_groups=[] if root else None,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
             stderr=(self.folder / "log").open("wb"),
         )
         deadline = time.monotonic() + 30

@@ -37,6 +37,14 @@ def lose(libvirtd: Any, until: Until) -> Lose:
     return kill_and_wait
 
 
+async def ask_until_lost(call: Callable[[], Awaitable[object]]) -> LibvirtUnavailable:
+    while True:
+        try:
+            await call()
+        except LibvirtUnavailable as error:
+            return error
+
+
 def told(events: list[DomainEvent]) -> list[tuple[str, LifecycleEvent]]:
     return [(event.name, event.event) for event in events]
 
@@ -124,6 +132,18 @@ async def test_while_it_is_lost_every_call_fails_at_once(libvirtd: Any, remote: 
         with pytest.raises(LibvirtUnavailable, match=r"the connection broke|Failed to connect") as failure:
             call().send(None)  # it does not even wait for the loop's next turn
         assert not failure.value.in_flight
+
+
+async def test_who_waits_for_a_connection_after_a_call_failed_does_wait(libvirtd: Any, remote: LibvirtConnection) -> None:
+    host = Host(remote)
+    libvirtd.kill()
+    await ask_until_lost(host.hostname)
+    waiting = asyncio.create_task(remote.wait_connected())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    libvirtd.start()
+    await waiting
+    assert await host.driver() == "TEST"
 
 
 async def test_a_call_that_the_end_of_the_daemon_interrupts_says_that_its_outcome_is_unknown(
@@ -329,13 +349,6 @@ async def test_only_connections_to_other_hosts_are_kept_alive(
 async def test_under_load_a_killed_daemon_breaks_every_call_and_nothing_else(libvirtd: Any, remote: LibvirtConnection) -> None:
     host = Host(remote)
     domain = await host.find(TEST_DOMAIN)
-
-    async def ask_until_lost(call: Callable[[], Awaitable[object]]) -> LibvirtUnavailable:
-        while True:
-            try:
-                await call()
-            except LibvirtUnavailable as error:
-                return error
 
     for _ in range(5):
         calls = (domain.info, lambda: domain.set_autostart(True), host.domains, host.hostname, host.node_info)

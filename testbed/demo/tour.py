@@ -1,0 +1,124 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the demo shows on its platform. Every step is checked: one that does not come out as promised raises DemoError."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from testbed.demo.folder import CHECKOUT, DemoError, DemoFolder, as_root
+from testbed.demo.machines import MACHINES
+from testbed.demo.progress import Progress
+from testbed.demo.surroundings import program_environment
+from testbed.demo.watching import Watch, run_virsh
+
+PLAYBOOK: Final = str(CHECKOUT / "playbooks" / "demo.yml")
+CHANGED_DECLARATION: Final = ("--extra-vars", '{"db_memory": 160}')
+# The whole difference that the changed declaration makes.
+CHANGES: Final = ["-    memory: 128", "+    memory: 160"]
+RECAP: Final = re.compile(r"^\S+ +: ok=\d+ +changed=(\d+) +unreachable=(\d+) +failed=(\d+)", re.MULTILINE)
+MISSING_RIGHT: Final = 3  # exit code of the archipel command
+
+
+class Tour:
+    """The steps, in their order."""
+
+    def __init__(self, demo: DemoFolder, progress: Progress, uri: str) -> None:
+        self.demo = demo
+        self.progress = progress
+        self.uri = uri
+        self.environment = program_environment(demo)
+
+    def go(self) -> None:
+        """Take all steps."""
+        self.declare()
+        self.declare_again()
+        self.predict_change()
+        self.list_machines()
+        self.let_student_work()
+        self.suspend_behind_the_back()
+
+    def declare(self) -> None:
+        """Run the play."""
+        self.progress.step("ansible-playbook playbooks/demo.yml")
+        self._play("play")
+
+    def declare_again(self) -> None:
+        """Run the play a second time: it must change nothing."""
+        self.progress.step("ansible-playbook playbooks/demo.yml, a second time:")
+        output = self._play("play-again", show=False)
+        self.progress.detail(output[output.index("PLAY RECAP") :].splitlines()[1:2])
+        if changed := int(_read_recap(output)[1]):
+            raise DemoError(f"the second run reports {changed} changed; see {self.demo.logs / 'play-again.log'}")
+
+    def predict_change(self) -> None:
+        """Show what a changed declaration would change, and only that."""
+        self.progress.step(f"ansible-playbook playbooks/demo.yml --check --diff {CHANGED_DECLARATION[0]} '{CHANGED_DECLARATION[1]}'")
+        output = self._play("play-check", "--check", "--diff", *CHANGED_DECLARATION, show=False)
+        difference = _read_difference(output)
+        self.progress.detail(difference)
+        if [line for line in difference if line[0] in "+-" and line[:3] not in {"+++", "---"}] != CHANGES:
+            raise DemoError(f"the difference should be {CHANGES} and no more; see {self.demo.logs / 'play-check.log'}")
+
+    def list_machines(self) -> None:
+        """Show the inventory: the machines by their live states."""
+        self.progress.step("ansible-inventory --graph")
+        output = self._run("inventory", "ansible-inventory", "--graph")
+        for machine in MACHINES:
+            if not re.search(rf"@state_running:\n(?:.*\n)*?  \|  \|--{machine}\n", output):
+                raise DemoError(f"the inventory does not show {machine} as running")
+
+    def let_student_work(self) -> None:
+        """Stop and start the student's machine as the student; see the others refused."""
+        own, other = MACHINES[-1], MACHINES[0]
+        for command in (["shutdown", own, "--wait"], ["start", own, "--wait"]):
+            self.progress.step(f"archipel --profile student {' '.join(command)}")
+            self._run(f"student-{command[0]}", "archipel", "--profile", "student", *command)
+        for verb, right in (("start", "create"), ("shutdown", "shutdown")):
+            self.progress.step(f"archipel --profile student {verb} {other}")
+            command = ["archipel", "--profile", "student", verb, other]
+            status, output = self.progress.run(command, self.environment, self.demo.logs / f"student-refused-{verb}.log")
+            if status != MISSING_RIGHT or f"lacks the right '{right}' on {other}" not in output:
+                raise DemoError(f"the student should be refused for want of the right {right!r}")
+
+    def suspend_behind_the_back(self) -> None:
+        """Pause a machine with virsh, and see that everybody who watches knows at once."""
+        machine = MACHINES[1]
+        with Watch(machine, self.environment, self.demo.logs / "watch.log") as watch:
+            watch.wait_for("Running")
+            for verb, status in (("suspend", "Paused"), ("resume", "Running")):
+                self.progress.step(f"virsh {verb} {machine}, while `archipel watch {machine}` runs:")
+                called = run_virsh(as_root(["virsh", "--quiet", "--connect", self.uri, verb, machine]))
+                seen = watch.wait_for(status)
+                self.progress.detail(seen.lines)
+                delay = (seen.moment - called.began) * 1000
+                self.progress.detail(f"seen {delay:.0f} ms after virsh was called, which itself took {called.seconds * 1000:.0f} ms")
+
+    def _play(self, log: str, *options: str, show: bool = True) -> str:
+        return self._run(log, "ansible-playbook", PLAYBOOK, *options, show=show)
+
+    def _run(self, log: str, *command: str, show: bool = True) -> str:
+        file = self.demo.logs / f"{log}.log"
+        status, output = self.progress.run(command, self.environment, file, show=show)
+        if status:
+            raise DemoError(f"{' '.join(command)} ended with {status}; see {file}" + ("" if show else f"\n{output.strip()}"))
+        return output
+
+
+def _read_recap(output: str) -> re.Match[str]:
+    found = RECAP.search(output)
+    if found is None:
+        raise DemoError("the play ended without a recap")
+    return found
+
+
+def _read_difference(output: str) -> list[str]:
+    """Return the lines of all differences that were shown."""
+    lines, shown = output.splitlines(), []
+    inside = False
+    for line in lines:
+        inside = line.startswith("--- ") or (inside and line[:1] in {"+", "-", " ", "@"})
+        if inside:
+            shown.append(line)
+    return shown
