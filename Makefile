@@ -10,7 +10,7 @@ export LC_ALL := C.UTF-8
 
 # Arguments for pytest, e.g.: make test-unit PYTEST_ARGS='-k rights -x'
 PYTEST_ARGS ?=
-PYTEST := pytest -n auto $(PYTEST_ARGS)
+PYTEST := pytest -n auto --maxprocesses 8 $(PYTEST_ARGS)
 PYTHON_FOLDERS := $(wildcard src plugins testbed tests benchmarks)
 
 .PHONY: help

@@ -83,9 +83,7 @@ def find_hypervisor(session: Session, arguments: Mapping[str, Any]) -> Hyperviso
         profile = _load_profile(arguments)
         named = () if profile is None else profile.hypervisors
         if len(named) != 1:
-            raise ValueError(
-                "hypervisor: name its account here, in the environment variable ARCHIPEL_HYPERVISOR, or in a profile with just one"
-            )
+            raise ValueError("hypervisor: name its account here, in the environment (ARCHIPEL_HYPERVISOR), or in a profile with just one")
         jid = named[0]
     return session.hypervisor(jid)
 

@@ -16,7 +16,7 @@ from testbed.demo.watching import Watch, run_virsh
 PLAYBOOK: Final = str(CHECKOUT / "playbooks" / "demo.yml")
 CHANGED_DECLARATION: Final = ("--extra-vars", '{"db_memory": 160}')
 # The whole difference that the changed declaration makes.
-CHANGES: Final = ["-    memory: 128", "+    memory: 160"]
+CHANGES: Final = ["-memory: 128", "+memory: 160"]
 RECAP: Final = re.compile(r"^\S+ +: ok=\d+ +changed=(\d+) +unreachable=(\d+) +failed=(\d+)", re.MULTILINE)
 MISSING_RIGHT: Final = 3  # exit code of the archipel command
 

@@ -157,9 +157,7 @@ class MachineWish:
         if self.definition is not None and self.hardware:
             raise ValueError(f"{self.title}: definition: give a whole definition or {', '.join(self.hardware)}, not both")
         if self.state == "adopted" and (self.definition is not None or self.hardware or self.organisation or self.autostart is not None):
-            raise ValueError(
-                f"{self.title}: state: adopted takes a machine as it is; declare its parts in another task, with state: present"
-            )
+            raise ValueError(f"{self.title}: state: adopted takes a machine as it is; declare its parts in another task")
 
 
 def read_wishes(arguments: Mapping[str, Any]) -> list[MachineWish]:

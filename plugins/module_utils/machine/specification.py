@@ -63,7 +63,7 @@ def read_specification(wish: MachineWish) -> Specification:
     if wish.definition is not None:
         return WholeDefinition(wish.definition)
     options = {("type" if name == "domain_type" else name): value for name, value in wish.hardware.items()}
-    return SingleOptions(DomainDeclaration.from_options({"name": wish.name or "", **options} if wish.name else options))
+    return SingleOptions(DomainDeclaration.from_options({"name": wish.title, **options}))  # a UUID where no name is declared
 
 
 class SingleOptions(Specification):

@@ -53,7 +53,8 @@ class Phrase:
         rest, fields = words[len(self.words) :], self.required + self.optional
         if len(rest) < len(self.required) or (rest and not fields):
             return None
-        values = rest[: len(fields) - 1] + [" ".join(rest[len(fields) - 1 :])] if len(rest) > len(fields) else rest
+        last = len(fields) - 1
+        values = [*rest[:last], " ".join(rest[last:])] if len(rest) > last >= 0 else rest
         return dict(zip(fields, values, strict=False))
 
 

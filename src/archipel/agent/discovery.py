@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
+from archipel.agent import adhoc
 from archipel.agent.dispatch import Caller
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import PermissionDenied
@@ -23,23 +24,33 @@ def answer(entity: Entity, iq: ET.Element, namespace: str, caller: Caller) -> ET
     """Return the answer to a question about the entity; strangers are told nothing."""
     if not entity.knows(caller.bare):
         return stanzas.error_of(iq, PermissionDenied(f"{caller.bare} is not known here"), namespace, "")
-    return stanzas.result_of(iq, _ANSWERS[namespace](entity))
+    return stanzas.result_of(iq, _ANSWERS[namespace](entity, caller, iq[0].get("node", "")))
 
 
-def _describe(entity: Entity) -> ET.Element:
-    query = ET.Element(f"{{{ns.DISCO_INFO}}}query")
-    ET.SubElement(query, f"{{{ns.DISCO_INFO}}}identity", {"category": "automation", "type": "bot", "name": entity.name})
+def _describe(entity: Entity, _caller: Caller, node: str) -> ET.Element:
+    query = ET.Element(f"{{{ns.DISCO_INFO}}}query", {"node": node} if node else {})
+    if node == ns.COMMANDS:
+        identity = {"category": "automation", "type": "command-list", "name": "Commands"}
+    elif node:
+        identity = {"category": "automation", "type": "command-node", "name": node}
+    else:
+        identity = {"category": "automation", "type": "bot", "name": entity.name}
+    ET.SubElement(query, f"{{{ns.DISCO_INFO}}}identity", identity)
     served = {found.request.namespace for found in entity.services.registry.commands(entity.kind)}
-    for feature in sorted(served | NAMESPACES | {ns.PING}):
+    for feature in sorted({ns.COMMANDS, ns.DATA_FORMS} if node else served | NAMESPACES | {ns.PING, ns.COMMANDS}):
         ET.SubElement(query, f"{{{ns.DISCO_INFO}}}feature", {"var": feature})
     return query
 
 
-def _list_items(_entity: Entity) -> ET.Element:
-    return ET.Element(f"{{{ns.DISCO_ITEMS}}}query")
+def _list_items(entity: Entity, caller: Caller, node: str) -> ET.Element:
+    query = ET.Element(f"{{{ns.DISCO_ITEMS}}}query", {"node": node} if node else {})
+    for command in adhoc.list_commands(entity, caller) if node == ns.COMMANDS else ():
+        item = {"jid": entity.full, "node": adhoc.node_of(command), "name": command.help}
+        ET.SubElement(query, f"{{{ns.DISCO_ITEMS}}}item", item)
+    return query
 
 
-def _tell_version(_entity: Entity) -> ET.Element:
+def _tell_version(_entity: Entity, _caller: Caller, _node: str) -> ET.Element:
     query = ET.Element(f"{{{ns.VERSION}}}query")
     for name, value in (("name", "archipel-agent"), ("version", version("archipel"))):
         ET.SubElement(query, f"{{{ns.VERSION}}}{name}").text = value

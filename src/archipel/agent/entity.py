@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from typing import Any, ClassVar
 from xml.etree import ElementTree as ET
 
-from archipel.agent import chat, discovery
+from archipel.agent import adhoc, chat, discovery
 from archipel.agent.contacts import Contacts
 from archipel.agent.dispatch import Caller, Command, answer_iq
 from archipel.agent.events import EventsNode
@@ -226,6 +226,8 @@ class Entity(abc.ABC):
             answer = stanzas.result_of(iq)
         elif namespace in discovery.NAMESPACES:
             answer = discovery.answer(self, iq, namespace, caller)
+        elif namespace == ns.COMMANDS and self.knows(caller.bare):
+            answer = await adhoc.answer(self, iq, caller)
         elif namespace.startswith("archipel:") or not self.knows(caller.bare):
             answer = await answer_iq(self, iq, caller)
         else:

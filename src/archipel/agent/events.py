@@ -63,8 +63,17 @@ class EventsNode:
         readers = readers - {self._owner}
         changes = dict.fromkeys(readers - self._readers, "member") | dict.fromkeys(self._readers - readers, "none")
         if changes and self._usable:
+            gone = self._readers - readers
+            # ejabberd goes on delivering to a subscriber who is no member any more. First: a crash in between leaves him a member,
+            # whom the next start dismisses. Again afterwards: a client may have subscribed anew at once.
+            await self._end_subscriptions(gone)
             await self._pubsub.set_affiliations(self._node, changes)
+            await self._end_subscriptions(gone)
             self._readers = set(readers)
+
+    async def _end_subscriptions(self, accounts: set[str]) -> None:
+        if accounts:
+            await self._pubsub.end_subscriptions(self._node, accounts)
 
     async def push(self, topic: Topic | str, change: str) -> None:
         """Publish a change; a failure is logged, never raised: what was done stays done."""

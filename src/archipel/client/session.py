@@ -40,7 +40,7 @@ AnswerT = TypeVar("AnswerT")
 IN_FLIGHT: Final = 100  # commands waiting for their answers; more gain nothing, and servers limit what a client may queue
 SEARCH_TIMEOUT: Final = 10.0  # seconds until an entity counts as not online; presences take milliseconds, busy agents more
 QUIET_SEARCH: Final = 1.0  # seconds for an entity to answer before this session makes itself known to the whole roster
-GREET_AGAIN: Final = 5.0  # seconds between two greetings after that
+GREET_AGAIN: Final = 2.0  # seconds between two greetings after that
 HEARS_PUSHES: Final = 0  # RFC 6121, 8.5.2.1: headlines to the account go to sessions whose priority is not negative ...
 HEARS_PRESENCES: Final = -1  # ... and people's messages never to one whose priority is
 _AWAY: Final = frozenset({Condition.SERVICE_UNAVAILABLE, Condition.REMOTE_SERVER_TIMEOUT})
@@ -169,10 +169,10 @@ class Session:
                 return await self.presences.wait_for(bare)
         self.become_available(hear_pushes=False)
         while True:
-            self.greet(bare)  # again: who was not online yet has not heard it
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(GREET_AGAIN):
                     return await self.presences.wait_for(bare)
+            self.greet(bare)  # who was not online yet has not heard it
 
     def greet(self, bare: str) -> None:
         """Ask an account for its presence: entities answer a presence sent to them, servers a probe (RFC 6121, 4.3)."""

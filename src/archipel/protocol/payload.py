@@ -19,7 +19,7 @@ import re
 import types
 import typing
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final, Generic, TypeVar, dataclass_transform
 from xml.etree import ElementTree as ET
 
@@ -33,6 +33,7 @@ ClassT = TypeVar("ClassT", bound=type)
 Check = Callable[[Any], str | None]
 """Returns what is wrong with a value, or ``None``."""
 
+_SIMPLE: Final = frozenset({"attribute", "text_child"})
 _PLACE: Final = "archipel.place"
 _NAME: Final = "archipel.name"
 _CHECKS: Final = "archipel.checks"
@@ -188,6 +189,39 @@ def foreign_xml(element: ET.Element) -> ET.Element:
     """Return a copy of XML that travelled in a stanza without the namespaces it inherited there; others stay (qemu's, say)."""
     inherited = frozenset({namespace_of(element.tag), ns.CLIENT, ns.UNDECLARED})
     return without_namespaces(element, only=inherited)
+
+
+# -- requests without XML -----------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class FormField:
+    """A field of a request as a person fills it in."""
+
+    name: str
+    type: type
+    required: bool
+
+
+def form_fields(request: type[Request[Any]]) -> tuple[FormField, ...] | None:
+    """Return what a person must say for a request; ``None`` if it takes XML or lists, which no form holds."""
+    fields = _fields(request)
+    if any(item.place not in _SIMPLE for item in fields):
+        return None
+    return tuple(FormField(item.xml_name, item.type, item.default is dataclasses.MISSING) for item in fields)
+
+
+def request_element(request: type[Request[Any]], values: Mapping[str, str]) -> ET.Element:
+    """Return the ``<archipel/>`` element for the values of a form; names that the request does not have are left out."""
+    element = ET.Element(request.tag, {"action": request.action})
+    for item in _fields(request):
+        if item.xml_name not in values:
+            continue
+        if item.place == "attribute":
+            element.set(item.xml_name, values[item.xml_name])
+        else:
+            ET.SubElement(element, item.xml_name).text = values[item.xml_name]
+    return element
 
 
 # -- fields -------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 from xml.etree import ElementTree as ET
@@ -77,6 +77,16 @@ class PubSub:
         for jid, affiliation in affiliations.items():
             ET.SubElement(element, f"{{{ns.PUBSUB_OWNER}}}affiliation", {"jid": jid, "affiliation": affiliation})
         await self._ask("set", ns.PUBSUB_OWNER, element)
+
+    async def end_subscriptions(self, node: str, accounts: Collection[str]) -> None:
+        """End what these accounts (bare JIDs) have of subscriptions to an own node, whatever their resource."""
+        answer = await self._ask("get", ns.PUBSUB_OWNER, ET.Element(f"{{{ns.PUBSUB_OWNER}}}{SUBSCRIPTIONS}", {"node": node}))
+        ended = ET.Element(f"{{{ns.PUBSUB_OWNER}}}{SUBSCRIPTIONS}", {"node": node})
+        for found in answer.iter(f"{{{ns.PUBSUB_OWNER}}}subscription"):
+            if found.get("jid", "").partition("/")[0] in accounts:
+                ET.SubElement(ended, found.tag, {**found.attrib, "subscription": "none"})
+        if len(ended):
+            await self._ask("set", ns.PUBSUB_OWNER, ended)
 
     async def publish(self, node: str, payload: ET.Element, item_id: str) -> None:
         """Publish one item."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from xml.etree import ElementTree as ET
 
@@ -50,13 +51,13 @@ async def test_holders_of_a_grant_may_and_lose_that_with_their_last_right(platfo
     await platform.grant(admin, address, student, "message", "settags")
     assert may(await student.subscribe_to_events(bare, platform.pubsub))
     await platform.grant(admin, address, student, "message", value="0")
-    await student.until_pushed(bare, "permissions", student.bare)
-    before = len(student.received)
     await platform.grant(admin, address, student, "settags", value="0")
     assert not may(await student.subscribe_to_events(bare, platform.pubsub))
-    await platform.grant(admin, address, admin, "message")
-    await admin.command(address, "archipel:permissions", "<archipel action='list'/>")
-    assert student.pushes(bare, before) == []
+    await admin.subscribe_to_events(bare, platform.pubsub)
+    other, since = await platform.enter(), len(admin.received)
+    await platform.grant(admin, address, other, "message")
+    await admin.until_pushed(bare, "permissions", other.bare, since)
+    assert other.bare not in {push.change for push in student.pushes(bare)}, "he heard what came after his last right"
 
 
 @ENTITIES
@@ -65,6 +66,19 @@ async def test_people_in_the_roster_may_and_lose_that_with_their_place(platform:
     for action, allowed in (("add", True), ("remove", False)):
         await admin.command(address, SUBSCRIPTION, f"<archipel action='{action}' jid='{student.bare}'/>")
         await eventually(lambda: _subscribes(platform, student, bare, wanted=allowed))
+
+
+@ENTITIES
+async def test_many_changes_at_once_leave_exactly_the_right_readers(platform: Platform, admin: Person, address: str):
+    bare = address.partition("/")[0]
+    people = [await platform.enter() for _ in range(8)]
+    await asyncio.gather(*(platform.grant(admin, address, person, "message") for person in people))
+    for person in people:
+        assert may(await person.subscribe_to_events(bare, platform.pubsub))
+    changes = [platform.grant(admin, address, person, "message", value="0") for person in people[:4]]
+    more = [platform.grant(admin, address, person, "settags") for person in people[4:]]
+    await asyncio.gather(*(change for pair in zip(changes, more, strict=True) for change in pair))
+    assert [may(await person.subscribe_to_events(bare, platform.pubsub)) for person in people] == [False] * 4 + [True] * 4
 
 
 async def _subscribes(platform: Platform, person: Person, bare: str, *, wanted: bool) -> bool:

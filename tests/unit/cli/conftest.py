@@ -52,8 +52,8 @@ class CommandLine:
         assert SECRET not in result.output
         return result
 
-    def json(self, *arguments: str, code: int = 0) -> Any:
-        return json.loads(self.run("--json", *arguments, code=code).stdout)
+    def json(self, *arguments: str, input: str | None = None, code: int = 0) -> Any:  # noqa: A002 - click's name for it
+        return json.loads(self.run("--json", *arguments, input=input, code=code).stdout)
 
     def log_in(self, *options: str) -> None:
         """Make the default profile, with a hypervisor."""
@@ -69,7 +69,7 @@ class CommandLine:
 @pytest.fixture
 def no_keyring() -> Iterator[None]:
     before = keyring.get_keyring()
-    keyring.set_keyring(NoKeyring())
+    keyring.set_keyring(NoKeyring())  # type: ignore[no-untyped-call] # keyring's
     yield
     keyring.set_keyring(before)
 

@@ -19,7 +19,7 @@ from tests.unit.client.scripted_stream import HYPERVISOR, OWN
 class MemoryKeyring(KeyringBackend):
     """A keyring that remembers while the test lasts; ``locked`` refuses everything."""
 
-    priority: ClassVar[float] = 5  # type: ignore[misc] # keyring's own backends do so
+    priority: ClassVar[float] = 5
     locked = False
 
     def __init__(self) -> None:
@@ -136,7 +136,7 @@ def test_a_profile_that_is_not_there_is_explained(archipel: CommandLine) -> None
 
 def test_the_profile_may_come_from_the_environment(archipel: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARCHIPEL_PROFILE", "nobody")
-    archipel.run("ls", code=6)
+    assert "there is no profile 'nobody'" in archipel.run("ls", code=6).stderr
 
 
 @pytest.mark.parametrize("name", ["../evil", "", "a b", ".hidden", "x" * 65])

@@ -116,7 +116,8 @@ def test_no_machine_is_made_while_a_hypervisor_does_not_say_what_it_has(archipel
     list_ = command("get", HYPERVISOR_FULL, ns.HYPERVISOR_CONTROL, "<archipel action='rostervm'/>")
     archipel.wire.answer(list_, no_right("rostervm"))
     archipel.wire.answer("<iq type='get'><query xmlns='jabber:iq:roster'/></iq>", query("jabber:iq:roster"))
-    archipel.run("define", "-", input=definition(), code=3)
+    assert "You lack the right rostervm" in archipel.run("define", "-", input=definition(), code=3).stderr
+    assert not any("alloc" in asked for asked in archipel.wire.asked)
 
 
 def test_where_a_new_machine_goes_must_be_said(archipel: CommandLine) -> None:

@@ -94,7 +94,8 @@ def script_nodes(archipel: CommandLine, answer: str) -> None:
         creation = f"<create node='{node}'/><configure>{form(CONFIGURATION)}</configure>"
         archipel.wire.answer(f"<iq type='set' to='{PUBSUB}'><pubsub xmlns='{ns.PUBSUB}'>{creation}</pubsub></iq>", answer)
         ask = f"<iq type='get' to='{PUBSUB}'><pubsub xmlns='{ns.PUBSUB_OWNER}'>"
-        owner = f"<pubsub xmlns='{ns.PUBSUB_OWNER}'><affiliations><affiliation jid='{HYPERVISOR}' affiliation='publisher'/></affiliations></pubsub>"
+        publisher = f"<affiliation jid='{HYPERVISOR}' affiliation='publisher'/>"
+        owner = f"<pubsub xmlns='{ns.PUBSUB_OWNER}'><affiliations>{publisher}</affiliations></pubsub>"
         archipel.wire.answer(f"{ask}<affiliations node='{node}'/></pubsub></iq>", owner)
         present = f"<pubsub xmlns='{ns.PUBSUB_OWNER}'><configure node='{node}'>{form(CONFIGURATION)}</configure></pubsub>"
         archipel.wire.answer(f"{ask}<configure node='{node}'/></pubsub></iq>", present)

@@ -113,7 +113,7 @@ def test_an_entity_that_shows_no_pushes_is_told_and_the_others_are_watched(archi
 def test_the_session_of_a_watcher_reconnects(archipel: CommandLine) -> None:
     script_vcard(archipel.wire)
     script_node(archipel, MACHINE)
-    broken = []
+    broken: list[str] = []
 
     def break_once(text: str) -> None:
         if text == normal(subscription(MACHINE)):

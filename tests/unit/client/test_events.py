@@ -216,6 +216,7 @@ async def test_an_entity_that_is_away_is_greeted_again(session: Session, node: S
     greeting = normal(f"<presence to='{MACHINE}'/>")
     async with session.events([MACHINE]):
         await until(lambda: node.sent.count(greeting) >= 3)
+    assert node.asked.count(normal(SUBSCRIBE)) == 1
 
 
 async def test_what_entities_say_is_an_event(events: Events, stream: ScriptedStream) -> None:

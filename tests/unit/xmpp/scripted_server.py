@@ -105,6 +105,11 @@ async def be_honest(server: ScriptedServer, client: Client) -> None:
     if server.context is not None:
         await client.open(STARTTLS)
         await client.start_tls(server.context)
+    await log_in(server, client)
+
+
+async def log_in(server: ScriptedServer, client: Client) -> None:
+    """Do what comes after encryption."""
     await client.open(mechanisms(*server.mechanisms))
     await authenticate(server, client)
     management = f"<sm xmlns='{SM}'/>" if server.resumable is not None else ""

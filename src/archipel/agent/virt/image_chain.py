@@ -25,7 +25,7 @@ FORMATS: Final = ("raw", "qcow2")
 MOST_IMAGES: Final = 50
 """Longest chain that is followed."""
 
-_SECONDS: Final = 20
+_SECONDS: Final = 10
 _MEMORY: Final = 1 << 30  # bytes of address space; a header can ask for tables of any size
 # QEMU, docs/interop/qcow2.txt: magic, version, and in version 3 the incompatible features at byte 72; bit 2: data in another file
 _MAGIC: Final = b"QFI\xfb"
@@ -89,7 +89,9 @@ def follow_chain(path: str, image_format: str, folders: Sequence[Path], read: Re
     """
     if image_format not in FORMATS:
         raise PathRefused(f"has another format than {' or '.join(FORMATS)}")
-    for _ in range(MOST_IMAGES):
+    followed: set[str] = set()
+    while path not in followed and len(followed) < MOST_IMAGES:
+        followed.add(path)
         if image_format == "raw" or not os.path.exists(path):
             return
         facts = _facts(path, image_format, read)

@@ -142,7 +142,31 @@ class GraphicsDeclaration(Declared):
 
 @dataclass(frozen=True, kw_only=True)
 class DomainDeclaration(Declared):
-    """A machine as declared; memory in MiB. See the module on how lists find their devices."""
+    """A machine as declared; see the module on how lists find their devices.
+
+    Args:
+        name: the machine; its identity, never changed by a declaration.
+        type: who runs it.
+        arch: the guest's architecture, such as ``x86_64``.
+        machine: the board, by its short name (``q35``, ``pc``) or a version of it.
+        firmware: ``uefi`` lets libvirt choose the files.
+        memory: what it has, in MiB or as text with a unit; raises ``max_memory`` where that is too small.
+        max_memory: what it can have without a restart, in the same words.
+        vcpus: how many processors it has; raises ``max_vcpus`` where that is too small.
+        max_vcpus: how many it can have without a restart.
+        cpu: ``host-model``, ``host-passthrough``, ``maximum``, or the name of a model.
+        boot: kinds of devices, in the order in which they are tried.
+        kernel: path on the hypervisor; an empty text for none, as for the next two.
+        initrd: path on the hypervisor.
+        cmdline: the kernel's command line.
+        disks: hard disks, and drives.
+        cdrom: the medium in the first CD drive, ``none`` for no medium.
+        networks: network cards.
+        graphics: displays; an empty list for none.
+        video: the graphics card.
+        serial: true for one terminal, false for none, or a list of ``pty`` and ``null``.
+        channels: ``guest_agent``, ``spice``.
+    """
 
     name: str = option(_NAME)
     type: str | None = option(choice("kvm", "qemu", "test"))

@@ -33,7 +33,7 @@ def read(name: str) -> Domain:
 
 
 @pytest.fixture(scope="module")
-def test_driver() -> Iterator[libvirt.virConnect]:
+def driver() -> Iterator[libvirt.virConnect]:
     libvirt.registerErrorHandler(lambda *_: None, None)
     connection = libvirt.open("test:///default")
     yield connection
@@ -59,10 +59,10 @@ def test_applying_a_declaration_to_what_it_made_changes_nothing(name: str) -> No
 
 
 @pytest.mark.parametrize("name", DECLARATIONS)
-def test_the_test_driver_takes_what_is_rendered_and_describes_alike(test_driver: libvirt.virConnect, name: str) -> None:
+def test_the_test_driver_takes_what_is_rendered_and_describes_alike(driver: libvirt.virConnect, name: str) -> None:
     wanted = declaration(name)
     rendered = render(wanted, UUID, type="test")
-    defined = test_driver.defineXMLFlags(rendered.to_text(), libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+    defined = driver.defineXMLFlags(rendered.to_text(), libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
     try:
         stored = parse(defined.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
     finally:

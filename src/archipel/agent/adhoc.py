@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The same commands as XEP-0050 ad-hoc commands: any ordinary XMPP client then has a menu of them, and forms for what they need.
+
+One step each: a command without fields is done at once, one with fields answers a form and is done when that comes back.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+from xml.etree import ElementTree as ET
+
+from archipel.agent.dispatch import Caller, Command, run_command
+from archipel.protocol import namespaces as ns
+from archipel.protocol.errors import BadRequest, CommandError, Condition, ErrorCode
+from archipel.protocol.payload import FormField, form_fields, request_element
+from archipel.protocol.xml import child_named
+from archipel.xmpp import stanzas
+
+if TYPE_CHECKING:
+    from archipel.agent.entity import Entity
+
+SUBMIT: Final = frozenset({"complete", "next", "execute"})
+
+
+def node_of(command: Command) -> str:
+    """Return the name of a command among all commands of an entity."""
+    return f"{command.request.namespace}#{command.request.action}"
+
+
+def list_commands(entity: Entity, caller: Caller) -> Iterator[Command]:
+    """Yield the commands that this caller may use and that a form can ask for."""
+    for command in entity.services.registry.commands(entity.kind):
+        may = command.right is None or entity.decide(caller.bare, command.right).allowed
+        if may and form_fields(command.request) is not None:
+            yield command
+
+
+async def answer(entity: Entity, iq: ET.Element, caller: Caller) -> ET.Element:
+    """Return the answer to an IQ that holds a ``<command/>``."""
+    asked = iq[0]
+    try:
+        done = await _execute(entity, asked, caller)
+    except CommandError as error:
+        return stanzas.error_of(iq, error, ns.COMMANDS, asked.get("node", ""))
+    return stanzas.result_of(iq, done)
+
+
+async def _execute(entity: Entity, asked: ET.Element, caller: Caller) -> ET.Element:
+    command = _find(entity, asked.get("node", ""), caller)
+    session = asked.get("sessionid") or secrets.token_hex(8)
+    action = asked.get("action", "execute")
+    if action == "cancel":
+        return _command(command, session, "canceled")
+    if action not in SUBMIT:
+        raise BadRequest(f"action: must be execute, complete or cancel, not {action!r}", ErrorCode.NOT_WELL_FORMED)
+    fields, form = form_fields(command.request) or (), child_named(asked, "x")
+    if fields and form is None:
+        return _command(command, session, "executing", _form(command, fields))
+    source = request_element(command.request, _read_form(form))
+    said = await run_command(entity, command, source, caller)
+    note = ET.Element(f"{{{ns.COMMANDS}}}note", {"type": "info"})
+    note.text = command.chat.say(said) if command.chat else "Done."
+    return _command(command, session, "completed", note)
+
+
+def _find(entity: Entity, node: str, caller: Caller) -> Command:
+    found = next((command for command in list_commands(entity, caller) if node_of(command) == node), None)
+    if found is None:
+        raise CommandError(f"no command {node!r} here that you may use", ErrorCode.NOT_IMPLEMENTED, Condition.ITEM_NOT_FOUND)
+    return found
+
+
+def _command(command: Command, session: str, status: str, *children: ET.Element) -> ET.Element:
+    attributes = {"node": node_of(command), "sessionid": session, "status": status}
+    element = ET.Element(f"{{{ns.COMMANDS}}}command", attributes)
+    element.extend(children)
+    return element
+
+
+def _form(command: Command, fields: tuple[FormField, ...]) -> ET.Element:
+    form = ET.Element(f"{{{ns.DATA_FORMS}}}x", {"type": "form"})
+    ET.SubElement(form, f"{{{ns.DATA_FORMS}}}title").text = command.help
+    for found in fields:
+        kind = "boolean" if found.type is bool else "text-single"
+        field = ET.SubElement(form, f"{{{ns.DATA_FORMS}}}field", {"var": found.name, "type": kind, "label": found.name})
+        if found.required:
+            ET.SubElement(field, f"{{{ns.DATA_FORMS}}}required")
+    return form
+
+
+def _read_form(form: ET.Element | None) -> dict[str, str]:
+    """Return the values that were filled in; what was left empty counts as left out."""
+    values = {} if form is None else {field.get("var", ""): _value(field) for field in form.iter(f"{{{ns.DATA_FORMS}}}field")}
+    return {name: value for name, value in values.items() if value and name != "FORM_TYPE"}
+
+
+def _value(field: ET.Element) -> str:
+    found = child_named(field, "value")
+    return "" if found is None else found.text or ""
