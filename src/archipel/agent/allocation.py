@@ -15,7 +15,7 @@ import secrets
 import shutil
 import string
 import uuid as uuids
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
@@ -48,7 +48,7 @@ class Wish:
     """What somebody wants to have made; an empty name is chosen here, an empty UUID too."""
 
     name: str = ""
-    organisation: Organisation = Organisation()
+    organisation: Organisation = field(default_factory=Organisation)
     uuid: str | None = None
     domain: ET.Element | None = None
     adopt: bool = False

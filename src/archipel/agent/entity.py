@@ -112,9 +112,12 @@ class Entity(abc.ABC):
         return {*self.contacts, *rights.admins, *rights.subjects(self.bare)}
 
     async def refresh_readers(self) -> None:
-        """Let the events node follow a change of roster, rights or administrators."""
+        """Let the events node follow a change of roster, rights or administrators, which is done whether this works or not."""
         if self.online.is_set():
-            await self.events.admit(self.readers())
+            try:
+                await self.events.admit(self.readers())
+            except (CommandError, WireError) as error:  # the next change, or the next login, tries again
+                log.error("%s: who may read its events cannot be changed: %s", self.bare, error)
 
     # -- telling --------------------------------------------------------------------------------------------------------
 

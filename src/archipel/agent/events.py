@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
 from typing import Final
@@ -37,6 +38,7 @@ class EventsNode:
         self._owner = owner
         self._node = events_node(owner)
         self._readers: set[str] = set()
+        self._admitting = asyncio.Lock()
         self._usable = False
         self.sequence = 0
 
@@ -60,16 +62,18 @@ class EventsNode:
 
     async def admit(self, readers: set[str]) -> None:
         """Let exactly ``readers`` read the node from now on."""
-        readers = readers - {self._owner}
-        changes = dict.fromkeys(readers - self._readers, "member") | dict.fromkeys(self._readers - readers, "none")
-        if changes and self._usable:
-            gone = self._readers - readers
-            # ejabberd goes on delivering to a subscriber who is no member any more. First: a crash in between leaves him a member,
-            # whom the next start dismisses. Again afterwards: a client may have subscribed anew at once.
-            await self._end_subscriptions(gone)
-            await self._pubsub.set_affiliations(self._node, changes)
-            await self._end_subscriptions(gone)
-            self._readers = set(readers)
+        async with self._admitting:  # what is set depends on what was: one after the other
+            if self._usable and readers - {self._owner} != self._readers:
+                await self._admit(readers - {self._owner})
+
+    async def _admit(self, readers: set[str]) -> None:
+        gone = self._readers - readers
+        # ejabberd goes on delivering to a subscriber who is no member any more. First: a crash in between leaves him a member,
+        # whom the next start dismisses. Again afterwards: a client may have subscribed anew at once.
+        await self._end_subscriptions(gone)
+        await self._pubsub.set_affiliations(self._node, dict.fromkeys(readers - self._readers, "member") | dict.fromkeys(gone, "none"))
+        await self._end_subscriptions(gone)
+        self._readers = set(readers)
 
     async def _end_subscriptions(self, accounts: set[str]) -> None:
         if accounts:

@@ -48,8 +48,7 @@ class DirectStream(ClientXMPP):
         self.management = self.plugin["xep_0198"]
 
     def take_stanza(self, element: ET.Element) -> None:
-        """Take an IQ, message or presence of a standing session."""
-        raise NotImplementedError  # what a stream is good for is its subclass's matter
+        """Take an IQ, message or presence of a standing session; whoever wants them says what becomes of them."""
 
     def transmit(self, element: ET.Element) -> None:
         """Send a stanza; one sent while the session is down goes out when it is back, after those sent before it."""
