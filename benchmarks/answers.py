@@ -54,7 +54,8 @@ def ask_roster(world: World) -> ET.Element:
 class Client(Protocol):
     """Whoever sends an IQ and waits for its result."""
 
-    async def request(self, iq: ET.Element, /) -> object: ...
+    async def request(self, iq: ET.Element, /) -> object:
+        """Send it, and return when the result is there."""
 
 
 async def measure(stream: Client, make: Callable[[], ET.Element], count: int) -> list[float]:

@@ -115,7 +115,7 @@ options:
       - Entries are matched by O(disks[].target) where given, else by their source; a drive without target is the next one of its kind.
     type: list
     elements: dict
-    suboptions: &disk_options
+    suboptions:
       device:
         description: What the guest sees.
         type: str
@@ -189,7 +189,7 @@ options:
       - The network cards. The list stands for all of them. Entries are matched by O(networks[].mac) where given, the others in order.
     type: list
     elements: dict
-    suboptions: &network_options
+    suboptions:
       network:
         description: The libvirt network that the card is plugged into.
         type: str
@@ -220,7 +220,7 @@ options:
       - A display's password is no option, because a definition is shown to many.
     type: list
     elements: dict
-    suboptions: &graphics_options
+    suboptions:
       type:
         description: The protocol of its viewer.
         type: str

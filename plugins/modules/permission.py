@@ -63,7 +63,7 @@ EXAMPLES = r"""
 - name: Let a student work with one machine
   archipel.platform.permission:
     machine: web
-    subject: student@archipel.localhost
+    subject: student@example.org
     rights:
       - presence
       - info
@@ -76,8 +76,8 @@ EXAMPLES = r"""
       - web
       - mail
     subjects:
-      - student@archipel.localhost
-      - guest@archipel.localhost
+      - student@example.org
+      - guest@example.org
     rights:
       - presence
       - info
@@ -85,7 +85,7 @@ EXAMPLES = r"""
 
 - name: A teacher makes and frees machines of the hypervisor
   archipel.platform.permission:
-    subject: teacher@archipel.localhost
+    subject: teacher@example.org
     rights:
       - presence
       - rostervm
@@ -95,7 +95,7 @@ EXAMPLES = r"""
 - name: The course is over
   archipel.platform.permission:
     machine: web
-    subject: student@archipel.localhost
+    subject: student@example.org
     state: absent
 """
 

@@ -57,7 +57,7 @@ EXAMPLES = r"""
   archipel.platform.roster:
     machine: web
     people:
-      - student@archipel.localhost
+      - student@example.org
 
 - name: Nobody else has
   archipel.platform.roster:
@@ -65,20 +65,20 @@ EXAMPLES = r"""
       - web
       - mail
     people:
-      - student@archipel.localhost
-      - guest@archipel.localhost
+      - student@example.org
+      - guest@example.org
     exclusive: true
 
 - name: Teachers see the hypervisor
   archipel.platform.roster:
     people:
-      - teacher@archipel.localhost
+      - teacher@example.org
 
 - name: The course is over
   archipel.platform.roster:
     machine: web
     people:
-      - student@archipel.localhost
+      - student@example.org
     state: absent
 """
 

@@ -51,7 +51,7 @@ def start(demo: DemoFolder, *, plain_inside_tls: bool) -> None:
         platform = Platform(demo, progress)
         platform.start(plain_inside_tls=plain_inside_tls)
         uri = platform.report()["uri"]
-        Tour(demo, progress, uri).go()
+        Tour(platform, uri).go()
         progress.step("done")
         print(describe_surroundings(demo, platform.ejabberd, uri))
 

@@ -13,7 +13,8 @@ from testbed.ejabberd import Ejabberd
 
 HYPERVISOR: Final = "hypervisor"
 ADMIN: Final = "admin"
-PEOPLE: Final = (ADMIN, "teacher", "student")
+STUDENT: Final = "student"
+PEOPLE: Final = (ADMIN, "teacher", STUDENT)
 PASSWORD_BYTES: Final = 18  # 24 characters
 
 

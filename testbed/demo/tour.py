@@ -7,9 +7,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from testbed.demo.folder import CHECKOUT, DemoError, DemoFolder, as_root
+from testbed.demo.accounts import STUDENT
+from testbed.demo.contact_requests import accept_requests
+from testbed.demo.folder import CHECKOUT, DemoError, as_root
 from testbed.demo.machines import MACHINES
-from testbed.demo.progress import Progress
+from testbed.demo.platform import Platform
 from testbed.demo.surroundings import program_environment
 from testbed.demo.watching import Watch, run_virsh
 
@@ -24,11 +26,12 @@ MISSING_RIGHT: Final = 3  # exit code of the archipel command
 class Tour:
     """The steps, in their order."""
 
-    def __init__(self, demo: DemoFolder, progress: Progress, uri: str) -> None:
-        self.demo = demo
-        self.progress = progress
+    def __init__(self, platform: Platform, uri: str) -> None:
+        self.demo = platform.demo
+        self.progress = platform.progress
+        self.server = platform.ejabberd
         self.uri = uri
-        self.environment = program_environment(demo)
+        self.environment = program_environment(self.demo)
 
     def go(self) -> None:
         """Take all steps."""
@@ -72,15 +75,21 @@ class Tour:
     def let_student_work(self) -> None:
         """Stop and start the student's machine as the student; see the others refused."""
         own, other = MACHINES[-1], MACHINES[0]
+        accept_requests(self.server, STUDENT, self.demo.accounts / STUDENT, len(MACHINES))
+        self.progress.step(f"the student's client says yes to the machines that ask to be contacts; archipel --profile {STUDENT} ls")
+        self._refuse("ls", "info", other, "ls")
         for command in (["shutdown", own, "--wait"], ["start", own, "--wait"]):
-            self.progress.step(f"archipel --profile student {' '.join(command)}")
-            self._run(f"student-{command[0]}", "archipel", "--profile", "student", *command)
+            self.progress.step(f"archipel --profile {STUDENT} {' '.join(command)}")
+            self._run(f"student-{command[0]}", "archipel", "--profile", STUDENT, *command)
         for verb, right in (("start", "create"), ("shutdown", "shutdown")):
-            self.progress.step(f"archipel --profile student {verb} {other}")
-            command = ["archipel", "--profile", "student", verb, other]
-            status, output = self.progress.run(command, self.environment, self.demo.logs / f"student-refused-{verb}.log")
-            if status != MISSING_RIGHT or f"lacks the right '{right}' on {other}" not in output:
-                raise DemoError(f"the student should be refused for want of the right {right!r}")
+            self.progress.step(f"archipel --profile {STUDENT} {verb} {other}")
+            self._refuse(f"refused-{verb}", right, other, verb, other)
+
+    def _refuse(self, log: str, right: str, machine: str, *command: str) -> None:
+        file = self.demo.logs / f"student-{log}.log"
+        status, output = self.progress.run(["archipel", "--profile", STUDENT, *command], self.environment, file)
+        if status != MISSING_RIGHT or f"lacks the right '{right}' on {machine}" not in output:
+            raise DemoError(f"the student should be refused for want of the right {right!r} on {machine}; see {file}")
 
     def suspend_behind_the_back(self) -> None:
         """Pause a machine with virsh, and see that everybody who watches knows at once."""

@@ -76,7 +76,9 @@ def assert_error(
     error = child(answer, "error")
     assert (error.get("code"), error.get("type")) == (str(code), "cancel"), show(answer)
     tags = [part.tag for part in error]
-    assert tags == [f"{{{STANZA_ERRORS}}}{condition}", f"{{{STANZA_ERRORS}}}text", f"{{{namespace}}}{namespace.replace(':', '-')}"], show(error)
+    assert tags == [f"{{{STANZA_ERRORS}}}{condition}", f"{{{STANZA_ERRORS}}}text", f"{{{namespace}}}{namespace.replace(':', '-')}"], show(
+        error
+    )
     text = error[1].text or ""
     assert mentions in text, f"{mentions!r} is not in {text!r}"
     if action is not None:

@@ -104,7 +104,11 @@ class Person:
 
     def answers(self, key: str) -> list[ET.Element]:
         """All answers to the IQ of that id: one, unless something is wrong."""
-        return [stanza for stanza in self.received if name_of(stanza) == "iq" and stanza.get("id") == key and stanza.get("type") in {"result", "error"}]
+        return [
+            stanza
+            for stanza in self.received
+            if name_of(stanza) == "iq" and stanza.get("id") == key and stanza.get("type") in {"result", "error"}
+        ]
 
     async def assert_one_answer_each(self) -> None:
         """Wait a moment and check that nothing was answered twice, and nothing that nobody asked."""

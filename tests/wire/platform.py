@@ -190,10 +190,10 @@ class Platform:
 
 @contextlib.asynccontextmanager
 async def open_platform(
-    folder: Path, authority: Authority, domain: str, options: Mapping[tuple[str, str], str] | None = None
+    folder: Path, authority: Authority, domain: str, options: Mapping[tuple[str, str], str] | None = None, *, websocket: bool = False
 ) -> AsyncIterator[Platform]:
     """Start ejabberd, libvirt's test driver and an agent, each of its own; end them afterwards."""
-    ejabberd = make_ejabberd(folder / "ejabberd", domain, authority, hypervisors=(HYPERVISOR,), admins=(ADMIN,))
+    ejabberd = make_ejabberd(folder / "ejabberd", domain, authority, hypervisors=(HYPERVISOR,), admins=(ADMIN,), websocket=websocket)
     with contextlib.ExitStack() as stack:
         libvirtd = stack.enter_context(TestLibvirtd())
         ejabberd.start()

@@ -53,7 +53,8 @@ class AuditLog:
         """Write an entry down, in the file and in the log.
 
         ``caller`` is a full JID, ``entity`` a bare one, ``arguments`` a payload, mapping or element, ``phrase`` what was said in
-        a chat, ``rule`` what allowed or refused it, ``outcome`` ``ok`` or the error, ``seconds`` how long it took; ``quiet`` entries go to the file only.
+        a chat, ``rule`` what allowed or refused it, ``outcome`` ``ok`` or the error, ``seconds`` how long it took;
+        ``quiet`` entries go to the file only.
         """
         fields = _origin(caller) | {"entity": entity, "namespace": namespace, "action": action}
         if phrase:

@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
-from archipel.agent.jids import bare_jid
+from archipel.agent.jids import MalformedJid, bare_jid
 from archipel.protocol import namespaces as ns
 from archipel.xmpp import stanzas
 from archipel.xmpp.stream import Stream
+
+log = logging.getLogger(__name__)
 
 SEES_US = frozenset({"from", "both"})
 
@@ -79,7 +82,11 @@ class Contacts:
 
     def _take(self, iq: ET.Element) -> None:
         for item in iq.iter(f"{{{ns.IQ_ROSTER}}}item"):
-            bare = bare_jid(item.get("jid", ""))
+            try:
+                bare = bare_jid(item.get("jid", ""))
+            except MalformedJid as error:  # the server has other rules for addresses: nobody else must suffer from that
+                log.warning("%s: a contact is left out: %s", self._stream.boundjid.bare, error)
+                continue
             if item.get("subscription") == "remove":
                 self._subscriptions.pop(bare, None)
             else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import configparser
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
@@ -49,17 +49,8 @@ class Profile:
 
     def settings(self, password: str) -> ConnectionSettings:
         """Return the settings of a connection; raises :class:`ValueError`, which names the field that is wrong."""
-        return ConnectionSettings(
-            jid=self.jid,
-            password=password,
-            host=self.host,
-            port=self.port,
-            ca_file=self.ca_file,
-            pubsub_service=self.pubsub_service,
-            timeout=self.timeout,
-            allow_plain=self.allow_plain,
-            insecure_plaintext=self.insecure_plaintext,
-        )
+        shared = {item.name: getattr(self, item.name) for item in fields(ConnectionSettings) if item.name != "password"}
+        return ConnectionSettings(password=password, **shared)
 
 
 class ProfileFile:

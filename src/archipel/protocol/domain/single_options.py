@@ -52,7 +52,7 @@ def read_machine(domain: Domain, declared: str) -> str | None:
 
 
 def write_machine(domain: Domain, value: str) -> None:
-    """Set the machine; places on the PCI bus of another family would not be there, so libvirt finds new ones."""
+    """Set the machine; another family has other PCI places, which libvirt finds anew, and not the watchdog built into q35."""
     former = _family(domain.operating_system.machine or "")
     domain.operating_system.machine = value
     devices = domain.element.find("devices")
@@ -60,6 +60,8 @@ def write_machine(domain: Domain, value: str) -> None:
         return
     for controller in [controller for controller in domain.controllers if controller.type in {"pci", "ide"}]:
         domain.controllers.remove(controller)
+    for watchdog in [watchdog for watchdog in domain.watchdogs if watchdog.model == "itco"]:
+        domain.watchdogs.remove(watchdog)
     for device in devices:
         for address in device.findall("address[@type='pci']"):
             device.remove(address)

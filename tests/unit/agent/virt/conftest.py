@@ -5,22 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import pwd
-import shutil
 import signal
 import subprocess
-import tempfile
-import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
 
+import libvirt
 import pytest
 
+from archipel.agent.virt import binding
 from archipel.agent.virt.connection import LibvirtConnection
 from archipel.agent.virt.domain import Domain
 from archipel.agent.virt.errors import VirtError
 from archipel.agent.virt.host import Host
+from testbed.libvirtd import TestLibvirtd
 
 DOMAIN = """<domain type='test'><name>{name}</name><uuid>{uuid}</uuid><memory unit='MiB'>64</memory>
 <vcpu current='1'>2</vcpu><os><type>hvm</type></os><devices>
@@ -31,48 +29,25 @@ DOMAIN = """<domain type='test'><name>{name}</name><uuid>{uuid}</uuid><memory un
 Until = Callable[[Callable[[], bool]], Awaitable[None]]
 
 
-class Libvirtd:
-    """A libvirt daemon of an ordinary user; its test driver is one world for all processes that connect to it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.socket = folder / "libvirt-sock"
-        self.uri = f"test+unix:///default?socket={self.socket}"
-        self._process: subprocess.Popen[bytes] | None = None
+class Libvirtd(TestLibvirtd):
+    """A daemon whose world has one domain, named "test" and running, with the same UUID after each start."""
 
     def start(self) -> None:
-        environment = {name: str(self.folder) for name in ("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
-        root = os.geteuid() == 0
-        self._process = subprocess.Popen(
-            ["libvirtd", "-f", str(self.folder / "libvirtd.conf"), "-p", str(self.folder / "pid")],
-            env=environment | {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-            user="nobody" if root else None,
-            extra_groups=[] if root else None,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=(self.folder / "log").open("wb"),
-        )
-        deadline = time.monotonic() + 30
-        while subprocess.run(["virsh", "-q", "-c", self.uri, "uri"], capture_output=True, check=False).returncode:
-            assert self._process.poll() is None, (self.folder / "log").read_text()
-            assert time.monotonic() < deadline, "libvirtd does not answer"
-            time.sleep(0.02)
-
-    def kill(self) -> None:
-        """End it as a crash would."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        super().start()
+        connect = libvirt.open(self.uri)
+        connect.defineXML(DOMAIN.format(name="test", uuid="6d0b5a3e-31a2-4c5c-8d6f-0f7f6f3b0c11")).create()
+        connect.close()
 
     @contextlib.contextmanager
     def halted(self) -> Iterator[None]:
         """Let it hang, as long as the body runs or it lives."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        assert self.pid is not None
+        os.kill(self.pid, signal.SIGSTOP)
         try:
             yield
         finally:
-            self._process.send_signal(signal.SIGCONT)
+            if self.pid is not None:
+                os.kill(self.pid, signal.SIGCONT)
 
     async def virsh(self, *arguments: str) -> None:
         """Do something behind the connection's back, in another process."""
@@ -93,18 +68,9 @@ def until() -> Until:
 
 @pytest.fixture
 def libvirtd() -> Iterator[Libvirtd]:
-    # Not pytest's folder: its path may be too long for a socket, and closed to the user that the daemon runs as.
-    folder = Path(tempfile.mkdtemp(prefix="libvirtd-"))
-    if os.geteuid() == 0:
-        os.chown(folder, pwd.getpwnam("nobody").pw_uid, -1)
-    (folder / "libvirtd.conf").write_text(f'unix_sock_dir = "{folder}"\nauth_unix_rw = "none"\nauth_unix_ro = "none"\n')
-    daemon = Libvirtd(folder)
-    try:
-        daemon.start()
+    binding.run_event_loop()  # before the daemon's keeper connects: it must see its end, too
+    with Libvirtd() as daemon:
         yield daemon
-    finally:
-        daemon.kill()
-        shutil.rmtree(folder)
 
 
 @pytest.fixture

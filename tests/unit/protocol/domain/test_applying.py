@@ -84,8 +84,10 @@ def test_a_topology_goes_when_the_number_of_processors_no_longer_fits() -> None:
 
 
 def test_another_family_of_machine_finds_new_places() -> None:
-    after = apply(declare(machine="pc"), onto=read("virt-install.xml"))
+    after = apply(declare(machine="pc"), onto=read("stored.xml"))
     assert after.operating_system.machine == "pc"
+    assert [watchdog.model for watchdog in read("stored.xml").watchdogs] == ["itco"]
+    assert not list(after.watchdogs), "that one is part of q35"
     assert not [controller for controller in after.controllers if controller.type == "pci"]
     assert not after.element.findall(".//address[@type='pci']")
     assert after.element.findall(".//address[@type='drive']"), "places on other buses stay"

@@ -1,0 +1,134 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A platform for playbooks: ejabberd for example.org, libvirt's test driver, an agent, and people with accounts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import libvirt
+
+from archipel.client import ConnectionSettings, Hypervisor, NotOnline, Session
+from archipel.client.platform import prepare_platform
+from testbed.agent import Agent, make_agent
+from testbed.certificates import Authority
+from testbed.ejabberd import Ejabberd, make_ejabberd
+from testbed.libvirtd import TestLibvirtd
+
+DOMAIN = "example.org"
+HYPERVISOR = f"hypervisor@{DOMAIN}"
+PEOPLE = ("admin", "teacher", "student", "guest")
+PATIENCE = 20  # greetings until the agent is online; one a second
+LEGACY = """<domain type='test'>
+  <name>{name}</name><memory unit='MiB'>64</memory><vcpu>1</vcpu><os><type>hvm</type></os>
+</domain>"""
+
+
+@dataclass(frozen=True)
+class Platform:
+    """The servers; everybody's password is his name with ``-secret`` behind it."""
+
+    ejabberd: Ejabberd
+    libvirtd: TestLibvirtd
+    agent: Agent
+
+    def environment(self, name: str = "admin") -> dict[str, str]:
+        """Return the variables that log somebody in."""
+        return {
+            "ARCHIPEL_JID": f"{name}@{DOMAIN}",
+            "ARCHIPEL_PASSWORD": password_of(name),
+            "ARCHIPEL_HOST": self.ejabberd.host,
+            "ARCHIPEL_PORT": str(self.ejabberd.port),
+            "ARCHIPEL_CA_FILE": str(self.ejabberd.ca_file),
+            "ARCHIPEL_HYPERVISOR": HYPERVISOR,
+        }
+
+    @contextlib.asynccontextmanager
+    async def hypervisor(self, name: str = "admin") -> AsyncIterator[Hypervisor]:
+        """Log somebody in and yield the hypervisor."""
+        settings = ConnectionSettings(
+            jid=f"{name}@{DOMAIN}",
+            password=password_of(name),
+            host=self.ejabberd.host,
+            port=self.ejabberd.port,
+            ca_file=self.ejabberd.ca_file,
+        )
+        async with Session(settings) as session:
+            yield session.hypervisor(HYPERVISOR)
+
+    def define_domain(self, name: str) -> str:
+        """Make a domain behind the agent's back; return its UUID."""
+        with self._libvirt() as connection:
+            return str(connection.defineXML(LEGACY.format(name=name)).UUIDString())
+
+    def domains(self) -> set[str]:
+        """Return the names of all domains that libvirt has."""
+        with self._libvirt() as connection:
+            return {domain.name() for domain in connection.listAllDomains()}
+
+    @contextlib.contextmanager
+    def _libvirt(self) -> Iterator[libvirt.virConnect]:
+        connection = libvirt.open(self.libvirtd.uri)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def clear(self) -> None:
+        """Free all machines and remove all domains."""
+        asyncio.run(self._free_machines())
+        with self._libvirt() as connection:
+            for domain in connection.listAllDomains():
+                if domain.isActive():
+                    domain.destroy()
+                domain.undefine()
+
+    async def _free_machines(self) -> None:
+        async with self.hypervisor() as hypervisor:
+            managed = [entry.uuid for entry in await hypervisor.machines() if entry.managed]
+            await asyncio.gather(*(hypervisor.free(uuid) for uuid in managed))
+            await revoke_all(hypervisor)
+
+
+async def revoke_all(hypervisor: Hypervisor) -> None:
+    """Take all rights on the hypervisor, and its contacts, from everybody."""
+    for contact in await hypervisor.roster():
+        await hypervisor.remove_subscription(contact.jid)
+    for name in PEOPLE:
+        await hypervisor.revoke(f"{name}@{DOMAIN}", *await hypervisor.rights_of(f"{name}@{DOMAIN}"))
+
+
+def password_of(name: str) -> str:
+    return f"{name}-secret"
+
+
+@contextlib.contextmanager
+def open_platform(folder: Path, authority: Authority) -> Iterator[Platform]:
+    """Start a platform with its shared nodes, and stop it in the end."""
+    with contextlib.ExitStack() as stack:
+        libvirtd = stack.enter_context(TestLibvirtd())
+        ejabberd = make_ejabberd(folder / "ejabberd", DOMAIN, authority)
+        ejabberd.start()
+        stack.callback(ejabberd.stop)
+        for name in ("hypervisor", *PEOPLE):
+            ejabberd.register(name, password_of(name))
+        agent = make_agent(folder / "agent", ejabberd, libvirtd.uri, password_of("hypervisor"))
+        agent.start()
+        stack.callback(agent.stop)
+        platform = Platform(ejabberd, libvirtd, agent)
+        asyncio.run(_prepare(platform))
+        yield platform
+
+
+async def _prepare(platform: Platform) -> None:
+    async with platform.hypervisor() as hypervisor:
+        await prepare_platform(hypervisor.session, [HYPERVISOR])
+        for _ in range(PATIENCE):
+            with contextlib.suppress(NotOnline):
+                await hypervisor.session.locate(HYPERVISOR, 1)
+                return
+        raise AssertionError(f"the agent is not online:\n{platform.agent.read_log()}")

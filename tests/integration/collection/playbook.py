@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Playbooks made of tasks, run by ansible-playbook as a user would, and what each task said."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+COLLECTION = "archipel.platform."
+HERE = Path(__file__).parent
+SECONDS = 100  # for one playbook; the test's own limit is a little longer
+Task = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a task said when it was run in check mode, for real, and once more."""
+
+    name: str
+    predicted: Mapping[str, Any]
+    first: Mapping[str, Any]
+    second: Mapping[str, Any]
+
+    def assert_truthful(self) -> None:
+        """The prediction came true, and the second run had nothing left to do."""
+        for run in (self.predicted, self.first, self.second):
+            assert not run.get("failed"), f"{self.name}: {run.get('msg')}"
+        assert self.predicted["changed"] == self.first["changed"], f"{self.name}: check mode said otherwise"
+        assert self.predicted.get("diff") == self.first.get("diff"), f"{self.name}: check mode showed something else"
+        assert not self.second["changed"], f"{self.name}: the second run changed {self.second.get('diff')}"
+        for diff in self.second.get("diff", []):
+            assert diff["before"] == diff["after"], f"{self.name}: unchanged, but with a difference"
+
+
+class Ansible:
+    """ansible-playbook and ansible-inventory of the environment that runs the tests."""
+
+    def __init__(self, root: Path, folder: Path, environment: Mapping[str, str]) -> None:
+        self.root = root
+        self.folder = folder
+        self.environment = {
+            **os.environ,
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+            "ANSIBLE_COLLECTIONS_PATH": str(root / ".venv" / "collections"),
+            "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
+            "ANSIBLE_HOME": str(folder / "ansible"),
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+            "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+            "LC_ALL": "C.UTF-8",
+            **environment,
+        }
+
+    def run(self, tasks: Sequence[Task], *options: str, environment: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+        """Run the tasks in one play on localhost; return what each of them said. A failure is a result as well."""
+        play = [{"hosts": "localhost", "gather_facts": False, "tasks": [{**task, "ignore_errors": True} for task in tasks]}]
+        playbook = self.folder / "playbook.yml"
+        playbook.write_text(yaml.safe_dump(play, sort_keys=False))
+        shutil.copytree(HERE / "templates", self.folder / "templates", dirs_exist_ok=True)
+        ended = self.call("ansible-playbook", "--diff", *options, str(playbook), environment=environment)
+        assert ended.stdout.startswith("{"), ended.stdout + ended.stderr
+        return [task["hosts"]["localhost"] for task in json.loads(ended.stdout)["plays"][0]["tasks"]]
+
+    def run_thrice(self, tasks: Sequence[Task], environment: Mapping[str, str] | None = None) -> list[Outcome]:
+        """Run each task of the collection in check mode, for real, and once more, before the next; return what they said."""
+        copies = [copy for task in tasks for copy in _copies(task)]
+        results = iter(self.run(copies, environment=environment))
+        outcomes = []
+        for task in tasks:
+            answers = [next(results) for _ in _copies(task)]
+            if len(answers) > 1:
+                outcomes.append(Outcome(task["name"], *answers))
+            else:
+                assert not answers[0].get("failed"), f"{task['name']}: {answers[0].get('msg')}"
+        return outcomes
+
+    def call(self, program: str, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run one of Ansible's programs."""
+        command = [str(Path(sys.executable).with_name(program)), *arguments]
+        variables = {**self.environment, **(environment or {})}
+        return subprocess.run(command, env=variables, cwd=self.folder, capture_output=True, text=True, timeout=SECONDS, check=False)
+
+
+def _copies(task: Task) -> list[Task]:
+    if not any(key.startswith(COLLECTION) for key in task):
+        return [task]
+    silent = {key: value for key, value in task.items() if key != "register"}
+    return [{**silent, "check_mode": True}, task, silent]
+
+
+def read_tasks(file: Path) -> list[Task]:
+    """Return the tasks of a file."""
+    tasks: list[Task] = yaml.safe_load(file.read_text())
+    return tasks

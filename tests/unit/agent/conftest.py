@@ -1,0 +1,138 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from archipel.agent import entity as entity_module
+from archipel.agent import plugins
+from archipel.agent.audit import AuditLog
+from archipel.agent.entity import Entity
+from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.rights import Rights
+from archipel.agent.secret import Secret
+from archipel.agent.services import Services
+from archipel.agent.settings import Settings
+from archipel.agent.store import MachineRecord, Phase, Store
+from archipel.agent.virt.connection import LibvirtConnection
+from archipel.agent.virt.host import Host
+from archipel.agent.virtual_machine import VirtualMachine
+from archipel.xmpp.connection import Server
+from tests.unit.agent.fake_xmpp import FakeStream, FakeXmpp
+from tests.unit.agent.fakes import HYP, OWNER, UUID, VM, FakeAudit, FakeHost, FakeLibvirt, make_settings
+
+Settle = Callable[[], "asyncio.Future[None]"]
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with its tables, made once: running the migrations takes longer than most tests."""
+    path = tmp_path_factory.mktemp("database") / "archipel.sqlite3"
+
+    async def make() -> None:
+        await (await Store.open(path)).close()
+
+    asyncio.run(make())
+    return path
+
+
+@pytest.fixture
+def xmpp(monkeypatch: pytest.MonkeyPatch) -> FakeXmpp:
+    """The server that all entities of the test talk to."""
+    server = FakeXmpp()
+    monkeypatch.setattr(entity_module, "Stream", server.open_stream)
+    return server
+
+
+@pytest.fixture
+def libvirt() -> FakeLibvirt:
+    return FakeLibvirt()
+
+
+@pytest.fixture
+def host() -> FakeHost:
+    return FakeHost()
+
+
+@pytest.fixture
+def audit() -> FakeAudit:
+    return FakeAudit()
+
+
+@pytest.fixture
+def agent_settings(tmp_path: Path) -> Settings:
+    return make_settings(tmp_path)
+
+
+@pytest.fixture
+async def services(
+    agent_settings: Settings, empty_database: Path, xmpp: FakeXmpp, libvirt: FakeLibvirt, host: FakeHost, audit: FakeAudit
+) -> AsyncIterator[Services]:
+    path = agent_settings.state.database
+    path.parent.mkdir(parents=True)
+    shutil.copy(empty_database, path)
+    store = await Store.open(path)
+    catalogue, registry = plugins.load(agent_settings)
+    yield Services(
+        settings=agent_settings,
+        store=store,
+        rights=await Rights.load(store, catalogue, agent_settings.xmpp.root_admins),
+        audit=cast(AuditLog, audit),
+        libvirt=cast(LibvirtConnection, libvirt),
+        host=cast(Host, host),
+        server=Server([]),
+        tls=None,
+        registry=registry,
+        driver="TEST",
+    )
+    await store.close()
+
+
+@pytest.fixture
+async def hypervisor(services: Services) -> AsyncIterator[Hypervisor]:
+    """A hypervisor that is not connected yet."""
+    hypervisor = Hypervisor(services)
+    yield hypervisor
+    for entity in (*hypervisor.machines.values(), hypervisor):
+        await entity.close()
+
+
+@pytest.fixture
+async def online(hypervisor: Hypervisor) -> Hypervisor:
+    """The hypervisor, connected."""
+    await go_online(hypervisor)
+    return hypervisor
+
+
+@pytest.fixture
+async def machine(hypervisor: Hypervisor, host: FakeHost, xmpp: FakeXmpp) -> VirtualMachine:
+    """A managed machine that is off, not connected yet; its owner has all rights."""
+    record = MachineRecord(uuid=UUID, name="web", password=Secret("machine"), phase=Phase.ACTIVE)
+    await hypervisor.services.store.add_machine(record)
+    host.add(UUID, "web")
+    xmpp.accounts[UUID] = "machine"
+    machine = hypervisor.adopt_record(record)
+    await hypervisor.services.rights.grant(VM, OWNER.bare, "all", granted_by=HYP)
+    return machine
+
+
+async def go_online(entity: Entity) -> FakeStream:
+    """Connect an entity, and return its stream when all that a login begins is done."""
+    entity.start()
+    async with asyncio.timeout(5):
+        await entity.online.wait()
+    await finish_work(entity)
+    return cast(FakeStream, entity.stream)
+
+
+async def finish_work(*entities: Entity) -> None:
+    """Wait until nothing is under way that the entities began."""
+    for entity in entities:
+        while entity._tasks:
+            await asyncio.wait(set(entity._tasks))
