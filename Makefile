@@ -47,7 +47,8 @@ test-integration: bootstrap ## tests against a real ejabberd and libvirt's test 
 	$(PYTEST) tests/integration
 
 .PHONY: test-e2e
-test-e2e: bootstrap ## tests with real guests, one after the other
+test-e2e: bootstrap ## tests with real guests and another client library, one after the other
+	@command -v npm >/dev/null || tools/bootstrap nodejs npm
 	pytest $(PYTEST_ARGS) tests/e2e
 
 .PHONY: lint
