@@ -10,6 +10,8 @@ export LC_ALL := C.UTF-8
 
 # Arguments for pytest, e.g.: make test-unit PYTEST_ARGS='-k rights -x'
 PYTEST_ARGS ?=
+# Options for the demo: make demo DEMO_OPTIONS=--plain-inside-tls (for clients of the founding time)
+DEMO_OPTIONS ?=
 PYTEST := pytest -n auto --maxprocesses 8 $(PYTEST_ARGS)
 PYTHON_FOLDERS := $(wildcard src plugins testbed tests benchmarks)
 
@@ -23,11 +25,11 @@ bootstrap: ## install what is missing: Debian packages, .venv, the collection (e
 
 .PHONY: demo
 demo: bootstrap ## a whole platform on this machine, with three guests; leaves it running
-	@python testbed/demo.py start
+	@python -m testbed.demo start $(DEMO_OPTIONS)
 
 .PHONY: demo-stop
 demo-stop: bootstrap ## remove everything that the demo made (packages stay)
-	@python testbed/demo.py stop
+	@python -m testbed.demo stop
 
 .PHONY: test
 test: lint ## all checks that a change must pass: lint, unit and integration tests

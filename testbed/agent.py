@@ -59,7 +59,7 @@ class Agent:
 
     def command(self, *options: str) -> list[str]:
         """Return the command line of this agent."""
-        return [sys.executable, "-m", "archipel.agent.daemon", "--config", str(self.configuration), *options]
+        return [str(Path(sys.executable).with_name("archipel-agent")), "--config", str(self.configuration), *options]
 
 
 def make_agent(

@@ -98,7 +98,7 @@ def _find_password(arguments: Mapping[str, Any], profile: Profile | None) -> str
     password, file = arguments.get("xmpp_password"), arguments.get("xmpp_password_file")
     if password is None and file is None:
         if profile is not None and arguments.get("xmpp_jid") in {None, profile.jid}:
-            return _load_secret(profile)
+            return _load_password(profile)
         password, file = os.environ.get("ARCHIPEL_PASSWORD"), os.environ.get("ARCHIPEL_PASSWORD_FILE")
     if password is not None:
         return str(password)
@@ -122,12 +122,12 @@ def read_password_file(path: Path) -> str:
     return lines[0]
 
 
-def _load_secret(profile: Profile) -> str:
+def _load_password(profile: Profile) -> str:
     try:
-        from archipel.cli import secret
+        from archipel.cli import password
     except ImportError as error:
         raise LoginMissing(
             f"profile: the password of {profile.name!r} is kept by the command line's libraries, which are missing here ({error}); "
             "install archipel[cli], or give xmpp_password_file"
         ) from None
-    return secret.load(profile)
+    return password.load(profile)

@@ -63,8 +63,8 @@ class Change:
         return {
             "before_header": self.title,
             "after_header": self.title,
-            "before": _to_yaml(self.before),
-            "after": _to_yaml(self.after),
+            "before": to_yaml(self.before),
+            "after": to_yaml(self.after),
         }
 
 
@@ -100,8 +100,23 @@ async def reconcile_all(resources: Sequence[Resource], key: str, *, check_mode: 
     return result
 
 
-def _to_yaml(values: Values) -> str:
-    return yaml.safe_dump(_plain(values), sort_keys=False, allow_unicode=True, default_flow_style=False) if values else ""
+def to_yaml(values: Values) -> str:
+    """Return values as people read them best: plain types, nothing sorted, long texts line by line; no values are no text."""
+    if not values:
+        return ""
+    return str(yaml.dump(_plain(values), Dumper=_readable_dumper(), sort_keys=False, allow_unicode=True, default_flow_style=False))
+
+
+def _readable_dumper() -> type[yaml.SafeDumper]:
+    class ReadableDumper(yaml.SafeDumper):
+        """Shows texts of several lines as blocks."""
+
+    ReadableDumper.add_representer(str, _represent_text)
+    return ReadableDumper
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 
 def _plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 
@@ -28,7 +29,7 @@ The platform stays until `make demo-stop`. To look around, in this shell:
   archipel chat {machine} hello             a machine is a contact: say help, info, shutdown, start ...
   ansible-inventory --graph
   ansible-playbook archipel.platform.demo
-  {virsh} list --all
+  {virsh}
 
 With any XMPP client that speaks SCRAM-SHA-256:
 
@@ -45,7 +46,8 @@ def start(demo: DemoFolder, *, plain_inside_tls: bool) -> None:
     progress = Progress()
     if os.geteuid():
         progress.step("root's part goes through sudo: the folder, libvirt, the agent, and virsh")
-        subprocess.run(["sudo", "-v"], check=True)
+        if subprocess.run(["sudo", "-v"], check=False).returncode:
+            raise DemoError("sudo refuses: work as root, or as a user who may use sudo")
     demo.make()
     with demo.locked():
         platform = Platform(demo, progress)
@@ -86,7 +88,7 @@ def describe_surroundings(demo: DemoFolder, server: Ejabberd, uri: str) -> str:
     return LOOK_AROUND.format(
         folder=demo.path,
         machine=MACHINES[0],
-        virsh=" ".join(as_root(["virsh", "-c", f"'{uri}'" if "?" in uri else uri])),
+        virsh="virsh list --all" if os.geteuid() == 0 else shlex.join(as_root(["virsh", "-c", uri, "list", "--all"])),
         accounts=", ".join(f"{name}@{server.domain}" for name in PEOPLE),
         person=PEOPLE[-1],
         host=server.host,
@@ -120,6 +122,8 @@ def main() -> int:
             start(demo, plain_inside_tls=options.plain_inside_tls)
     except (DemoError, EjabberdError, CertificateError, GuestImageError, subprocess.CalledProcessError, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)
+        if options.command == "start":
+            print("demo: `make demo-stop` removes what was made so far", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("demo: interrupted; `make demo` begins anew, `make demo-stop` removes what is there", file=sys.stderr)

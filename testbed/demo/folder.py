@@ -34,7 +34,7 @@ def as_root(command: Sequence[str]) -> list[str]:
 
 
 class DemoFolder:
-    """The parts of the folder. ``host`` belongs to root, the rest to whoever started the demo."""
+    """The parts of the folder. ``host`` and ``bytecode`` belong to root, the rest to whoever started the demo."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -49,6 +49,7 @@ class DemoFolder:
         self.logs = path / "logs"
         self.environment = path / "env"
         self.host = path / "host"
+        self.bytecode = path / "bytecode"
 
     @classmethod
     def choose(cls) -> DemoFolder:

@@ -24,10 +24,10 @@ import libvirt
 
 from testbed.agent import Agent, AgentError, make_agent
 from testbed.demo import machines
+from testbed.demo.acceleration import prove_kvm
 from testbed.demo.folder import DemoError, DemoFolder
 from testbed.demo.virtualization import PrivateLibvirt, Virtualization, answers, choose, connect, recall, remember, stop_units
 from testbed.ejabberd import Ejabberd
-from testbed.guest import GuestImage, prove_acceleration
 
 Answer = dict[str, Any]
 
@@ -42,6 +42,7 @@ class Host:
         self.private = PrivateLibvirt(self.folder / "libvirt")
         self.agent_folder = self.folder / "agent"
         self._choice_file = self.folder / "libvirt.json"
+        self._network_mark = self.folder / "network"
 
     def prepare(self, image: Path) -> Answer:
         """Find or start libvirt, remove what an earlier demo left in it, make the guests' network, install their image."""
@@ -59,12 +60,15 @@ class Host:
         choice = self._recall()
         with connect(choice.uri) as connection:
             network = machines.make_network(connection, [] if choice.private else machines.read_routes())
+            self._network_mark.touch()
             versions = [_dotted(connection.getLibVersion()), _dotted(connection.getVersion())]
         return {"uri": choice.uri, "private": choice.private, "versions": versions, "network": network}
 
-    def probe(self, image: GuestImage) -> Answer:
+    def probe(self) -> Answer:
         """Say who runs the guests: KVM if a guest really boots with it, else QEMU's emulation."""
-        return {"domain_type": "kvm" if prove_acceleration(image) else "qemu"}
+        with connect(self._recall().uri) as connection:
+            works = prove_kvm(connection, self.image, self.folder / "probe.log")
+        return {"domain_type": "kvm" if works else "qemu"}
 
     def start_agent(self, account: str, admin: str) -> Answer:
         """Configure the agent, let it check itself, and start it anew; machines run on meanwhile."""
@@ -110,7 +114,8 @@ class Host:
         if choice is not None:
             with contextlib.suppress(libvirt.libvirtError), connect(choice.uri) as connection:
                 removed = machines.remove_domains(connection, self.folder)
-                machines.remove_network(connection)
+                if self._network_mark.exists():
+                    machines.remove_network(connection)
             stop_units(choice)
         self.private.stop()
         processes = list(_end_processes(self.demo.path))
@@ -177,23 +182,22 @@ def main() -> int:
     parser.add_argument("command", choices=["prepare", "revive", "probe", "agent", "report", "stop"])
     parser.add_argument("arguments", nargs="*")
     options = parser.parse_args()
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # root's files in a user's checkout could not be removed by the user
     os.umask(0o022)
     demo = DemoFolder(options.folder)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(demo.bytecode)  # for the agent, as for this process
     host = Host(demo)
     commands: dict[str, Callable[..., Answer]] = {
         "prepare": lambda image: host.prepare(Path(image)),
         "revive": host.revive,
+        "probe": host.probe,
         "agent": host.start_agent,
         "report": host.report,
         "stop": host.stop,
     }
     try:
-        if options.command == "probe":
-            answer = host.probe(GuestImage(Path(options.arguments[0])))
-        else:
-            with work_alone(demo):
-                answer = commands[options.command](*options.arguments)
+        # The probe takes its time and changes nothing that others look at.
+        with contextlib.nullcontext() if options.command == "probe" else work_alone(demo):
+            answer = commands[options.command](*options.arguments)
     except (DemoError, AgentError, libvirt.libvirtError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

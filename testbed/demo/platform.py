@@ -64,8 +64,8 @@ class Platform:
 
     def _make(self, *, plain_inside_tls: bool) -> None:
         image = self._make_guest()
-        probe = self._start_host("probe", str(image.folder))  # takes seconds where KVM does not work
         found = self._ask_host("prepare", str(image.disk))
+        probe = self._start_host("probe")  # takes seconds where KVM does not work
         self._tell_host(found)
         self._make_server(plain_inside_tls=plain_inside_tls)
         write_programs(self.demo)
@@ -169,7 +169,9 @@ class Platform:
         return self._read_host(self._start_host(command, *arguments))
 
     def _start_host(self, command: str, *arguments: str) -> subprocess.Popen[str]:
-        program: Sequence[str] = [sys.executable, "-B", "-m", "testbed.demo.host", str(self.demo.path), command, *arguments]
+        # Bytecode that root writes into a user's checkout could not be removed by the user.
+        python = [sys.executable, "-X", f"pycache_prefix={self.demo.bytecode}"]
+        program: Sequence[str] = [*python, "-m", "testbed.demo.host", str(self.demo.path), command, *arguments]
         return subprocess.Popen(
             as_root([*ENDS_WITH_US, *program]),
             cwd=CHECKOUT,

@@ -21,6 +21,8 @@ CHANGED_DECLARATION: Final = ("--extra-vars", '{"db_memory": 160}')
 CHANGES: Final = ["-memory: 128", "+memory: 160"]
 RECAP: Final = re.compile(r"^\S+ +: ok=\d+ +changed=(\d+) +unreachable=(\d+) +failed=(\d+)", re.MULTILINE)
 MISSING_RIGHT: Final = 3  # exit code of the archipel command
+GUEST_SECONDS: Final = 20  # for a shutdown, which takes less than one, or a start
+ATTEMPTS: Final = 3
 
 
 class Tour:
@@ -78,12 +80,20 @@ class Tour:
         accept_requests(self.server, STUDENT, self.demo.accounts / STUDENT, len(MACHINES))
         self.progress.step(f"the student's client says yes to the machines that ask to be contacts; archipel --profile {STUDENT} ls")
         self._refuse("ls", "info", other, "ls")
-        for command in (["shutdown", own, "--wait"], ["start", own, "--wait"]):
-            self.progress.step(f"archipel --profile {STUDENT} {' '.join(command)}")
-            self._run(f"student-{command[0]}", "archipel", "--profile", STUDENT, *command)
+        self._insist("shutdown", own)
+        self._insist("start", own)
         for verb, right in (("start", "create"), ("shutdown", "shutdown")):
             self.progress.step(f"archipel --profile {STUDENT} {verb} {other}")
             self._refuse(f"refused-{verb}", right, other, verb, other)
+
+    def _insist(self, verb: str, machine: str) -> None:
+        """Let the student bring a machine to a state; a guest that has just begun to boot does not hear the first request."""
+        command = ["archipel", "--profile", STUDENT, verb, machine, "--wait", "--timeout", str(GUEST_SECONDS)]
+        for attempt in range(ATTEMPTS):
+            self.progress.step(" ".join(command))
+            if not self.progress.run(command, self.environment, self.demo.logs / f"student-{verb}-{attempt}.log")[0]:
+                return
+        raise DemoError(f"{machine} does not {verb} within {ATTEMPTS} times {GUEST_SECONDS} s")
 
     def _refuse(self, log: str, right: str, machine: str, *command: str) -> None:
         file = self.demo.logs / f"student-{log}.log"
@@ -96,10 +106,10 @@ class Tour:
         machine = MACHINES[1]
         with Watch(machine, self.environment, self.demo.logs / "watch.log") as watch:
             watch.wait_for("Running")
-            for verb, status in (("suspend", "Paused"), ("resume", "Running")):
+            for verb, status, change in (("suspend", "is Paused", "suspended"), ("resume", "is Running", "resumed")):
                 self.progress.step(f"virsh {verb} {machine}, while `archipel watch {machine}` runs:")
                 called = run_virsh(as_root(["virsh", "--quiet", "--connect", self.uri, verb, machine]))
-                seen = watch.wait_for(status)
+                seen = watch.wait_for(status, change)
                 self.progress.detail(seen.lines)
                 delay = (seen.moment - called.began) * 1000
                 self.progress.detail(f"seen {delay:.0f} ms after virsh was called, which itself took {called.seconds * 1000:.0f} ms")

@@ -52,9 +52,10 @@ class Watch:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def wait_for(self, words: str) -> Seen:
-        """Return what came up to the first line with these words. Raises DemoError when there is none in time."""
+    def wait_for(self, *words: str) -> Seen:
+        """Return what came until each of the words stood in a line. Raises DemoError when one does not come in time."""
         lines: list[str] = []
+        missing = set(words)
         deadline = time.monotonic() + PATIENCE
         while (left := deadline - time.monotonic()) > 0:
             try:
@@ -62,9 +63,10 @@ class Watch:
             except queue.Empty:
                 break
             lines.append(line)
-            if words in line:
+            missing = {word for word in missing if word not in line}
+            if not missing:
                 return Seen(tuple(lines), moment)
-        raise DemoError(f"archipel watch did not show {words!r} within {PATIENCE:g} s; it showed {lines}")
+        raise DemoError(f"archipel watch did not show {missing} within {PATIENCE:g} s; it showed {lines}")
 
     def _read(self) -> None:
         assert self._process.stdout is not None

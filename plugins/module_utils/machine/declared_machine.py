@@ -124,7 +124,8 @@ class DeclaredMachine(Resource):
         if wish.state == ADOPTED:
             return {"state": ADOPTED}
         if self._snapshot is None:
-            return {"state": wish.state, **self._declared_settings(self._make_definition("kvm"))}
+            named = {"name": wish.name} if wish.uuid is not None else {}
+            return {"state": wish.state, **named, **self._declared_settings(self._make_definition("kvm"))}
         snapshot = self._snapshot
         self._plan = plan = make_plan(wish, self.specification, snapshot, frozenset(self._off_only(current)))
         self._told, self._reasons = plan.waiting, plan.reasons
@@ -217,9 +218,12 @@ class DeclaredMachine(Resource):
         if wish.autostart is not None and current.get("autostart", False) != wish.autostart:
             work.append(machine.set_autostart(wish.autostart))
         if wish.tags is not None and current.get("tags", []) != list(wish.tags):
-            work.append(machine.set_tags(wish.tags))
-            self.host.forget_tags()
+            work.append(self._set_tags(machine, wish.tags))
         await asyncio.gather(*work)
+
+    async def _set_tags(self, machine: VirtualMachine, tags: tuple[str, ...]) -> None:
+        await machine.set_tags(tags)
+        self.host.forget_tags()  # not before: somebody else may ask meanwhile
 
     # -- what is told ---------------------------------------------------------------------------------------------------
 

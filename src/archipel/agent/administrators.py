@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The platform's administrators, kept on the node /archipel/adminaccounts.
 
-Whoever could publish there would rule every machine. So the node counts only if all its owners are trusted by the settings,
-an item only if its publisher is (where the server tells it), a notification only as a hint to read the node again.
+Whoever could publish there would rule every machine. So the node counts only if all who may publish there are trusted by the
+settings, an item only if its publisher is (where the server tells it), a notification only as a hint to read the node again.
 """
 
 from __future__ import annotations
@@ -54,19 +54,31 @@ async def refresh(hypervisor: Hypervisor) -> None:
 
 async def _read(hypervisor: Hypervisor) -> frozenset[str]:
     trusted = frozenset(hypervisor.services.settings.xmpp.trusted_publishers)
-    owners = {bare_jid(owner) for owner in await hypervisor.pubsub.owners(NODE)}
-    if not owners or not owners <= trusted:
-        log.error("%s is owned by %s, who are not trusted: it is ignored", NODE, ", ".join(sorted(owners - trusted)) or "nobody")
+    writers = await hypervisor.pubsub.writers(NODE)
+    if writers is None:
+        log.error("%s: everybody may publish there: it is ignored; set its publish model to publishers", NODE)
+        return frozenset()
+    others = sorted({_key(writer) for writer in writers} - trusted)
+    if others or not writers:
+        log.error("%s is in the hands of %s, not trusted: it is ignored", NODE, ", ".join(others) or "nobody")
         return frozenset()
     items = await hypervisor.pubsub.items(NODE)
     return frozenset(account for item in items if _trusts(item, trusted) for account in _accounts(item.payload))
 
 
 def _trusts(item: Item, trusted: frozenset[str]) -> bool:
-    if item.publisher is None or bare_jid(item.publisher) in trusted:
+    if item.publisher is None or _key(item.publisher) in trusted:
         return True
     log.error("%s: item %s is from %s, who is not trusted: it is ignored", NODE, item.id, item.publisher)
     return False
+
+
+def _key(jid: str) -> str:
+    """Return a bare JID for comparison; what is no JID here is nobody whom the settings could name."""
+    try:
+        return bare_jid(jid)
+    except MalformedJid:
+        return jid
 
 
 def _accounts(payload: ET.Element | None) -> list[str]:

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 from xml.etree import ElementTree as ET
 
+from archipel.agent.rights import Rule
 from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import LibvirtBusy, LibvirtError, LibvirtTimeout, LibvirtUnavailable, VirtError
 from archipel.protocol.errors import (
@@ -209,7 +210,7 @@ async def run_command(entity: Entity, found: Command, source: ET.Element, caller
     """
     entry = _Entry(entity, caller, found.request.namespace, found.request.action, phrase)
     try:
-        entry.rule = _permit(entity, found, caller)
+        _permit(found, entry)
         entry.arguments = request = found.request.read(source)
         entity.check_state(found)
         return await _call(entity, found, request, caller)
@@ -258,16 +259,19 @@ class _Entry:
             record()
 
 
-def _permit(entity: Entity, found: Command, caller: Caller) -> str:
-    """Return the rule that allows the command, or raise the refusal, which names the missing right to whom is known."""
+def _permit(found: Command, entry: _Entry) -> None:
+    """Note the rule that decides, and raise the refusal, which names the missing right to whom is known."""
+    entity, caller = entry.entity, entry.caller
     if not entity.knows(caller.bare):
+        entry.rule = Rule.STRANGER
         raise PermissionDenied(f"{caller.bare} is not known to {entity.bare}: ask an administrator for a right or for its roster")
     if found.right is None:
-        return "known"
+        entry.rule = "known"
+        return
     decision = entity.decide(caller.bare, found.right)
+    entry.rule = decision.rule
     if not decision.allowed:
         raise PermissionDenied(f"{caller.bare} lacks the right {found.right!r} on {entity.name}", found.right)
-    return decision.rule
 
 
 async def _call(entity: Entity, found: Command, request: Request[Any], caller: Caller) -> Answer:

@@ -33,8 +33,8 @@ async def refuse_forbidden(machine: VirtualMachine, wanted: Domain, current: Dom
     """
     if machine.decide(caller.bare, DOMAIN_POLICY_BYPASS).allowed:
         return
-    changed = wanted if current is None else _without_unchanged(wanted, current)
-    _refuse(await asyncio.to_thread(check_domain, changed, policy_of(machine)))
+    policy = await policy_of(machine)
+    _refuse(await asyncio.to_thread(check_domain, wanted, policy, current))
 
 
 async def refuse_changed_images(machine: VirtualMachine, current: Domain) -> None:
@@ -49,12 +49,14 @@ async def refuse_changed_images(machine: VirtualMachine, current: Domain) -> Non
         if devices is not None and not (disk.path or "").startswith(f"{machine.folder}/"):
             devices.remove(disk.element)
     if len(own.disks):
-        _refuse(await asyncio.to_thread(lambda: list(judge_disks(own, policy_of(machine)))))
+        policy = await policy_of(machine)
+        _refuse(await asyncio.to_thread(lambda: list(judge_disks(own, policy))))
 
 
-def policy_of(machine: VirtualMachine) -> DomainPolicy:
-    """Return the policy for this machine."""
+async def policy_of(machine: VirtualMachine) -> DomainPolicy:
+    """Return the policy for this machine; libvirt's own emulators are no danger, and founding clients name them."""
     settings = machine.services.settings
+    capabilities = ET.fromstring(await machine.services.host.capabilities())  # noqa: S314 - libvirt's own
     return DomainPolicy(
         vm_folder=machine.folder,
         iso_folders=settings.machines.iso_folders,
@@ -64,6 +66,7 @@ def policy_of(machine: VirtualMachine) -> DomainPolicy:
         networks=settings.policy.networks,
         bridges=settings.policy.bridges,
         pools=settings.policy.pools,
+        emulators=frozenset(found.text or "" for found in capabilities.iter("emulator")),
         domain_types=DOMAIN_TYPES.get(machine.services.driver, frozenset({machine.services.driver.lower()})),
     )
 
@@ -72,24 +75,3 @@ def _refuse(violations: list[Violation]) -> None:
     if violations:
         text = "the domain policy forbids: " + "; ".join(map(str, violations))
         raise PermissionDenied(text, DOMAIN_POLICY_BYPASS)
-
-
-def _without_unchanged(wanted: Domain, current: Domain) -> Domain:
-    """Return a copy of the definition without the elements and devices that the present one has just so."""
-    changed = Domain.from_element(wanted.element)
-    _drop_known(changed.element.find("devices"), current.element.find("devices"))
-    _drop_known(changed.element, current.element)
-    return changed
-
-
-def _drop_known(wanted: ET.Element | None, current: ET.Element | None) -> None:
-    if wanted is None or current is None:
-        return
-    known = {_canonical(child) for child in current}
-    for child in list(wanted):
-        if child.tag != "devices" and _canonical(child) in known:
-            wanted.remove(child)
-
-
-def _canonical(element: ET.Element) -> str:
-    return ET.canonicalize(ET.tostring(element, "unicode"), strip_text=True)

@@ -20,7 +20,7 @@ from archipel.agent.rights import Decision, Rule
 from archipel.agent.secret import Secret
 from archipel.agent.services import Services
 from archipel.protocol import namespaces as ns
-from archipel.protocol.errors import CommandError, NotImplementedByEntity
+from archipel.protocol.errors import CommandError, NotImplementedByEntity, PermissionDenied
 from archipel.protocol.events import Topic
 from archipel.protocol.presence import Status
 from archipel.protocol.rights import EntityKind
@@ -231,11 +231,17 @@ class Entity(abc.ABC):
             answer = discovery.answer(self, iq, namespace, caller)
         elif namespace == ns.COMMANDS and self.knows(caller.bare):
             answer = await adhoc.answer(self, iq, caller)
-        elif namespace.startswith("archipel:") or not self.knows(caller.bare):
+        elif namespace.startswith("archipel:"):
             answer = await answer_iq(self, iq, caller)
         else:
-            answer = stanzas.error_of(iq, NotImplementedByEntity(f"{self.kind} does not know {namespace!r}"), namespace, "")
+            answer = stanzas.error_of(iq, self._refuse_namespace(namespace, caller), namespace, "")
         self.stream.transmit(answer)
+
+    def _refuse_namespace(self, namespace: str, caller: Caller) -> CommandError:
+        """Return why a request of a namespace that is not served, or not to strangers, is refused."""
+        if not self.knows(caller.bare):
+            return PermissionDenied(f"{caller.bare} is not known here")
+        return NotImplementedByEntity(f"{self.kind} does not know {namespace!r}")
 
     def _take_message(self, message: ET.Element) -> None:
         if message.get("type") == "chat" and message.find(f"{{{ns.CLIENT}}}body") is not None:

@@ -20,10 +20,11 @@ from archipel.agent.virt.domain import Domain
 from archipel.agent.virt.errors import DomainNotFound, VirtError
 from archipel.agent.virt.lifecycle import DomainEvent, LifecycleEvent, StoppedDetail, UndefinedDetail
 from archipel.protocol import presence
-from archipel.protocol.errors import Unavailable
+from archipel.protocol.errors import CommandError, Unavailable
 from archipel.protocol.events import Topic
 from archipel.protocol.presence import Status
 from archipel.protocol.rights import EntityKind
+from archipel.xmpp.errors import WireError
 
 if TYPE_CHECKING:
     from archipel.agent.hypervisor import Hypervisor
@@ -134,10 +135,10 @@ class VirtualMachine(Entity):
                 self.push(*announcement)
 
     async def _follow_name(self, name: str) -> None:
-        """Bear the name that somebody gave the domain behind our back."""
+        """Bear the name that somebody gave the domain behind our back; trouble with it must not cost the push."""
         try:
             await self.take_name(name)
-        except StoreError as error:
+        except (StoreError, CommandError, WireError) as error:
             log.error("%s: its domain is called %r now, which cannot be followed: %s", self.bare, name, error)
 
 

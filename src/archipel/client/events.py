@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from archipel.client.session import Session
 
 MOST_WAITING: Final = 10_000  # events not yet read; beyond it the reader is too slow and has to ask for the state anyway
-LOOK_AGAIN: Final = 30.0  # seconds between two tries at entities that are away or refused the subscription
+LOOK_SOON: Final = 0.2  # seconds from the first sign that something changed to a look at all: such signs come in crowds
+FIRST_LOOK: Final = 2.0  # seconds until entities that are away, or refused the subscription, are looked for; doubles each time ...
+LOOK_AGAIN: Final = 30.0  # ... up to this
 
 
 class Reason(enum.StrEnum):
@@ -188,6 +190,7 @@ class Events:
             self._put(PresenceChanged(entity, status))
             if status is None:
                 self._away.add(entity)
+                self._look.set()
                 return
             if entity in self._away:
                 self._away.discard(entity)
@@ -204,6 +207,7 @@ class Events:
         """Set up again what a new session does not have; an error ends that session."""
         self._subscribed.clear()
         await self._follow(Reason.RECONNECTED)
+        self._look.set()  # entities may come back later than this session
 
     def end(self, error: WireError) -> None:
         """The session ended for good."""
@@ -228,10 +232,16 @@ class Events:
 
     async def _look_again(self) -> None:
         """Try again, for ever, what an entity that is away or a missing right prevented."""
+        pause = FIRST_LOOK
         while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_AGAIN):
+            try:
+                async with asyncio.timeout(pause):
                     await self._look.wait()
+            except TimeoutError:
+                pause = min(2 * pause, LOOK_AGAIN)
+            else:
+                await asyncio.sleep(LOOK_SOON)
+                pause = FIRST_LOOK
             self._look.clear()
             self._away.update(entity for entity in self.entities if self._session.presences.full_jid(entity) is None)
             with contextlib.suppress(WireError):  # the session itself notices that it is lost
@@ -241,8 +251,9 @@ class Events:
         node = events_node(entity)
         self._subscribed.add(entity)  # before the answer: the first push may overtake it
         try:
-            await self._check_owner(entity, node)
-            await self._session.pubsub.subscribe(node)
+            async with self._session.slots:
+                await self._check_owner(entity, node)
+                await self._session.pubsub.subscribe(node)
         except CommandError as error:
             self._subscribed.discard(entity)
             if entity not in self._refused:
@@ -265,6 +276,8 @@ class Events:
             )
 
     def _take_push(self, entity: str, push: Push) -> None:
+        if entity in self._away:
+            self._look.set()  # it is online, and has not heard that somebody listens
         last = self._counted.get(entity)
         if push.epoch:
             if last is not None and last[0] == push.epoch and push.sequence <= last[1]:

@@ -37,7 +37,7 @@ from archipel.xmpp.tls import client_context
 
 AnswerT = TypeVar("AnswerT")
 
-IN_FLIGHT: Final = 100  # commands waiting for their answers; more gain nothing, and servers limit what a client may queue
+IN_FLIGHT: Final = 100  # requests waiting for their answers; more gain nothing, and servers limit what a client may queue
 SEARCH_TIMEOUT: Final = 10.0  # seconds until an entity counts as not online; presences take milliseconds, busy agents more
 QUIET_SEARCH: Final = 1.0  # seconds for an entity to answer before this session makes itself known to the whole roster
 GREET_AGAIN: Final = 2.0  # seconds between two greetings after that
@@ -62,7 +62,7 @@ class Session:
         self.feeds: set[Events] = set()
         self._given = stream
         self._priority: int | None = None
-        self._slots = asyncio.Semaphore(IN_FLIGHT)
+        self.slots = asyncio.Semaphore(IN_FLIGHT)
         self._connection: Connection | None = None
         self._keeper: asyncio.Task[None] | None = None
 
@@ -116,14 +116,13 @@ class Session:
         ``timeout`` seconds, by default those of the settings).
         """
         iq = stanzas.command(request, jid, "get" if request.reads else "set")
-        async with self._slots:
-            answer = await self._request(iq, timeout)
-        return _read_answer(jid, request, answer)
+        return _read_answer(jid, request, await self._request(iq, timeout))
 
     async def _request(self, iq: ET.Element, timeout: float | None = None) -> ET.Element:
         jid = iq.get("to", "")
         try:
-            return await self._stream.request(iq, timeout or self.settings.timeout)
+            async with self.slots:
+                return await self._stream.request(iq, timeout or self.settings.timeout)
         except RemoteError as error:
             if error.condition not in _AWAY:
                 raise
@@ -233,8 +232,7 @@ class Session:
     async def _vcard_or_none(self, jid: str) -> VCard | None:
         """Return a vCard, or ``None`` where there is none to read: one contact's trouble must not hide the others."""
         try:
-            async with self._slots:
-                return await self.vcard(jid)
+            return await self.vcard(jid)
         except (CommandError, ClientError, NoAnswer):
             return None
 

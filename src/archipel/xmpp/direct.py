@@ -10,6 +10,7 @@ stay slixmpp's; this only replaces what happens between two logins, and keeps th
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
@@ -17,6 +18,8 @@ from slixmpp import ClientXMPP
 
 from archipel.xmpp.serial import serialize
 from archipel.xmpp.stanzas import IQ, MESSAGE, PRESENCE
+
+log = logging.getLogger(__name__)
 
 SM: Final = "urn:xmpp:sm:3"
 ACK_REQUEST: Final = f"{{{SM}}}r"
@@ -38,6 +41,7 @@ class DirectStream(ClientXMPP):
         self._ack_timer: asyncio.TimerHandle | None = None
         self._held: list[str] = []
         self._early: list[ET.Element] = []
+        self.add_event_handler("connected", self._forget_early)
         for event in ("session_start", "session_resumed"):
             self.add_event_handler(event, self._flush)
             self.add_event_handler(event, self._take_early)
@@ -81,7 +85,9 @@ class DirectStream(ClientXMPP):
     def _spawn_event(self, xml: ET.Element) -> None:
         """Take the short way for stanzas of a standing session, slixmpp's own for everything else."""
         management = self.management
-        if xml.tag in STANZAS and (self._session_started or xml.get("type") not in {"result", "error"}):
+        if xml.tag in STANZAS and not self.authenticated:
+            log.warning("%s: a stanza before authentication is not believed", self.requested_jid)
+        elif xml.tag in STANZAS and (self._session_started or xml.get("type") not in {"result", "error"}):
             if management is not None and management.enabled_in:
                 management.handled = (management.handled + 1) % COUNTER
             self._early.append(xml)
@@ -92,10 +98,18 @@ class DirectStream(ClientXMPP):
         else:
             super()._spawn_event(xml)
 
+    def _forget_early(self, _event: object) -> None:
+        """Begin anew with each connection: what came over another one, or before encryption, is nobody's word."""
+        self._early.clear()
+
     def _take_early(self, _event: object = None) -> None:
         """Hand on what came in; between the binding of a resource and the start of the session it waits."""
         while self._session_started and self._early:
-            self.take_stanza(self._early.pop(0))
+            element = self._early.pop(0)
+            try:
+                self.take_stanza(element)
+            except Exception:  # one stanza that nobody foresaw must not end the session, and with it everybody's machine
+                log.exception("%s: a stanza of %s was not taken", self.requested_jid, element.get("from"))
 
     def _count(self, text: str) -> str:
         """Return what to write for a stanza: itself, and now and then the question what has arrived."""

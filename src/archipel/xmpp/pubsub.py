@@ -120,11 +120,22 @@ class PubSub:
         await self._ask("set", ns.PUBSUB, ET.Element(f"{{{ns.PUBSUB}}}unsubscribe", {"node": node, "jid": bare}))
 
     async def owners(self, node: str) -> set[str]:
-        """Return the bare JIDs that the service names as owners of a node (its meta-data, XEP-0060, 5.4)."""
+        """Return the bare JIDs that the service names as owners of a node."""
+        return (await self._metadata(node)).get("pubsub#owner", set())
+
+    async def writers(self, node: str) -> set[str] | None:
+        """Return the bare JIDs that may publish on a node, its owners among them; ``None``: not only those whom it names."""
+        found = await self._metadata(node)
+        if found.get("pubsub#publish_model") != {"publishers"}:
+            return None
+        return found.get("pubsub#owner", set()) | found.get("pubsub#publisher", set())
+
+    async def _metadata(self, node: str) -> dict[str, set[str]]:
+        """Return what the service tells everybody of a node (XEP-0060, 5.4)."""
         info = ET.Element(f"{{{ns.DISCO_INFO}}}query", {"node": node})
         answer = await self._stream.request(stanzas.iq("get", self.service, info))
         fields = answer.iter(f"{{{ns.DATA_FORMS}}}field")
-        return {value.text or "" for field in fields if field.get("var") == "pubsub#owner" for value in field}
+        return {field.get("var", ""): {value.text or "" for value in field.iterfind(f"{{{ns.DATA_FORMS}}}value")} for field in fields}
 
     async def _ask(self, kind: stanzas.IqType, namespace: str, *children: ET.Element) -> ET.Element:
         element = ET.Element(f"{{{namespace}}}pubsub")

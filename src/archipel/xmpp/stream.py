@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from slixmpp import JID
+from slixmpp import JID, InvalidJID
 
 from archipel.protocol.errors import read_error
 from archipel.xmpp import stanzas
@@ -118,10 +118,13 @@ class Stream(DirectStream):
         await self._end_sender()
 
     async def logout(self) -> None:
-        """End the session in good order; waits two seconds at most for the server to agree."""
+        """End the session in good order; does not wait for the server's farewell, which ejabberd delays by a tenth of a second."""
         self.cancel_connection_attempt()
-        if self.is_connected():
-            await self.disconnect(wait=2.0, reason="logout")
+        if self.transport is not None:
+            self._flush()
+            self.transport.write(self.stream_footer.encode())
+            self.transport.close()
+            await asyncio.wait({self.lost}, timeout=ABORT_DEADLINE)
         await self._end_sender()
         self._fail_pending(Disconnected("logged out"))
 
@@ -192,8 +195,27 @@ class Stream(DirectStream):
         self.add_event_handler("ssl_invalid_chain", self._note_untrusted)
         self.add_event_handler("stream_error", self._note_stream_error)
 
+    async def _handle_stream_features(self, features: Any) -> bool | None:
+        """Go on only as far as encryption and authentication have come: whoever is on the way could offer a session at once."""
+        offered = features["features"]
+        if self.enable_starttls and "starttls" not in self.features and "starttls" not in offered:
+            self._distrust("the XMPP server offers no encryption (STARTTLS)")
+            return True
+        encrypted = not self.enable_starttls or "starttls" in self.features
+        if encrypted and not self.authenticated and "mechanisms" not in offered:
+            self._distrust("the XMPP server asks for no authentication")
+            return True
+        return await super()._handle_stream_features(features)
+
+    def _distrust(self, why: str) -> None:
+        self._failure = UntrustedServer(why)
+        self._fail_login(self._failure)
+        self.abort()
+
     def _finish_login(self, *, resumed: bool) -> None:
-        if self._login is not None and not self._login.done():
+        if not self.authenticated or (self.enable_starttls and "starttls" not in self.features):
+            self._distrust("the XMPP server began a session without encryption or authentication")
+        elif self._login is not None and not self._login.done():
             self._login.set_result(resumed)
 
     def _fail_login(self, error: WireError) -> None:
@@ -242,8 +264,11 @@ class Stream(DirectStream):
 
     def _may_answer(self, asked: str | None, answering: str | None) -> bool:
         """Whether an answer comes from whom was asked (RFC 6120, 8.1.2.1 and RFC 6121 on the own server)."""
-        if answering is None:
-            return asked is None or JID(asked).bare in {self.boundjid.bare, self.boundjid.host}
-        if asked is None:
-            return answering in {self.boundjid.bare, self.boundjid.full, self.boundjid.host}
-        return bool(JID(asked) == JID(answering))
+        try:
+            if answering is None:
+                return asked is None or JID(asked).bare in {self.boundjid.bare, self.boundjid.host}
+            if asked is None:
+                return answering in {self.boundjid.bare, self.boundjid.full, self.boundjid.host}
+            return bool(asked == answering or JID(asked) == JID(answering))
+        except InvalidJID:
+            return False

@@ -11,7 +11,10 @@ import pytest
 
 from testbed.certificates import Authority
 from tests.integration.collection.platform import Platform, open_platform
-from tests.integration.collection.playbook import Ansible
+
+pytest.register_assert_rewrite("tests.integration.collection.playbook")
+
+from tests.integration.collection.playbook import Ansible  # noqa: E402 - after the line that makes its assertions speak
 
 
 @pytest.fixture(scope="session")

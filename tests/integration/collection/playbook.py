@@ -34,12 +34,21 @@ class Outcome:
     def assert_truthful(self) -> None:
         """The prediction came true, and the second run had nothing left to do."""
         for run in (self.predicted, self.first, self.second):
-            assert not run.get("failed"), f"{self.name}: {run.get('msg')}"
+            assert not run.get("failed"), f"{self.name}: {_failure_of(run)}"
         assert self.predicted["changed"] == self.first["changed"], f"{self.name}: check mode said otherwise"
-        assert self.predicted.get("diff") == self.first.get("diff"), f"{self.name}: check mode showed something else"
+        for predicted, real in zip(_texts(self.predicted), _texts(self.first), strict=True):
+            assert predicted == real, f"{self.name}: check mode showed something else"
         assert not self.second["changed"], f"{self.name}: the second run changed {self.second.get('diff')}"
-        for diff in self.second.get("diff", []):
-            assert diff["before"] == diff["after"], f"{self.name}: unchanged, but with a difference"
+        for before, after in zip(_texts(self.second, "before"), _texts(self.second, "after"), strict=True):
+            assert before == after, f"{self.name}: unchanged, but with a difference"
+
+
+def _texts(answer: Mapping[str, Any], *sides: str) -> list[str]:
+    return [diff[side] for diff in answer.get("diff", []) for side in sides or ("before", "after")]
+
+
+def _failure_of(answer: Mapping[str, Any]) -> str:
+    return " ".join(str(answer[part]) for part in ("msg", "assertion", "exception") if part in answer)
 
 
 class Ansible:
@@ -69,8 +78,9 @@ class Ansible:
         playbook.write_text(yaml.safe_dump(play, sort_keys=False))
         shutil.copytree(HERE / "templates", self.folder / "templates", dirs_exist_ok=True)
         ended = self.call("ansible-playbook", "--diff", *options, str(playbook), environment=environment)
-        assert ended.stdout.startswith("{"), ended.stdout + ended.stderr
-        return [task["hosts"]["localhost"] for task in json.loads(ended.stdout)["plays"][0]["tasks"]]
+        _chatter, found, report = f"\n{ended.stdout}".partition("\n{")
+        assert found, ended.stdout + ended.stderr
+        return [task["hosts"]["localhost"] for task in json.loads(found + report)["plays"][0]["tasks"]]
 
     def run_thrice(self, tasks: Sequence[Task], environment: Mapping[str, str] | None = None) -> list[Outcome]:
         """Run each task of the collection in check mode, for real, and once more, before the next; return what they said."""
@@ -82,7 +92,7 @@ class Ansible:
             if len(answers) > 1:
                 outcomes.append(Outcome(task["name"], *answers))
             else:
-                assert not answers[0].get("failed"), f"{task['name']}: {answers[0].get('msg')}"
+                assert not answers[0].get("failed"), f"{task['name']}: {_failure_of(answers[0])}"
         return outcomes
 
     def call(self, program: str, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

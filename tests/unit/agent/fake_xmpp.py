@@ -42,7 +42,10 @@ class Node:
 
 
 class FakeXmpp:
-    """The server; ``refuse`` maps steps to errors that they end with, ``steps`` has all that was asked, by whom."""
+    """The server; ``steps`` has all that was asked, by whom.
+
+    ``refuse`` maps steps to errors that they end with, ``lose`` steps that are done to errors in the place of their answers.
+    """
 
     def __init__(self) -> None:
         self.accounts: dict[str, str] = {"hyp": "secret"}
@@ -50,6 +53,7 @@ class FakeXmpp:
         self.vcards: dict[str, ET.Element] = {}
         self.nodes: dict[str, Node] = {}
         self.refuse: dict[str, Exception] = {}
+        self.lose: dict[str, Exception] = {}
         self.steps: list[tuple[str, str]] = []
         self.streams: dict[str, FakeStream] = {}
 
@@ -65,6 +69,8 @@ class FakeXmpp:
             raise self.refuse[step]
         result = ET.Element(f"{{{ns.CLIENT}}}iq", {"type": "result", "from": iq.get("to", "")})
         result.extend(handler(stream, iq[0]))
+        if step in self.lose:
+            raise self.lose[step]
         return result
 
     def _find(self, iq: ET.Element) -> tuple[str, Handler]:
@@ -73,7 +79,7 @@ class FakeXmpp:
         known: dict[tuple[str, str, str], tuple[str, Handler]] = {
             (ns.IQ_ROSTER, "get", ""): ("read roster", self._read_roster),
             (ns.IQ_ROSTER, "set", "item"): ("change roster", self._change_roster),
-            (ns.VCARD, "get", ""): ("read vcard", lambda stream, _asked: [*filter(None.__ne__, [self.vcards.get(stream.boundjid.bare)])]),
+            (ns.VCARD, "get", ""): ("read vcard", self._read_vcard),
             (ns.REGISTER, "set", "username"): ("register", self._register),
             (ns.REGISTER, "set", "remove"): ("unregister", self._unregister),
             (ns.PUBSUB, "set", "create"): ("create node", self._create),
@@ -84,6 +90,8 @@ class FakeXmpp:
             (ns.PUBSUB, "set", "subscribe"): ("subscribe", self._subscribe),
             (ns.PUBSUB_OWNER, "get", "affiliations"): ("read affiliations", self._read_affiliations),
             (ns.PUBSUB_OWNER, "set", "affiliations"): ("change affiliations", self._change_affiliations),
+            (ns.PUBSUB_OWNER, "get", "subscriptions"): ("read subscribers", self._read_subscribers),
+            (ns.PUBSUB_OWNER, "set", "subscriptions"): ("end subscriptions", self._end_subscriptions),
             (ns.PUBSUB_OWNER, "set", "delete"): ("delete node", self._delete),
             (ns.DISCO_INFO, "get", ""): ("read owners", self._read_owners),
         }
@@ -112,6 +120,10 @@ class FakeXmpp:
             f"<iq type='set' id='push'><query xmlns='{ns.IQ_ROSTER}'><item jid='{jid}' subscription='{subscription}'/></query></iq>"
         )
         return []
+
+    def _read_vcard(self, stream: FakeStream, _asked: ET.Element) -> list[ET.Element]:
+        card = self.vcards.get(stream.boundjid.bare)
+        return [] if card is None else [card]
 
     def _change_vcard(self, stream: FakeStream, asked: ET.Element) -> list[ET.Element]:
         self.vcards[stream.boundjid.bare] = asked
@@ -197,6 +209,18 @@ class FakeXmpp:
             affiliations[item.get("jid", "")] = item.get("affiliation", "")
             if item.get("affiliation") == "none":
                 del affiliations[item.get("jid", "")]
+        return []
+
+    def _read_subscribers(self, stream: FakeStream, asked: ET.Element) -> list[ET.Element]:
+        answer = ET.Element(f"{{{ns.PUBSUB_OWNER}}}pubsub")
+        for jid in self.owned(stream, asked).subscribers:
+            ET.SubElement(answer, f"{{{ns.PUBSUB_OWNER}}}subscription", {"jid": jid, "subscription": "subscribed", "subid": jid})
+        return [answer]
+
+    def _end_subscriptions(self, stream: FakeStream, asked: ET.Element) -> list[ET.Element]:
+        for item in asked[0]:
+            assert item.get("subscription") == "none"
+            self.owned(stream, asked).subscribers.remove(item.get("jid", ""))
         return []
 
     def _read_owners(self, _stream: FakeStream, asked: ET.Element) -> list[ET.Element]:

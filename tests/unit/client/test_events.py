@@ -177,11 +177,10 @@ async def test_a_node_that_somebody_else_owns_is_not_trusted(session: Session, s
 
 
 async def test_a_refused_subscription_is_told_once_and_tried_again_when_the_entity_shows_itself(
-    session: Session, node: ScriptedStream
+    session: Session, node: ScriptedStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    node.answer(SUBSCRIBE, error("not-allowed"), error("not-allowed"), "")  # after the fixture's first, which succeeds
-    async with session.events([MACHINE]) as first:
-        assert await read(first) == [BEGIN]
+    monkeypatch.setattr(events_module, "LOOK_SOON", 0)
+    node.replace(SUBSCRIBE, error("not-allowed"), error("not-allowed"), "")
     async with session.events([MACHINE]) as events:
         (refused,) = await read(events)
         assert isinstance(refused, SubscriptionRefused)
@@ -189,6 +188,20 @@ async def test_a_refused_subscription_is_told_once_and_tried_again_when_the_enti
         assert await read(events) == [PresenceChanged(MACHINE, Status(None, ""))]
         node.deliver(f"<presence from='{MACHINE_FULL}'><show>away</show></presence>")
         assert await read(events) == [PresenceChanged(MACHINE, Status("away", "")), BEGIN]
+
+
+async def test_a_push_of_an_entity_that_seemed_away_lets_it_be_greeted(
+    session: Session, node: ScriptedStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events_module, "LOOK_SOON", 0)
+    async with session.events([MACHINE]) as events:
+        node.deliver(f"<presence from='{MACHINE_FULL}'/>")
+        node.deliver(f"<presence type='unavailable' from='{MACHINE_FULL}'/>")
+        await read(events)
+        node.sent.clear()
+        node.deliver(push(1))
+        await read(events)
+        assert normal(f"<presence to='{MACHINE}'/>") in node.sent
 
 
 async def test_presences_are_told_when_they_change(events: Events, stream: ScriptedStream) -> None:
@@ -212,7 +225,7 @@ async def test_an_entity_that_was_away_must_be_asked_anew(events: Events, stream
 
 
 async def test_an_entity_that_is_away_is_greeted_again(session: Session, node: ScriptedStream, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events_module, "LOOK_AGAIN", 0.001)
+    monkeypatch.setattr(events_module, "FIRST_LOOK", 0.001)
     greeting = normal(f"<presence to='{MACHINE}'/>")
     async with session.events([MACHINE]):
         await until(lambda: node.sent.count(greeting) >= 3)

@@ -119,6 +119,28 @@ async def test_the_configuration_of_a_node_is_read(stream: ScriptedStream, pubsu
     assert await pubsub.configuration(NODE) == {"pubsub#access_model": "open", "pubsub#title": ""}
 
 
+async def test_subscriptions_of_an_account_are_ended_whatever_their_resource(stream: ScriptedStream, pubsub: PubSub) -> None:
+    found = "".join(
+        f"<subscription jid='{jid}' subscription='subscribed' subid='{number}'/>"
+        for number, jid in enumerate(("bob@example.org", "bob@example.org/x", "eve@example.org"))
+    )
+    stream.answer(
+        ask("get", f"<subscriptions node='{NODE}'/>", ns.PUBSUB_OWNER),
+        f"<pubsub xmlns='{ns.PUBSUB_OWNER}'><subscriptions node='{NODE}'>{found}</subscriptions></pubsub>",
+    )
+    ended = ask(
+        "set",
+        f"<subscriptions node='{NODE}'><subscription jid='bob@example.org' subscription='none' subid='0'/>"
+        "<subscription jid='bob@example.org/x' subscription='none' subid='1'/></subscriptions>",
+        ns.PUBSUB_OWNER,
+    )
+    stream.answer(ended, "")
+    await pubsub.end_subscriptions(NODE, {"bob@example.org"})
+    assert stream.asked[-1] == normal(ended)
+    await pubsub.end_subscriptions(NODE, {"carol@example.org"})
+    assert stream.asked.count(normal(ended)) == 1
+
+
 # -- subscriptions ------------------------------------------------------------------------------------------------------
 
 SUBSCRIPTIONS = ask("get", f"<subscriptions node='{NODE}'/>")

@@ -112,25 +112,27 @@ def judge_element(element: ET.Element, rule: Rule, place: str, scope: Scope) -> 
     yield from _judge_children(element, rule, place, scope)
 
 
-def _judge_children(element: ET.Element, rule: Rule, place: str, scope: Scope) -> Iterator[Violation]:
-    counts = Counter(child.tag for child in element)
-    seen: Counter[str] = Counter()
+def children_of(element: ET.Element, rule: Rule, place: str) -> Iterator[tuple[ET.Element, Rule | None, str]]:
+    """Yield each child with its rule and its place, which is numbered where there are, or may be, several of the kind."""
+    counts, seen = Counter(child.tag for child in element), Counter[str]()
     for child in element:
         seen[child.tag] += 1
         below = rule.children.get(child.tag)
-        if below is None:
-            yield _refuse_element(f"{place}/{child.tag}", child.tag)
-            continue
-        if not below.many and seen[child.tag] == 2:
-            yield Violation(f"{place}/{child.tag}", f"stands {counts[child.tag]} times", "keep one")
-        repeated = below.many or counts[child.tag] > 1
-        yield from judge_element(child, below, f"{place}/{child.tag}{f'[{seen[child.tag]}]' if repeated else ''}", scope)
+        repeated = counts[child.tag] > 1 or (below is not None and below.many)
+        yield child, below, f"{place}/{child.tag}{f'[{seen[child.tag]}]' if repeated else ''}"
 
 
-def _refuse_element(place: str, tag: str) -> Violation:
-    if tag.startswith("{"):
-        return Violation(place, "belongs to another XML namespace, which only metadata may hold", _ASK)
-    return Violation(place, "is not allowed", _ASK)
+def _judge_children(element: ET.Element, rule: Rule, place: str, scope: Scope) -> Iterator[Violation]:
+    for tag, count in Counter(child.tag for child in element).items():
+        if count > 1 and tag in rule.children and not rule.children[tag].many:
+            yield Violation(f"{place}/{tag}", f"stands {count} times", "keep one")
+    for child, below, where in children_of(element, rule, place):
+        if below is not None:
+            yield from judge_element(child, below, where, scope)
+        elif child.tag.startswith("{"):
+            yield Violation(where, "belongs to another XML namespace, which only metadata may hold", _ASK)
+        else:
+            yield Violation(where, "is not allowed", _ASK)
 
 
 def _judge_value(place: str, value: str, kind: Kind | None, scope: Scope) -> Iterator[Violation]:

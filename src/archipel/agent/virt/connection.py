@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 FIRST_RETRY = 0.2  # seconds; a daemon that its service manager restarts listens again within a second. Doubles each time
 LONGEST_RETRY = 5.0  # cap of the doubling; trying costs one connect on this machine, and people wait for their machines
 JITTER = 0.3  # share of each wait that is random, so that several clients of one daemon do not return in step
-STABLE = 10.0  # seconds after which a connection counts as good: one that breaks sooner does not reset the doubling
+STABLE = 2.0  # seconds after which a connection counts as good: one that breaks sooner does not reset the doubling
 PROBE_INTERVAL = 3.0  # seconds between looks at the local end, for drivers that report neither close nor keep-alive
 CLOSE_TIMEOUT = 5.0  # seconds; a daemon that hangs must not keep the agent from stopping
 
@@ -163,6 +163,9 @@ class LibvirtConnection:
             await self._pool.run("connect", session.open, within=None)
         except VirFailure as failure:
             self._report_down(str(binding.describe(failure)))
+            return None
+        except VirtError as error:
+            self._report_down(str(error))
             return None
         except asyncio.CancelledError:
             session.lose("it was closed here")

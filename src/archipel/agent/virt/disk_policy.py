@@ -23,7 +23,7 @@ _READABLE: Final = "use a file in the machine's folder or an image folder"
 
 def judge_disks(domain: Domain, policy: DomainPolicy) -> Iterator[Violation]:
     """Yield every disk that is, or stands on, a file that the machine may not use so."""
-    used: dict[Path, bool] = {}
+    used: dict[Path, tuple[str, bool]] = {}
     for number, disk in enumerate(domain.disks, 1):
         place = f"domain/devices/disk[{number}]"
         writable = disk.device != "cdrom" and not disk.readonly
@@ -93,8 +93,10 @@ def _files(disk: ET.Element, policy: DomainPolicy) -> Iterator[Path]:
             continue  # judged, and told, by itself
 
 
-def _refuse_second_use(path: Path, writable: bool, place: str, used: dict[Path, bool]) -> Iterator[Violation]:
-    """Two disks on one file, of which one writes, would let the guest forge the header of the other."""
-    if path in used and (writable or used[path]):
-        yield Violation(f"{place}/source", "is the same file as another disk", "use each image once")
-    used[path] = writable or used.get(path, False)
+def _refuse_second_use(path: Path, writable: bool, place: str, used: dict[Path, tuple[str, bool]]) -> Iterator[Violation]:
+    """Two disks on one file, of which one writes, would let the guest forge the header of the other; both are told."""
+    other, written = used.get(path, (place, False))
+    if path in used and (writable or written):
+        for either in (other, place):
+            yield Violation(f"{either}/source", "is the same file as another disk", "use each image once")
+    used[path] = (place, writable or written)

@@ -18,9 +18,10 @@ import fnmatch
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from xml.etree import ElementTree as ET
 
-from archipel.agent.virt.allow_list import Violation, judge_element
+from archipel.agent.virt.allow_list import Rule, Violation, children_of, judge_element
 from archipel.agent.virt.disk_policy import judge_disks
 from archipel.agent.virt.domain_rules import DOMAIN
 from archipel.agent.virt.image_chain import ReadImage, read_image
@@ -102,30 +103,65 @@ class Scope:
     domain: Domain
 
 
-def check_domain(domain: Domain, policy: DomainPolicy) -> list[Violation]:
+def check_domain(domain: Domain, policy: DomainPolicy, current: Domain | None = None) -> list[Violation]:
     """Return everything in the definition that the policy does not allow, all at once; nothing means that it may be used.
 
     Reads the headers of images, through a program by default: call it where blocking is allowed.
+
+    Args:
+        domain: the definition, judged as a whole.
+        policy: what it may use.
+        current: the stored definition. What stands there just so is not held against the author: an administrator gave it to
+            the machine, and its people may still change the rest.
     """
     scope = Scope(policy, domain)
     violations = list(judge_element(domain.element, DOMAIN, "domain", scope))
     try:
-        violations += [*judge_disks(domain, policy), *_judge_limits(domain, policy)]
+        violations += [*judge_disks(domain, policy), *_judge_limits(domain, policy, current)]
     except DomainXmlError as error:
         violations.append(Violation("domain", str(error), "correct it"))
-    return violations
+    kept = set() if current is None else set(_unchanged_places(domain.element, current.element, DOMAIN, "domain"))
+    return [violation for violation in violations if not kept.intersection(_places_above(violation.place))]
 
 
-def _judge_limits(domain: Domain, policy: DomainPolicy) -> Iterator[Violation]:
-    amounts = (
-        ("domain/devices/disk", len(domain.disks), policy.max_disks),
-        ("domain/devices/interface", len(domain.interfaces), policy.max_interfaces),
-        ("domain/vcpu", max(domain.max_vcpus, domain.vcpus), policy.max_vcpus),
-        ("domain/memory", max(domain.memory or 0, domain.current_memory or 0), policy.max_memory),
-    )
-    for place, amount, most in amounts:
-        if most is not None and amount > most:
+def _judge_limits(domain: Domain, policy: DomainPolicy, current: Domain | None) -> Iterator[Violation]:
+    amounts: dict[str, tuple[Callable[[Domain], int], int | None]] = {
+        "domain/devices/disk": (lambda one: len(one.disks), policy.max_disks),
+        "domain/devices/interface": (lambda one: len(one.interfaces), policy.max_interfaces),
+        "domain/vcpu": (lambda one: max(one.max_vcpus, one.vcpus), policy.max_vcpus),
+        "domain/memory": (lambda one: max(one.memory or 0, one.current_memory or 0), policy.max_memory),
+    }
+    for place, (count, most) in amounts.items():
+        amount = count(domain)
+        if most is not None and amount > most and (current is None or amount > count(current)):
             yield Violation(place, f"{amount} is more than allowed", f"use at most {most}")
+
+
+def _unchanged_places(element: ET.Element, current: ET.Element, rule: Rule, place: str) -> Iterator[str]:
+    """Yield the places of attributes and children that stand in both definitions; devices are looked at one by one."""
+    for name in element.attrib.keys() & current.attrib.keys():
+        if element.attrib[name] == current.attrib[name]:
+            yield f"{place}/@{name}"
+    present = [_exactly(child) for child in current]
+    for child, below, where in children_of(element, rule, place):
+        if below is not None and child.tag == "devices":
+            for devices in current.findall("devices"):
+                yield from _unchanged_places(child, devices, below, where)
+        elif (said := _exactly(child)) in present:
+            present.remove(said)  # what stands there once is not held against the author once
+            yield where
+
+
+def _exactly(element: ET.Element) -> tuple[Any, ...]:
+    """Return what an element says, blanks in values included; those of indentation do not count."""
+    text = (element.text or "").strip() if len(element) else element.text or ""
+    return (element.tag, sorted(element.attrib.items()), text, [_exactly(child) for child in element])
+
+
+def _places_above(place: str) -> Iterator[str]:
+    """Yield a place and those that hold it."""
+    yield place
+    yield from (place[:index] for index, character in enumerate(place) if character == "/")
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:

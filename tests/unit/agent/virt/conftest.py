@@ -38,6 +38,11 @@ class Libvirtd(TestLibvirtd):
         connect.defineXML(DOMAIN.format(name="test", uuid="6d0b5a3e-31a2-4c5c-8d6f-0f7f6f3b0c11")).create()
         connect.close()
 
+    def kill(self) -> None:
+        if self.pid is not None:  # first of all: a daemon that is halted would not answer the keeper's goodbye
+            os.kill(self.pid, signal.SIGKILL)
+        super().kill()
+
     @contextlib.contextmanager
     def halted(self) -> Iterator[None]:
         """Let it hang, as long as the body runs or it lives."""

@@ -380,6 +380,21 @@ async def test_a_daemon_that_restarts_forgets_no_connection_and_no_thread(libvir
     assert threading.active_count() == before
 
 
+async def test_threads_that_all_hang_delay_a_reconnect_and_do_not_end_it(libvirtd: Any, lose: Lose) -> None:
+    gate = threading.Event()
+    async with LibvirtConnection(libvirtd.uri, threads=1) as connection:
+        await connection.wait_connected(10)
+        with pytest.raises(LibvirtTimeout):
+            await connection.call("hang", lambda _session: gate.wait(), within=0.05)
+        await lose(connection)
+        libvirtd.start()
+        with pytest.raises(LibvirtUnavailable, match="its 1 threads are busy; calls that hang: hang"):
+            await connection.wait_connected(1)
+        gate.set()
+        await connection.wait_connected(30)
+        assert await Host(connection).driver() == "TEST"
+
+
 async def test_nothing_blocks_the_loop_while_libvirt_is_slow(
     remote: LibvirtConnection, libvirtd: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

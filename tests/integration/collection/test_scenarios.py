@@ -1,0 +1,21 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scenarios: every task predicts in check mode what it then does, and does nothing the second time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.collection.playbook import Ansible, read_tasks
+
+SCENARIOS = sorted((Path(__file__).parent / "scenarios").glob("*.yml"))
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda file: file.stem)
+def test_check_mode_tells_the_truth_and_a_second_run_changes_nothing(scenario: Path, ansible: Ansible) -> None:
+    outcomes = ansible.run_thrice(read_tasks(scenario))
+    assert outcomes
+    for outcome in outcomes:
+        outcome.assert_truthful()
