@@ -83,9 +83,9 @@ class TestLibvirtd:
         self._daemon.stop(STOP_SECONDS)
 
     def kill(self) -> None:
-        """End the daemon as a crash would."""
-        self._close_keeper()
+        """End the daemon as a crash would, even one that is halted (SIGSTOP): it is not asked for a farewell."""
         self._daemon.kill()
+        self._close_keeper()
 
     def restart(self) -> None:
         """Stop the daemon and start it with a new, empty world; its clients see their connections end."""

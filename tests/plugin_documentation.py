@@ -39,3 +39,10 @@ def read_documentation(root: Path, module: str) -> Documentation:
         if isinstance(target, ast.Name)
     }
     return Documentation(yaml.safe_load(texts["DOCUMENTATION"]), texts["EXAMPLES"], yaml.safe_load(texts["RETURN"]))
+
+
+def read_inventory_examples(root: Path) -> list[dict[str, Any]]:
+    """Return the examples of the inventory plugin: one document each."""
+    tree = ast.parse((root / "plugins" / "inventory" / "xmpp.py").read_text())
+    assignments = [node for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "EXAMPLES"]
+    return [document for document in yaml.safe_load_all(ast.literal_eval(assignments[0].value)) if document]

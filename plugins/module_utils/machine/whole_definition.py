@@ -48,10 +48,15 @@ def statement(written: ET.Element, *, without: tuple[str, ...] = ()) -> ET.Eleme
 def project(stated: ET.Element, present: ET.Element) -> ET.Element:
     """Return what ``present`` says about everything that ``stated`` states; equal values in the spelling of ``stated``."""
     found = ET.Element(stated.tag)
+    if stated.tag in _MEMORIES:
+        same = stated if _bytes_of(stated) == _bytes_of(present) else present
+        found.attrib, found.text = dict(same.attrib), same.text
+        return found
     for name, value in stated.attrib.items():
         if name in present.attrib:
             found.set(name, value if _same(stated, name, value, present.attrib[name]) else present.attrib[name])
-    found.text = _project_text(stated, present)
+    before = (present.text or "").strip() or None
+    found.text = stated.text if before and stated.text and _same_number(before, stated.text) else before
     for tag in dict.fromkeys(child.tag for child in stated):
         for child, match in _pair(stated.findall(tag), present.findall(tag)):
             if match is not None:
@@ -153,16 +158,7 @@ def _in_order_of(stated: ET.Element, found: ET.Element) -> ET.Element:
 # -- which values are the same ------------------------------------------------------------------------------------------
 
 
-def _project_text(stated: ET.Element, present: ET.Element) -> str | None:
-    before, after = (present.text or "").strip() or None, stated.text
-    if stated.tag in _MEMORIES and _bytes_of(stated) == _bytes_of(present):
-        return after
-    return after if before is not None and after is not None and _same_number(before, after) else before
-
-
 def _same(stated: ET.Element, name: str, value: str, other: str) -> bool:
-    if stated.tag in _MEMORIES and name == "unit":
-        return True  # the amount is compared where the text is
     if stated.tag == "type" and name == "machine" and other.startswith(f"{_FAMILIES.get(value, value)}-"):
         return True
     return value == other or _same_number(value, other) or (name == "address" and stated.tag == "mac" and value.lower() == other.lower())

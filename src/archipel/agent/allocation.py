@@ -25,7 +25,7 @@ from archipel.agent.dispatch import Caller
 from archipel.agent.hypervisor import Hypervisor, parse_machine_uuid
 from archipel.agent.names import InvalidName, is_free, make_name, normalise_name
 from archipel.agent.secret import Secret
-from archipel.agent.store import MachineRecord, Phase
+from archipel.agent.store import MachineRecord, Phase, StoreError
 from archipel.agent.virt.errors import DomainNotFound, VirtError
 from archipel.agent.virt.host import DomainSummary
 from archipel.agent.virtual_machine import VirtualMachine
@@ -84,8 +84,14 @@ async def _reserve(hypervisor: Hypervisor, wish: Wish, undo: contextlib.AsyncExi
         entries = await hypervisor.services.host.domains()
         uuid = _choose_uuid(hypervisor, wish, entries)
         name = _choose_name(hypervisor, wish, uuid, entries)
+        folder = hypervisor.services.settings.machines.base_path / uuid
         record = MachineRecord(
-            uuid=uuid, name=name, password=new_password(hypervisor), adopted=wish.adopt, organisation=_organisation(hypervisor, wish)
+            uuid=uuid,
+            name=name,
+            password=new_password(hypervisor),
+            intent={"keep_disks": await asyncio.to_thread(folder.exists)},
+            adopted=wish.adopt,
+            organisation=_organisation(hypervisor, wish),
         )
         await hypervisor.services.store.add_machine(record)
         machine = hypervisor.adopt_record(record)
@@ -145,14 +151,15 @@ def new_password(hypervisor: Hypervisor) -> Secret:
 
 
 async def _make_account(hypervisor: Hypervisor, machine: VirtualMachine, undo: contextlib.AsyncExitStack) -> None:
+    machine.has_account = True  # as far as we know: when the answer is lost there is one
     try:
         await hypervisor.make_account(machine.uuid, machine.password)
     except CommandError as error:
+        machine.has_account = False
         if error.condition == Condition.CONFLICT:
             text = f"the account {machine.bare} exists and is not this agent's: remove it on the server, or take another UUID"
             raise CommandError(text, condition=Condition.CONFLICT) from error
         raise CommandError(f"the server does not make the account {machine.bare}: {error.text}", condition=error.condition) from error
-    machine.has_account = True
 
 
 async def _take_back(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
@@ -193,10 +200,12 @@ async def _undefine_again(machine: VirtualMachine) -> None:
 async def _introduce(hypervisor: Hypervisor, machine: VirtualMachine, caller: Caller) -> None:
     """Bring the new entity online, make it known to its maker and to everybody."""
     machine.start()
-    with contextlib.suppress(TimeoutError):
+    try:
         async with asyncio.timeout(LOGIN_WAIT):
             await machine.online.wait()
         await machine.add_contact(caller.bare)
+    except (TimeoutError, CommandError, WireError) as error:  # the machine is made, whatever comes of this
+        log.warning("%s: %s is not in its roster: %s", machine.bare, caller.bare, error or "it does not log in")
     hypervisor.push(Topic.HYPERVISOR, "alloc")
     hypervisor.shout(f"{caller.bare} made the machine {machine.name}")
 
@@ -213,8 +222,8 @@ async def adopt(hypervisor: Hypervisor, caller: Caller, references: list[str]) -
     for reference in references:
         try:
             await _adopt_one(hypervisor, caller, reference)
-        except CommandError as error:
-            failed[reference] = error.text
+        except (CommandError, VirtError, WireError, StoreError) as error:
+            failed[reference] = str(error)
     if len(failed) < len(references):
         hypervisor.push(Topic.HYPERVISOR, "manage")
     _raise_failed("manage", failed)
@@ -234,9 +243,10 @@ async def let_go(hypervisor: Hypervisor, references: list[str]) -> None:
     for reference in references:
         try:
             machine = hypervisor.find(reference)
+            _refuse_freed(machine)
             await _retire(hypervisor, machine, Phase.UNMANAGING)
-        except CommandError as error:
-            failed[reference] = error.text
+        except (CommandError, StoreError) as error:
+            failed[reference] = str(error)
     if len(failed) < len(references):
         hypervisor.push(Topic.HYPERVISOR, "unmanage")
     _raise_failed("unmanage", failed)
@@ -262,19 +272,23 @@ async def destroy(machine: VirtualMachine, *, keep_disks: bool) -> None:
 
     An error (libvirt refuses) leaves the machine managed as it was.
     """
-    if machine.freeing:
-        raise CommandError(f"{machine.name} is being freed already", condition=Condition.UNEXPECTED_REQUEST)
+    _refuse_freed(machine)
     store = machine.services.store
     machine.freeing = True
     try:
         await store.set_phase(machine.uuid, Phase.FREEING, {"keep_disks": keep_disks})
         await _remove_domain(machine)
-    except (CommandError, VirtError):
+    except (CommandError, VirtError, StoreError):
         machine.freeing = False
         await store.set_phase(machine.uuid, Phase.ACTIVE)
         raise
     if not keep_disks and not machine.adopted:
         await _remove_folder(machine.folder)
+
+
+def _refuse_freed(machine: VirtualMachine) -> None:
+    if machine.freeing:
+        raise CommandError(f"{machine.name} is being freed already", condition=Condition.UNEXPECTED_REQUEST)
 
 
 async def _remove_domain(machine: VirtualMachine) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
-from collections.abc import AsyncIterator, Callable
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -26,8 +28,6 @@ from archipel.agent.virtual_machine import VirtualMachine
 from archipel.xmpp.connection import Server
 from tests.unit.agent.fake_xmpp import FakeStream, FakeXmpp
 from tests.unit.agent.fakes import HYP, OWNER, UUID, VM, FakeAudit, FakeHost, FakeLibvirt, make_settings
-
-Settle = Callable[[], "asyncio.Future[None]"]
 
 
 @pytest.fixture(scope="session")
@@ -66,8 +66,16 @@ def audit() -> FakeAudit:
 
 
 @pytest.fixture
-def agent_settings(tmp_path: Path) -> Settings:
-    return make_settings(tmp_path)
+def agent_folder() -> Iterator[Path]:
+    """A folder in memory, where there is one: each change of the database would wait for the disk."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def agent_settings(agent_folder: Path) -> Settings:
+    return make_settings(agent_folder)
 
 
 @pytest.fixture

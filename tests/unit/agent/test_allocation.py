@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ import pytest
 
 from archipel.agent import allocation
 from archipel.agent.allocation import Wish, adopt, allocate
-from archipel.agent.dispatch import Caller
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.names import is_free
 from archipel.agent.store import Phase, StoreError
@@ -121,8 +121,6 @@ async def test_names_and_uuids_are_given_once(
 
 
 async def test_two_who_want_one_name_at_once_do_not_both_get_it(online: Hypervisor) -> None:
-    import asyncio
-
     made = await asyncio.gather(*(allocate(online, OWNER, Wish("web")) for _ in range(5)), return_exceptions=True)
     assert sum(isinstance(each, VirtualMachine) for each in made) == 1
     assert len(online.machines) == 1
@@ -213,7 +211,7 @@ async def test_an_error_at_any_step_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize("definition", [domain_xml(devices=FORBIDDEN_DISK), "<network/>", domain_xml(more="<memory>x</memory>")])
-async def test_a_definition_that_is_refused_leaves_nothing_behind(xmpp: FakeXmpp, online: Hypervisor, host: FakeHost, definition: str) -> None:
+async def test_a_refused_definition_leaves_nothing_behind(xmpp: FakeXmpp, online: Hypervisor, host: FakeHost, definition: str) -> None:
     with pytest.raises(CommandError):
         await allocate(online, OWNER, Wish("web", uuid=UUID, domain=xml(definition)))
     assert await left_behind(online, xmpp, host) == {}
@@ -332,7 +330,3 @@ async def test_nobody_is_told_of_an_adoption_that_did_not_happen(xmpp: FakeXmpp,
         await adopt(online, OWNER, [UUID])
     await finish_work(online)
     assert xmpp.pushes(HYP) == []
-
-
-def test_callers_are_callers() -> None:
-    assert isinstance(OWNER, Caller)

@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 
 from archipel.agent import entity as module
+from archipel.agent.dispatch import Caller
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import namespaces as ns
@@ -148,7 +149,7 @@ async def test_pushes_come_in_the_order_of_their_changes(xmpp: FakeXmpp, machine
     assert xmpp.pushes(VM) == [("virtualmachine:control", str(number)) for number in range(20)]
 
 
-async def test_a_new_name_is_in_the_vcard_and_clients_are_told_to_read_it(xmpp: FakeXmpp, machine: VirtualMachine, stream: FakeStream) -> None:
+async def test_a_new_name_is_in_the_vcard_and_clients_are_told(xmpp: FakeXmpp, machine: VirtualMachine, stream: FakeStream) -> None:
     await machine.rename("db", Organisation("Other"))
     card = VCard.read(xmpp.vcards[VM])
     assert (card.name, card.organisation.orgname) == ("db", "Other")
@@ -245,7 +246,7 @@ async def test_an_empty_iq_is_answered_too(machine: VirtualMachine, stream: Fake
 
 
 async def test_a_sender_that_cannot_be_read_is_a_stranger(machine: VirtualMachine, stream: FakeStream) -> None:
-    answer = await answer_to(machine, stream, f"<iq type='set' id='1' from='@@'><query xmlns='{ns.VM_CONTROL}'><archipel action='create'/></query></iq>")
+    answer = await answer_to(machine, stream, command_iq(ns.VM_CONTROL, "<archipel action='create'/>", Caller("@@", "")))
     assert isinstance(read_error(parse_stanza(answer)), CommandError)
     assert "archipel-error-permission" in answer
 

@@ -97,7 +97,7 @@ def test_a_uuid_is_read_from_all_that_names_one(reference: str) -> None:
     "reference", ["", "web", "../../etc", UUID[:-1], f"{UUID}x", UUID.replace("-", ""), f"{{{UUID}}}", f"urn:uuid:{UUID}", f"x/{UUID}"]
 )
 def test_what_is_no_uuid_becomes_no_folder(reference: str) -> None:
-    with pytest.raises(BadRequest, match="jid: .* is not a UUID like"):
+    with pytest.raises(BadRequest, match=r"jid: .* is not a UUID like"):
         parse_machine_uuid(reference)
 
 

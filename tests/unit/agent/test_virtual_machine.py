@@ -200,7 +200,7 @@ async def test_an_account_that_somebody_else_has_is_left_alone(
     assert "the server refuses its password, and the account cannot be made" in caplog.text
 
 
-async def test_the_account_of_a_machine_that_is_freed_is_not_made_again(xmpp: FakeXmpp, online: Hypervisor, machine: VirtualMachine) -> None:
+async def test_the_account_of_a_freed_machine_is_not_made_again(xmpp: FakeXmpp, online: Hypervisor, machine: VirtualMachine) -> None:
     del xmpp.accounts[UUID]
     machine.freeing = True
     assert not await machine.mend_refusal()
