@@ -137,7 +137,8 @@ options:
     default: true
   filters:
     description:
-      - Jinja2 conditions on the variables of a machine. Machines for which one of them does not hold are left out.
+      - Jinja2 conditions on the variables of a machine. Machines for which one of them does not hold, or cannot be judged, are left out.
+      - With O(strict=true) a condition that cannot be judged is an error.
     type: list
     elements: str
     default: []
@@ -190,7 +191,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleParserError
+from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible_collections.archipel.platform.plugins.module_utils.connection import SETTING_ARGUMENTS
 from ansible_collections.archipel.platform.plugins.module_utils.library import MISSING, missing_library
@@ -279,7 +280,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 yield machine, variables
 
     def _holds(self, condition: str, variables: Mapping[str, Any]) -> bool:
-        return bool(self._compose(f"true if ({condition}) else false", dict(variables)))
+        """Whether a condition holds; one that cannot be judged does not, or is an error if the inventory is strict."""
+        self.templar.available_variables = dict(variables)
+        try:
+            return bool(self.templar.evaluate_conditional(condition))
+        except AnsibleError as error:
+            if self.get_option("strict"):
+                raise AnsibleParserError(f"filters: {condition!r} cannot be judged for {variables['archipel_name']}: {error}") from error
+            return False
 
     def _add(self, group: str, entity: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
         host = self._choose_name(entity)

@@ -10,6 +10,7 @@ may not see (a missing right) is ``None``, and no failure.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from collections.abc import Awaitable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -129,7 +130,13 @@ async def _read_addresses(machine: VirtualMachine, state: str, endpoint: Mapping
         found = await _if_permitted(machine.addresses())
     except (NoAnswer, NotOnline):
         return None
-    return [address.address for address in found or () if not address.address.lower().startswith(("127.", "::1", "fe80:"))]
+    return None if found is None else [address.address for address in found if not _is_local(address.address)]
+
+
+def _is_local(address: str) -> bool:
+    """Whether an address leads to the guest only from the guest itself, or from its own link."""
+    found = ipaddress.ip_address(address)
+    return found.is_loopback or found.is_link_local
 
 
 async def _if_permitted(question: Awaitable[T]) -> T | None:

@@ -24,7 +24,7 @@ import libvirt
 
 from testbed.agent import Agent, AgentError, make_agent
 from testbed.demo import machines
-from testbed.demo.acceleration import prove_kvm
+from testbed.demo.acceleration import lend_device, prove_kvm, take_device_back
 from testbed.demo.folder import DemoError, DemoFolder
 from testbed.demo.virtualization import PrivateLibvirt, Virtualization, answers, choose, connect, recall, remember, stop_units
 from testbed.ejabberd import Ejabberd
@@ -43,17 +43,19 @@ class Host:
         self.agent_folder = self.folder / "agent"
         self._choice_file = self.folder / "libvirt.json"
         self._network_mark = self.folder / "network"
+        self._device_memo = self.folder / "kvm"
 
     def prepare(self, image: Path) -> Answer:
         """Find or start libvirt, remove what an earlier demo left in it, make the guests' network, install their image."""
         self.folder.mkdir(mode=0o755, exist_ok=True)
         choice = self._keep_or_choose()
+        lent = not choice.private and lend_device(self._device_memo)
         self.image.parent.mkdir(exist_ok=True)
         shutil.copyfile(image, self.image)
         with connect(choice.uri) as connection:
             machines.refuse_strangers(connection, self.folder)
             left_over = machines.remove_domains(connection, self.folder)
-        return {**self.revive(), "left_over": left_over}
+        return {**self.revive(), "left_over": left_over, "lent_kvm": lent}
 
     def revive(self) -> Answer:
         """Start the guests' network where a reboot has ended it, and say what there is."""
@@ -117,6 +119,7 @@ class Host:
                 if self._network_mark.exists():
                     machines.remove_network(connection)
             stop_units(choice)
+        take_device_back(self._device_memo)
         self.private.stop()
         processes = list(_end_processes(self.demo.path))
         shutil.rmtree(self.folder)

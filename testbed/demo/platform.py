@@ -163,6 +163,8 @@ class Platform:
         self.progress.step(f"libvirt {libvirt}, QEMU {qemu}: {kind}")
         if found.get("left_over"):
             self.progress.detail(f"removed what an earlier demo left: {', '.join(found['left_over'])}")
+        if found.get("lent_kvm"):
+            self.progress.detail("no udev runs here: /dev/kvm is given to the group kvm, as Debian's rule would, until demo-stop")
         self.progress.detail(f"guests' network: {found['network']}, with this host and nobody else")
 
     def _ask_host(self, command: str, *arguments: str) -> dict[str, Any]:

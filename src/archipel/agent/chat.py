@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 GREETINGS: Final = frozenset({"hello", "hey", "hi", "good morning", "yo"})
 RUDE_WORDS: Final = frozenset({"fuck", "asshole", "jerk", "stupid", "idiot"})
+LONGEST_THREAD: Final = 1024  # characters; the answer gives it back, and the server ends streams that send too large a stanza
 LONGEST_MESSAGE: Final = 4096  # characters; no command needs more, and a message is matched against every phrase
 REFUSAL: Final = "I am sorry, I may not talk to you."
 
@@ -61,9 +62,9 @@ class Phrase:
 async def answer_message(entity: Entity, message: ET.Element, caller: Caller) -> None:
     """Answer one chat message; nobody gets more than one answer for one message."""
     body = message.findtext(f"{{{ns.CLIENT}}}body") or ""
-    thread = message.findtext(f"{{{ns.CLIENT}}}thread")
+    thread = message.findtext(f"{{{ns.CLIENT}}}thread") or ""
     text = await reply(entity, body, caller)
-    entity.stream.transmit(stanzas.chat(caller.full, text, thread))
+    entity.stream.transmit(stanzas.chat(caller.full, text, thread if len(thread) <= LONGEST_THREAD else None))
 
 
 async def reply(entity: Entity, body: str, caller: Caller) -> str:

@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 EXPIRY_INTERVAL: Final = 60.0  # seconds; a right that is over is refused at once, this only tells and tidies up
 LIBVIRT_START_WAIT: Final = 10.0  # seconds; without libvirt the hypervisor comes online all the same, and says so
-EXIT_CONFIGURATION, EXIT_STATE = 1, 4  # 1 as the founders' agent had it
+EXIT_CONFIGURATION, EXIT_CAPABILITY, EXIT_STATE = 1, 2, 4  # 1 and 2 as the founders' agent had them
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.warning("%s", warning)
     try:
         uvloop.run(serve(settings))
+    except ImportError as error:
+        log.critical("%s", error)
+        return EXIT_CAPABILITY
     except (StoreError, OSError) as error:
         log.critical("%s", error)
         return EXIT_STATE
@@ -156,7 +159,12 @@ async def expire_grants(hypervisor: Hypervisor) -> None:
     while True:
         await asyncio.sleep(EXPIRY_INTERVAL)
         entities = {entity.bare: entity for entity in (hypervisor, *hypervisor.machines.values())}
-        for bare, subject in await hypervisor.services.rights.drop_expired():
+        try:
+            over = await hypervisor.services.rights.drop_expired()
+        except StoreError as error:
+            log.warning("rights that are over cannot be removed now: %s", error)
+            continue
+        for bare, subject in over:
             if (entity := entities.get(bare)) is not None:
                 entity.push(Topic.PERMISSIONS, subject)
                 with contextlib.suppress(CommandError, WireError):

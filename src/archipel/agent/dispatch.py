@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -30,10 +31,11 @@ from archipel.protocol.errors import (
     NotImplementedByEntity,
     PermissionDenied,
     Unavailable,
+    shorten,
 )
 from archipel.protocol.payload import Answer, Request, write_answer
 from archipel.protocol.rights import ALL, EntityKind
-from archipel.protocol.xml import child_named, local_name, namespace_of
+from archipel.protocol.xml import child_named, namespace_of
 from archipel.xmpp import stanzas
 from archipel.xmpp.errors import WireError
 
@@ -45,6 +47,7 @@ HandlerT = TypeVar("HandlerT", bound=Callable[..., Awaitable[Answer]])
 
 
 OK = "ok"
+MOST_ATTRIBUTES, LONGEST_NAME = 30, 100  # of a command that an error gives back; no command has as many, nor as long
 EVERY_KIND = (EntityKind.HYPERVISOR, EntityKind.VIRTUAL_MACHINE)
 
 
@@ -170,14 +173,17 @@ async def answer_iq(entity: Entity, iq: ET.Element, caller: Caller) -> ET.Elemen
 
 
 def _echo(iq: ET.Element) -> list[ET.Element]:
-    """Return the request's query as an error gives it back: without domain XML, which may hold a console's password."""
+    """Return the request's query as an error gives it back: shortened, and without what stands in it.
+
+    That may be domain XML, which may hold a console's password.
+    """
     query = child_named(iq, "query")
     if query is None:
         return []
-    copy = stanzas.query(namespace_of(query.tag))
-    for child in query:
-        if local_name(child.tag) == "archipel":
-            ET.SubElement(copy, "archipel", child.attrib)
+    copy, archipel = stanzas.query(namespace_of(query.tag)), child_named(query, "archipel")
+    if archipel is not None:
+        attributes = itertools.islice(archipel.attrib.items(), MOST_ATTRIBUTES)
+        ET.SubElement(copy, "archipel", {name: shorten(value) for name, value in attributes if len(name) <= LONGEST_NAME})
     return [copy]
 
 

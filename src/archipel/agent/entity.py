@@ -20,7 +20,7 @@ from archipel.agent.rights import Decision, Rule
 from archipel.agent.secret import Secret
 from archipel.agent.services import Services
 from archipel.protocol import namespaces as ns
-from archipel.protocol.errors import CommandError, NotImplementedByEntity, PermissionDenied
+from archipel.protocol.errors import BadRequest, CommandError, NotImplementedByEntity, PermissionDenied
 from archipel.protocol.events import Topic
 from archipel.protocol.presence import Status
 from archipel.protocol.rights import EntityKind
@@ -34,6 +34,7 @@ from archipel.xmpp.stream import Stream
 
 log = logging.getLogger(__name__)
 
+LONGEST_HEADER = 4096  # characters of what an answer gives back; the server ends a stream that sends it too large a stanza
 MOST_VISITORS = 1000  # directed presences that are remembered; who comes later is answered, but not told of changes
 
 
@@ -213,7 +214,9 @@ class Entity(abc.ABC):
 
     def _take_request(self, iq: ET.Element) -> None:
         namespace = namespace_of(iq[0].tag) if len(iq) else ""
-        if namespace == ns.IQ_ROSTER and iq.get("type") == "set":
+        if len(iq.get("id", "")) > LONGEST_HEADER:
+            log.warning("%s: a request of %s bears an id of more than %d characters: not answered", self.bare, iq.get("from"), LONGEST_HEADER)
+        elif namespace == ns.IQ_ROSTER and iq.get("type") == "set":
             self.contacts.take_push(iq)
         else:
             self.spawn(self._answer(iq, namespace))
@@ -225,7 +228,9 @@ class Entity(abc.ABC):
         """
         await self.online.wait()
         caller = self._caller(iq)
-        if namespace == ns.PING:
+        if any(len(header) > LONGEST_HEADER for header in (namespace, *(iq[0].attrib.values() if len(iq) else ()))):
+            answer = stanzas.error_of(iq, BadRequest(f"namespace and attributes have {LONGEST_HEADER} characters at most"), "", "")
+        elif namespace == ns.PING:
             answer = stanzas.result_of(iq)
         elif namespace in discovery.NAMESPACES:
             answer = discovery.answer(self, iq, namespace, caller)

@@ -8,6 +8,7 @@ A capability is a module with commands (:func:`archipel.agent.dispatch.command`)
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -26,7 +27,8 @@ GROUP: Final = "archipel.capabilities"
 def load(settings: Settings) -> tuple[TokenCatalogue, Registry]:
     """Return the rights and commands of all capabilities that the settings let in.
 
-    Raises :class:`ImportError` if one of them cannot be loaded: an agent that lacks what it should do does not start.
+    Raises :class:`ImportError` if one of them cannot be loaded or contradicts another: an agent that lacks what it should do
+    does not start.
     """
     catalogue, registry = core_catalogue(), Registry()
     for entry in _installed():
@@ -34,16 +36,25 @@ def load(settings: Settings) -> tuple[TokenCatalogue, Registry]:
             log.info("the capability %s is switched off", entry.name)
             continue
         module = _import(entry)
-        for token in getattr(module, "TOKENS", ()):
-            catalogue.register(token)
-        registry.add(module)
+        try:
+            for token in getattr(module, "TOKENS", ()):
+                catalogue.register(token)
+            registry.add(module)
+        except ValueError as error:
+            raise ImportError(f"the capability {entry.name} ({entry.value}) contradicts another: {error}") from error
     return catalogue, registry
 
 
 def declared_settings() -> Mapping[str, type[Any]]:
-    """Return the option declarations of the installed capabilities, by the capabilities' names."""
-    modules = {entry.name: _import(entry) for entry in _installed()}
-    return {name: module.SETTINGS for name, module in modules.items() if hasattr(module, "SETTINGS")}
+    """Return the option declarations of the installed capabilities, by the capabilities' names.
+
+    One that cannot be imported declares nothing: it may be switched off, and if it is not, :func:`load` says so.
+    """
+    declared = {}
+    for entry in _installed():
+        with contextlib.suppress(ImportError):
+            declared[entry.name] = getattr(_import(entry), "SETTINGS", None)
+    return {name: settings for name, settings in declared.items() if settings is not None}
 
 
 def _installed() -> Iterator[EntryPoint]:

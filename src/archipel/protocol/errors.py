@@ -9,6 +9,7 @@ An XMPP library of today reads the condition of RFC 6120. Every error carries al
 from __future__ import annotations
 
 import enum
+from typing import Final
 import re
 from xml.etree import ElementTree as ET
 
@@ -145,12 +146,21 @@ class RemoteError(CommandError):
     """An error stanza that carries no error of this protocol: the server's own, or of another entity."""
 
 
+LONGEST_TEXT: Final = 4000  # characters of an error's text; a policy that names every violation fits in
 _CONDITIONS = frozenset(str(condition) for condition in Condition)
 _FOOTER = re.compile(r"\n\n[^\n]*\n[^\n]*\Z")  # namespace and action, which error_element puts after the text
 _FROM_NAMESPACE: dict[str, type[CommandError]] = {
     ns.ERROR_LIBVIRT: LibvirtFailed,
     ns.ERROR_GENERIC: CommandError,
 }
+
+
+def shorten(text: str, longest: int = 200) -> str:
+    """Return ``text``, or its beginning: what somebody else wrote is given back only so far.
+
+    An answer that repeats a request of the largest size that the server takes would itself be larger, and end the stream.
+    """
+    return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
 
 
 def error_element(error: CommandError, namespace: str, action: str) -> ET.Element:
@@ -164,7 +174,7 @@ def error_element(error: CommandError, namespace: str, action: str) -> ET.Elemen
     )
     ET.SubElement(element, f"{{{ns.STANZAS}}}{error.condition}")
     text = ET.SubElement(element, f"{{{ns.STANZAS}}}text")
-    text.text = f"{error.text}\n\n{namespace}\n{action}"
+    text.text = f"{shorten(error.text, LONGEST_TEXT)}\n\n{shorten(namespace)}\n{shorten(action)}"
     application = ET.SubElement(element, f"{{{error.namespace}}}{error.namespace.replace(':', '-')}")
     if isinstance(error, PermissionDenied) and error.right:
         application.set("right", error.right)

@@ -7,7 +7,10 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from archipel.protocol import namespaces as ns
-from archipel.protocol.payload import Payload, Request, attribute, child, children, not_empty, payload, text, text_child
+from archipel.protocol.payload import Payload, Request, at_most_characters, attribute, child, children, not_empty, payload, text, text_child
+
+# A vCard that the server does not take would keep its entity from coming online.
+_FITS_A_VCARD = at_most_characters(1000)
 
 
 @payload
@@ -44,11 +47,11 @@ class Alloc(Request[MachineAddress], namespace=ns.HYPERVISOR_CONTROL, action="al
     """
 
     name: str = attribute(default="")
-    orgname: str = attribute(default="")
-    orgunit: str = attribute(default="")
-    locality: str = attribute(default="")
-    userid: str = attribute(default="")
-    categories: str = attribute(default="")
+    orgname: str = attribute(_FITS_A_VCARD, default="")
+    orgunit: str = attribute(_FITS_A_VCARD, default="")
+    locality: str = attribute(_FITS_A_VCARD, default="")
+    userid: str = attribute(_FITS_A_VCARD, default="")
+    categories: str = attribute(_FITS_A_VCARD, default="")
     uuid: str | None = attribute(default=None)
     domain: ET.Element | None = child(default=None)
 
@@ -125,8 +128,8 @@ class SetOrganisation(Request[MachineAddress], namespace=ns.HYPERVISOR_CONTROL, 
 
     target: str = attribute(not_empty)
     name: str | None = text_child(name="FN", default=None)
-    orgname: str | None = text_child(name="ORGNAME", default=None)
-    orgunit: str | None = text_child(name="ORGUNIT", default=None)
-    locality: str | None = text_child(name="LOCALITY", default=None)
-    userid: str | None = text_child(name="USERID", default=None)
-    categories: str | None = text_child(name="CATEGORIES", default=None)
+    orgname: str | None = text_child(_FITS_A_VCARD, name="ORGNAME", default=None)
+    orgunit: str | None = text_child(_FITS_A_VCARD, name="ORGUNIT", default=None)
+    locality: str | None = text_child(_FITS_A_VCARD, name="LOCALITY", default=None)
+    userid: str | None = text_child(_FITS_A_VCARD, name="USERID", default=None)
+    categories: str | None = text_child(_FITS_A_VCARD, name="CATEGORIES", default=None)

@@ -25,7 +25,7 @@ from xml.etree import ElementTree as ET
 
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import BadRequest
-from archipel.protocol.xml import child_named, children_named, namespace_of, without_namespaces
+from archipel.protocol.xml import child_named, children_named, local_name, namespace_of, nests_deeper, without_namespaces
 
 AnswerT = TypeVar("AnswerT")
 PayloadT = TypeVar("PayloadT", bound="Payload")
@@ -34,6 +34,8 @@ Check = Callable[[Any], str | None]
 """Returns what is wrong with a value, or ``None``."""
 
 _SIMPLE: Final = frozenset({"attribute", "text_child"})
+DEEPEST: Final = 200  # elements in one another; libvirt's documents nest a dozen
+
 _PLACE: Final = "archipel.place"
 _NAME: Final = "archipel.name"
 _CHECKS: Final = "archipel.checks"
@@ -75,6 +77,11 @@ def _field(place: str, name: str | None, checks: tuple[Check, ...], default: Any
 def at_least(least: int) -> Check:
     """Check that a number is ``least`` or more."""
     return lambda value: None if value >= least else f"must be {least} or more, not {value}"
+
+
+def at_most_characters(most: int) -> Check:
+    """Check that a text has ``most`` characters or fewer."""
+    return lambda value: None if len(value) <= most else f"must have {most} characters at most, not {len(value)}"
 
 
 def not_empty(value: str) -> str | None:
@@ -186,7 +193,12 @@ def _missing(name: str) -> Any:
 
 
 def foreign_xml(element: ET.Element) -> ET.Element:
-    """Return a copy of XML that travelled in a stanza without the namespaces it inherited there; others stay (qemu's, say)."""
+    """Return a copy of XML that travelled in a stanza without the namespaces it inherited there; others stay (qemu's, say).
+
+    Raises :class:`BadRequest` for what nests so deep that whoever walks through it would run out of stack.
+    """
+    if nests_deeper(element, DEEPEST):
+        raise BadRequest(f"{local_name(element.tag)}: nests more than {DEEPEST} elements")
     inherited = frozenset({namespace_of(element.tag), ns.CLIENT, ns.UNDECLARED})
     return without_namespaces(element, only=inherited)
 

@@ -32,6 +32,16 @@ def child_named(parent: ET.Element, name: str) -> ET.Element | None:
     return next(children_named(parent, name), None)
 
 
+def nests_deeper(element: ET.Element, limit: int) -> bool:
+    """Whether elements stand in each other more than ``limit`` deep; without recursion, which is what it guards."""
+    level = [element]
+    for _ in range(limit):
+        level = [child for parent in level for child in parent]
+        if not level:
+            return False
+    return True
+
+
 def without_namespaces(element: ET.Element, *, only: frozenset[str]) -> ET.Element:
     """Return a copy of ``element`` whose tags have lost the namespaces named in ``only``."""
     result = copy.deepcopy(element)

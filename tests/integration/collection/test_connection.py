@@ -28,25 +28,10 @@ def password_file(tmp_path: Path) -> Path:
     return file
 
 
-def test_a_password_file_rules_over_the_environment(ansible: Ansible, password_file: Path) -> None:
-    (answer,) = ansible.run([read(xmpp_password_file=str(password_file))], environment={"ARCHIPEL_PASSWORD": "wrong"})
-    assert answer["hypervisor"]["jid"] == HYPERVISOR
-
-
-def test_the_environment_may_name_the_password_file(ansible: Ansible, password_file: Path) -> None:
-    del ansible.environment["ARCHIPEL_PASSWORD"]
-    (answer,) = ansible.run([READ], environment={"ARCHIPEL_PASSWORD_FILE": str(password_file)})
-    assert answer["hypervisor"]["jid"] == HYPERVISOR
-
-
-def test_a_profile_of_the_command_line_logs_in(
-    ansible: Ansible, platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_profile_without_environment_says_everything(ansible: Ansible, platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    server = platform.ejabberd
-    profile = Profile(
-        name="school", jid=f"admin@{DOMAIN}", host=server.host, port=server.port, ca_file=server.ca_file, hypervisors=(HYPERVISOR,)
-    )
+    server, jid = platform.ejabberd, f"admin@{DOMAIN}"
+    profile = Profile(name="school", jid=jid, host=server.host, port=server.port, ca_file=server.ca_file, hypervisors=(HYPERVISOR,))
     ProfileFile().save(profile)
     store(profile, password_of("admin"), in_keyring=False)
     for name in platform.environment():

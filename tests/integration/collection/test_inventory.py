@@ -27,7 +27,7 @@ class Inventory:
         file.write_text(yaml.safe_dump({"plugin": "archipel.platform.xmpp", **options}))
         self.ended = ansible.call("ansible-inventory", "--inventory", str(file), "--list", environment=environment)
         assert self.ended.returncode == 0, self.ended.stderr
-        self.groups = json.loads(self.ended.stdout)
+        self.groups = json.loads(self.ended.stdout, object_hook=lambda found: found.get("__ansible_unsafe", found))
         self.variables = self.groups["_meta"]["hostvars"]
 
     def hosts(self, group: str) -> set[str]:

@@ -39,6 +39,8 @@ class Node:
     affiliations: dict[str, str] = field(default_factory=dict)
     items: dict[str, tuple[ET.Element | None, str | None]] = field(default_factory=dict)
     subscribers: list[str] = field(default_factory=list)
+    publishers: list[str] = field(default_factory=list)
+    publish_model: str = "publishers"
 
 
 class FakeXmpp:
@@ -93,7 +95,7 @@ class FakeXmpp:
             (ns.PUBSUB_OWNER, "get", "subscriptions"): ("read subscribers", self._read_subscribers),
             (ns.PUBSUB_OWNER, "set", "subscriptions"): ("end subscriptions", self._end_subscriptions),
             (ns.PUBSUB_OWNER, "set", "delete"): ("delete node", self._delete),
-            (ns.DISCO_INFO, "get", ""): ("read owners", self._read_owners),
+            (ns.DISCO_INFO, "get", ""): ("read metadata", self._read_metadata),
         }
         if namespace == ns.VCARD and kind == "set":
             return "change vcard", self._change_vcard
@@ -223,11 +225,16 @@ class FakeXmpp:
             self.owned(stream, asked).subscribers.remove(item.get("jid", ""))
         return []
 
-    def _read_owners(self, _stream: FakeStream, asked: ET.Element) -> list[ET.Element]:
+    def _read_metadata(self, _stream: FakeStream, asked: ET.Element) -> list[ET.Element]:
+        if "node" not in asked.attrib:
+            return []
+        node = self.node(asked.get("node", ""))
+        told = {"publish_model": [node.publish_model], "owner": node.owner.split(), "publisher": node.publishers}
         query = ET.Element(f"{{{ns.DISCO_INFO}}}query")
-        owner = ET.SubElement(query, f"{{{ns.DATA_FORMS}}}field", {"var": "pubsub#owner"})
-        for jid in self.node(asked.get("node", "")).owner.split():
-            ET.SubElement(owner, f"{{{ns.DATA_FORMS}}}value").text = jid
+        for name, values in told.items():
+            field = ET.SubElement(query, f"{{{ns.DATA_FORMS}}}field", {"var": f"pubsub#{name}"})
+            for value in values:
+                ET.SubElement(field, f"{{{ns.DATA_FORMS}}}value").text = value
         return [query]
 
     # -- what tests look at ---------------------------------------------------------------------------------------------

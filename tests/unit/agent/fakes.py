@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from archipel.agent.dispatch import Caller
 from archipel.agent.settings import Settings
 from archipel.agent.virt.connection import ConnectionState
 from archipel.agent.virt.domain import DomainInfo
-from archipel.agent.virt.errors import DomainNotFound, LibvirtError
+from archipel.agent.virt.errors import DomainNotFound, LibvirtError, LibvirtUnavailable
 from archipel.agent.virt.host import DomainSummary, NodeInfo
-from archipel.agent.virt.lifecycle import DomainState
+from archipel.agent.virt.lifecycle import DomainEvent, DomainState
 
 ADMIN, OWNER, STUDENT, STRANGER = (
     Caller(f"{name}@lab.example/desk", f"{name}@lab.example") for name in ("admin", "owner", "student", "stranger")
@@ -80,10 +81,38 @@ class FakeAudit:
 
 
 class FakeLibvirt:
-    """The connection: up, or down."""
+    """The connection: up, or down; :meth:`tell` and :meth:`change` are what libvirt does."""
 
     def __init__(self) -> None:
         self.state = ConnectionState.CONNECTED
+        self.events = self
+        self._listeners: list[Callable[[DomainEvent], None]] = []
+        self._observers: dict[ConnectionState, Callable[[], Awaitable[None]]] = {}
+
+    async def wait_connected(self, _within: float) -> None:
+        if self.state is not ConnectionState.CONNECTED:
+            raise LibvirtUnavailable("no connection")
+
+    def listen(self, listener: Callable[[DomainEvent], None]) -> Callable[[], None]:
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def observe(self, *, on_connected: Callable[[], Awaitable[None]], on_lost: Callable[[], Awaitable[None]]) -> Callable[[], None]:
+        self._observers |= {ConnectionState.CONNECTED: on_connected, ConnectionState.LOST: on_lost}
+        return self._observers.clear
+
+    def tell(self, event: DomainEvent) -> None:
+        for listener in self._listeners:
+            listener(event)
+
+    async def change(self, state: ConnectionState) -> None:
+        self.state = state
+        await self._observers[state]()
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody still listens or observes."""
+        return bool(self._listeners or self._observers)
 
 
 @dataclass

@@ -62,6 +62,22 @@ async def test_a_list_is_ignored_if_anybody_owns_it_who_is_not_trusted(
     assert "not trusted" in caplog.text
 
 
+@pytest.mark.parametrize("model", ["open", "subscribers", ""])
+async def test_a_list_is_ignored_if_others_may_publish_there(xmpp: FakeXmpp, hypervisor: Hypervisor, model: str) -> None:
+    publish(xmpp, "boss")
+    xmpp.nodes[NODE].publish_model = model
+    await administrators.follow(hypervisor)
+    assert admins(hypervisor) == {ADMIN}
+
+
+@pytest.mark.parametrize("publisher,counts", [(ADMIN, True), (EVE, False)])
+async def test_those_who_may_publish_must_be_trusted_too(xmpp: FakeXmpp, hypervisor: Hypervisor, publisher: str, counts: bool) -> None:
+    publish(xmpp, "boss")
+    xmpp.nodes[NODE].publishers = [publisher]
+    await administrators.follow(hypervisor)
+    assert (BOSS in admins(hypervisor)) is counts
+
+
 async def test_a_list_that_is_taken_over_loses_its_effect(xmpp: FakeXmpp, hypervisor: Hypervisor) -> None:
     publish(xmpp, "boss")
     await administrators.follow(hypervisor)
@@ -96,7 +112,7 @@ async def test_an_item_of_a_publisher_that_cannot_be_read_spoils_nothing(xmpp: F
     assert admins(hypervisor) == {ADMIN, BOSS}
 
 
-@pytest.mark.parametrize("step", ["read owners", "read items"])
+@pytest.mark.parametrize("step", ["read metadata", "read items"])
 @pytest.mark.parametrize("error", [CommandError("no"), NoAnswer("late")])
 async def test_a_list_that_cannot_be_read_now_leaves_the_administrators_as_they_are(
     xmpp: FakeXmpp, hypervisor: Hypervisor, step: str, error: Exception

@@ -227,11 +227,11 @@ async def test_a_ping_is_answered_to_anybody(machine: VirtualMachine, stream: Fa
     "namespace,sender,condition",
     [
         ("urn:x", OWNER.full, Condition.FEATURE_NOT_IMPLEMENTED),
-        ("urn:x", STRANGER.full, Condition.BAD_REQUEST),
+        ("urn:x", STRANGER.full, Condition.FORBIDDEN),
         ("archipel:nonsense", OWNER.full, Condition.BAD_REQUEST),
         (ns.VM_CONTROL, STRANGER.full, Condition.BAD_REQUEST),
         (ns.DISCO_INFO, STRANGER.full, Condition.FORBIDDEN),
-        (ns.COMMANDS, STRANGER.full, Condition.BAD_REQUEST),
+        (ns.COMMANDS, STRANGER.full, Condition.FORBIDDEN),
     ],
 )
 async def test_everything_else_is_refused_in_one_answer(

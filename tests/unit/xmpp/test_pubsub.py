@@ -110,6 +110,19 @@ async def test_owners_are_read_from_the_meta_data_of_the_node(stream: ScriptedSt
     assert await pubsub.owners(NODE) == {"a@b", "c@d"}
 
 
+@pytest.mark.parametrize("model,writers", [("publishers", {"a@b", "c@d"}), ("open", None), ("subscribers", None), ("", None)])
+async def test_who_may_publish_is_known_where_only_publishers_may(
+    stream: ScriptedStream, pubsub: PubSub, model: str, writers: set[str] | None
+) -> None:
+    told = (("publish_model", model), ("owner", "a@b"), ("publisher", "c@d"))
+    fields = "".join(f"<field var='pubsub#{name}'><value>{value}</value></field>" for name, value in told)
+    stream.answer(
+        f"<iq type='get' to='{PUBSUB}'><query xmlns='{ns.DISCO_INFO}' node='{NODE}'/></iq>",
+        f"<query xmlns='{ns.DISCO_INFO}'><x xmlns='{ns.DATA_FORMS}' type='result'>{fields}</x></query>",
+    )
+    assert await pubsub.writers(NODE) == writers
+
+
 async def test_the_configuration_of_a_node_is_read(stream: ScriptedStream, pubsub: PubSub) -> None:
     fields = "<field var='pubsub#access_model'><value>open</value></field><field var='pubsub#title'/>"
     stream.answer(

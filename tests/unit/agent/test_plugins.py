@@ -1,0 +1,166 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Capabilities: found through entry points, third-party ones like the built-in."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archipel.agent import plugins
+from archipel.agent.config import parse_settings
+from archipel.agent.settings import Settings
+from archipel.protocol import namespaces as ns
+from archipel.protocol.rights import EntityKind
+from tests.unit.agent.fakes import SETTINGS
+
+BUILT_IN = {"contacts", "control", "definition", "host", "machines", "rights", "tags"}
+SNAPSHOTS = '''
+from dataclasses import dataclass
+
+from archipel.agent.dispatch import command
+from archipel.agent.options import TEXT, Section
+from archipel.protocol.payload import Request, attribute, payload
+from archipel.protocol.rights import ON_VIRTUAL_MACHINE, EntityKind, Token
+
+TOKENS = (Token("snapshot_take", "Take snapshots", ON_VIRTUAL_MACHINE),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SETTINGS:
+    folder: str = Section("SNAPSHOTS").option("folder", TEXT, "somewhere", "Where they are.")
+
+
+@payload
+class Take(Request[None], namespace="archipel:test:snapshots", action="take"):
+    name: str = attribute()
+
+
+@command(Take, on=EntityKind.VIRTUAL_MACHINE, right="snapshot_take", failure=-1)
+async def take(vm, request, caller):
+    """Take a snapshot."""
+'''
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Install a distribution with one module of capabilities, as pip would."""
+    site = tmp_path / "site"
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(site)
+
+    def make(source: str, *entries: str, module: str = "third_party_capability") -> None:
+        information = site / f"{module}-1.0.dist-info"
+        information.mkdir(parents=True)
+        (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+        (information / "entry_points.txt").write_text("\n".join([f"[{plugins.GROUP}]", *entries, ""]))
+        (site / f"{module}.py").write_text(source)
+
+    yield make
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def settings(more: str = "", capabilities: dict[str, type[Any]] | None = None) -> Settings:
+    return parse_settings(SETTINGS.format(folder="/nowhere", more=more), hostname="host1", capabilities=capabilities)
+
+
+def actions(loaded: Settings) -> set[tuple[str, str]]:
+    _catalogue, registry = plugins.load(loaded)
+    return {(found.request.namespace, found.request.action) for kind in EntityKind for found in registry.commands(kind)}
+
+
+def test_the_built_in_capabilities_are_entry_points_too() -> None:
+    assert {entry.name for entry in plugins._installed()} >= BUILT_IN
+
+
+def test_every_built_in_action_is_served() -> None:
+    _catalogue, registry = plugins.load(settings())
+    for namespace in (ns.PERMISSIONS, ns.SUBSCRIPTION, ns.TAGS, ns.ROSTER):
+        assert all(registry.serves(kind, namespace) for kind in EntityKind)
+    assert registry.serves(EntityKind.HYPERVISOR, ns.HYPERVISOR_CONTROL)
+    assert registry.serves(EntityKind.VIRTUAL_MACHINE, ns.VM_CONTROL)
+    assert registry.serves(EntityKind.VIRTUAL_MACHINE, ns.VM_DEFINITION)
+    assert not registry.serves(EntityKind.HYPERVISOR, ns.VM_CONTROL)
+
+
+def test_every_right_that_a_command_asks_for_exists() -> None:
+    catalogue, registry = plugins.load(settings())
+    for kind in EntityKind:
+        for found in registry.commands(kind):
+            for right in {found.right, found.in_chat.right} - {None}:
+                assert catalogue.find(kind, str(right)) is not None, f"{kind} {found.request.action}: {right}"
+
+
+def test_a_third_party_capability_is_loaded_with_its_rights(install: Install) -> None:
+    install(SNAPSHOTS, "snapshots = third_party_capability")
+    catalogue, registry = plugins.load(settings())
+    found = registry.find(EntityKind.VIRTUAL_MACHINE, "archipel:test:snapshots", "take")
+    assert found is not None
+    assert found.help == "Take a snapshot."
+    assert catalogue.find(EntityKind.VIRTUAL_MACHINE, "snapshot_take") is not None
+
+
+@pytest.mark.parametrize(
+    "more,loaded",
+    [
+        ("", True),
+        ("[MODULES]\nsnapshots = True", True),
+        ("[MODULES]\nsnapshots = False", False),
+        ("[MODULES]\nother = True", True),
+        ("[GLOBAL]\nmodule_loading_policy = restrictive", False),
+        ("[GLOBAL]\nmodule_loading_policy = restrictive\n[MODULES]\nsnapshots = True", True),
+    ],
+)
+def test_the_settings_decide_what_is_loaded(install: Install, more: str, loaded: bool) -> None:
+    install(SNAPSHOTS, "snapshots = third_party_capability")
+    assert (("archipel:test:snapshots", "take") in actions(settings(more))) is loaded
+
+
+def test_built_in_capabilities_can_be_switched_off_as_well() -> None:
+    assert (ns.TAGS, "settags") not in actions(settings("[MODULES]\ntags = off"))
+
+
+def test_an_action_that_is_served_already_is_refused(install: Install) -> None:
+    source = SNAPSHOTS.replace("archipel:test:snapshots", ns.VM_CONTROL).replace('"take"', '"create"')
+    install(source, "zz_snapshots = third_party_capability")
+    with pytest.raises(ImportError, match="virtualmachine: archipel:vm:control create is answered twice"):
+        plugins.load(settings())
+
+
+def test_a_right_that_means_something_else_already_is_refused(install: Install) -> None:
+    install(SNAPSHOTS.replace('Token("snapshot_take"', 'Token("create"'), "snapshots = third_party_capability")
+    with pytest.raises(ImportError, match="the token 'create' is declared twice, differently"):
+        plugins.load(settings())
+
+
+@pytest.mark.parametrize("source,value", [(SNAPSHOTS, "nowhere_to_be_found"), ("raise ImportError('no library')", "third_party_capability")])
+def test_a_capability_that_cannot_be_loaded_keeps_the_agent_from_starting(install: Install, source: str, value: str) -> None:
+    install(source, f"snapshots = {value}")
+    with pytest.raises(ImportError):
+        plugins.load(settings())
+
+
+def test_a_capability_that_is_switched_off_may_be_broken(install: Install) -> None:
+    install("raise ImportError('no library')", "snapshots = third_party_capability")
+    assert plugins.declared_settings() == {}
+    plugins.load(settings("[MODULES]\nsnapshots = False"))
+
+
+def test_what_is_no_module_is_refused(install: Install) -> None:
+    install(SNAPSHOTS, "snapshots = third_party_capability:take")
+    with pytest.raises(ImportError, match=r"the capability snapshots \(third_party_capability:take\) is not a module"):
+        plugins.load(settings())
+
+
+def test_the_options_of_a_capability_are_read_from_the_configuration(install: Install) -> None:
+    install(SNAPSHOTS, "snapshots = third_party_capability")
+    declared = dict(plugins.declared_settings())
+    assert set(declared) == {"snapshots"}
+    loaded = settings("[SNAPSHOTS]\nfolder = here", declared)
+    assert loaded.capabilities["snapshots"].folder == "here"
