@@ -6,16 +6,10 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import subprocess
-import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-# Under KVM the guest is up in a second; a machine so busy that it takes this long is no faster than emulation.
-PROBE_SECONDS = 10
 SOURCES = Path(__file__).parent / "guest"
 
 
@@ -61,37 +55,6 @@ def make_guest(folder: Path) -> GuestImage:
             _run_make(image.folder)
             stamp.write_text(_hash_sources())
     return image
-
-
-def prove_acceleration(image: GuestImage, device: Path = Path("/dev/kvm")) -> bool:
-    """Say whether KVM really boots a guest here. A device that can be opened proves little inside other virtual machines.
-
-    Takes a second or two where it works, at most `PROBE_SECONDS` where it does not.
-    """
-    if not os.access(device, os.R_OK | os.W_OK):
-        return False
-    command = ["qemu-system-x86_64", "-machine", "q35,accel=kvm", "-m", "128", "-display", "none", "-nodefaults", "-serial", "stdio"]
-    command += ["-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", "console=ttyS0 quiet panic=1"]
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-        try:
-            return _wait_for_guest(process, output)
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _wait_for_guest(process: subprocess.Popen[bytes], output: IO[bytes]) -> bool:
-    deadline = time.monotonic() + PROBE_SECONDS
-    while time.monotonic() < deadline:
-        output.seek(0)
-        printed = output.read()
-        if b"READY" in printed:
-            return True
-        if b"KVM internal error" in printed or process.poll() is not None:
-            return False
-        time.sleep(0.1)
-    return False
 
 
 def _run_make(folder: Path) -> None:

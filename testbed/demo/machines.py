@@ -111,12 +111,13 @@ def remove_network(connection: Any) -> bool:
 def read_routes() -> list[ipaddress.IPv4Network]:
     """Return the IPv4 networks that this host reaches by a route of their own."""
     output = subprocess.run(["ip", "-j", "-4", "route", "show", "table", "all"], capture_output=True, check=True).stdout
-    return list(_parse_routes(json.loads(output or "[]")))
+    return list(parse_routes(json.loads(output or "[]")))
 
 
-def _parse_routes(routes: list[dict[str, Any]]) -> Iterator[ipaddress.IPv4Network]:
+def parse_routes(routes: list[dict[str, Any]]) -> Iterator[ipaddress.IPv4Network]:
+    """Yield the destinations in what ``ip -j route`` prints, but for the default route."""
     for route in routes:
-        with contextlib.suppress(ValueError):  # "default", or an address family without numbers
+        with contextlib.suppress(ValueError):  # "default"
             yield ipaddress.IPv4Network(route.get("dst", ""), strict=False)
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from testbed.demo.accounts import STUDENT
@@ -54,16 +55,16 @@ class Tour:
         self.progress.step("ansible-playbook playbooks/demo.yml, a second time:")
         output = self._play("play-again", show=False)
         self.progress.detail(output[output.index("PLAY RECAP") :].splitlines()[1:2])
-        if changed := int(_read_recap(output)[1]):
+        if changed := int(read_recap(output)[1]):
             raise DemoError(f"the second run reports {changed} changed; see {self.demo.logs / 'play-again.log'}")
 
     def predict_change(self) -> None:
         """Show what a changed declaration would change, and only that."""
         self.progress.step(f"ansible-playbook playbooks/demo.yml --check --diff {CHANGED_DECLARATION[0]} '{CHANGED_DECLARATION[1]}'")
         output = self._play("play-check", "--check", "--diff", *CHANGED_DECLARATION, show=False)
-        difference = _read_difference(output)
+        difference = read_difference(output)
         self.progress.detail(difference)
-        if [line for line in difference if line[0] in "+-" and line[:3] not in {"+++", "---"}] != CHANGES:
+        if read_changes(difference) != CHANGES:
             raise DemoError(f"the difference should be {CHANGES} and no more; see {self.demo.logs / 'play-check.log'}")
 
     def list_machines(self) -> None:
@@ -125,19 +126,25 @@ class Tour:
         return output
 
 
-def _read_recap(output: str) -> re.Match[str]:
+def read_recap(output: str) -> re.Match[str]:
+    """Return the counts of a play's recap: changed, unreachable, failed. Raises DemoError."""
     found = RECAP.search(output)
     if found is None:
         raise DemoError("the play ended without a recap")
     return found
 
 
-def _read_difference(output: str) -> list[str]:
-    """Return the lines of all differences that were shown."""
-    lines, shown = output.splitlines(), []
+def read_difference(output: str) -> list[str]:
+    """Return the lines of all differences that a play has shown."""
+    shown: list[str] = []
     inside = False
-    for line in lines:
+    for line in output.splitlines():
         inside = line.startswith("--- ") or (inside and line[:1] in {"+", "-", " ", "@"})
         if inside:
             shown.append(line)
     return shown
+
+
+def read_changes(difference: Iterable[str]) -> list[str]:
+    """Return the lines of a difference that go or come."""
+    return [line for line in difference if line[:1] in {"+", "-"} and line[:3] not in {"+++", "---"}]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 import socket
@@ -25,6 +26,7 @@ from testbed.ejabberd import Ejabberd, make_ejabberd
 from testbed.libvirtd import TestLibvirtd
 from tests.wire.matching import assert_payload, child, show
 from tests.wire.person import Person
+from tests.wire.proxy import Proxy
 
 HYPERVISOR, ADMIN = "hypervisor", "admin"
 CONTROL, DEFINITION, HOST = "archipel:vm:control", "archipel:vm:definition", "archipel:hypervisor:control"
@@ -69,6 +71,7 @@ class Platform:
     ejabberd: Ejabberd
     libvirtd: TestLibvirtd
     agent: Agent
+    proxy: Proxy | None = None
     people: list[Person] = field(default_factory=list)
     passwords: dict[str, str] = field(default_factory=dict)
 
@@ -181,6 +184,14 @@ class Platform:
         """The passwords of the machines' accounts."""
         return dict(self.rows("SELECT uuid, password FROM virtual_machines"))
 
+    def leaked_passwords(self) -> list[str]:
+        """The machines whose account's password stands in anything that left the agent: stanzas, logs, domains' XML."""
+        told = "".join(show(person.received) for person in self.people) + self.log + self.audit
+        told += "".join(path.read_text(errors="replace") for path in self.ejabberd.folder.rglob("*.log"))
+        with self.libvirt() as connection:
+            told += "".join(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE) for domain in connection.listAllDomains())
+        return [uuid for uuid, password in self.machine_passwords().items() if password in told]
+
     def accounts(self) -> set[str]:
         """Names of all accounts on the server."""
         found = self.ejabberd.call("registered_users", host=self.domain)
@@ -190,20 +201,32 @@ class Platform:
 
 @contextlib.asynccontextmanager
 async def open_platform(
-    folder: Path, authority: Authority, domain: str, options: Mapping[tuple[str, str], str] | None = None, *, websocket: bool = False
+    folder: Path,
+    authority: Authority,
+    domain: str,
+    options: Mapping[tuple[str, str], str] | None = None,
+    *,
+    websocket: bool = False,
+    proxied: bool = False,
 ) -> AsyncIterator[Platform]:
-    """Start ejabberd, libvirt's test driver and an agent, each of its own; end them afterwards."""
+    """Start ejabberd, libvirt's test driver and an agent, each of its own; end them afterwards.
+
+    ``proxied`` puts a network that can fail between agent and ejabberd; people are not concerned.
+    """
     ejabberd = make_ejabberd(folder / "ejabberd", domain, authority, hypervisors=(HYPERVISOR,), admins=(ADMIN,), websocket=websocket)
-    with contextlib.ExitStack() as stack:
+    async with contextlib.AsyncExitStack() as stack:
         libvirtd = stack.enter_context(TestLibvirtd())
         ejabberd.start()
         stack.callback(ejabberd.kill)
         password = secrets.token_urlsafe(16)
         ejabberd.register(HYPERVISOR, password)
-        agent = make_agent(folder / "agent", ejabberd, libvirtd.uri, password, account=HYPERVISOR, admins=(ADMIN,), options=options)
-        agent.start()
-        stack.callback(agent.stop)
-        platform = Platform(ejabberd, libvirtd, agent)
+        proxy = await stack.enter_async_context(Proxy((ejabberd.host, ejabberd.port))) if proxied else None
+        way = {("GLOBAL", "xmpp_hosts"): f"{proxy.address[0]}:{proxy.address[1]}"} if proxy else {}
+        settings = {**way, **(options or {})}
+        agent = make_agent(folder / "agent", ejabberd, libvirtd.uri, password, account=HYPERVISOR, admins=(ADMIN,), options=settings)
+        stack.push_async_callback(asyncio.to_thread, agent.stop)
+        await asyncio.to_thread(agent.start)
+        platform = Platform(ejabberd, libvirtd, agent, proxy)
         platform.passwords[HYPERVISOR] = password
         yield platform
         await platform.log_all_out()

@@ -215,7 +215,9 @@ class Entity(abc.ABC):
     def _take_request(self, iq: ET.Element) -> None:
         namespace = namespace_of(iq[0].tag) if len(iq) else ""
         if len(iq.get("id", "")) > LONGEST_HEADER:
-            log.warning("%s: a request of %s bears an id of more than %d characters: not answered", self.bare, iq.get("from"), LONGEST_HEADER)
+            log.warning(
+                "%s: a request of %s bears an id of more than %d characters: not answered", self.bare, iq.get("from"), LONGEST_HEADER
+            )
         elif namespace == ns.IQ_ROSTER and iq.get("type") == "set":
             self.contacts.take_push(iq)
         else:

@@ -110,15 +110,15 @@ class VirtualMachine(Entity):
 
     async def attach_device(self, device: Element | ET.Element, *, live: bool = False) -> None:
         """Plug a device in, into the running machine and its definition (right ``define``); ``live``: the running machine alone."""
-        await self.ask(commands.AttachDevice(device=_element(device), live=live))
+        await self.ask(commands.AttachDevice(device=_holder(device), live=live))
 
     async def detach_device(self, device: Element | ET.Element, *, live: bool = False) -> None:
         """Unplug a device, from the running machine and its definition (right ``define``); ``live``: the running machine alone."""
-        await self.ask(commands.DetachDevice(device=_element(device), live=live))
+        await self.ask(commands.DetachDevice(device=_holder(device), live=live))
 
     async def update_device(self, device: Element | ET.Element, *, live: bool = False) -> None:
         """Change a device in place, such as the medium of a CD drive (right ``define``); ``live``: the running machine alone."""
-        await self.ask(commands.UpdateDevice(device=_element(device), live=live))
+        await self.ask(commands.UpdateDevice(device=_holder(device), live=live))
 
     async def network_info(self) -> tuple[Interface, ...]:
         """Return the counters of the network interfaces of a running machine (right ``networkinfo``)."""
@@ -162,3 +162,10 @@ class VirtualMachine(Entity):
 
 def _element(view: Element | ET.Element) -> ET.Element:
     return view.element if isinstance(view, Element) else view
+
+
+def _holder(device: Element | ET.Element) -> ET.Element:
+    """Return the ``<device/>`` in which a device travels."""
+    holder = ET.Element("device")
+    holder.append(_element(device))
+    return holder

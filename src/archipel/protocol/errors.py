@@ -9,8 +9,8 @@ An XMPP library of today reads the condition of RFC 6120. Every error carries al
 from __future__ import annotations
 
 import enum
-from typing import Final
 import re
+from typing import Final
 from xml.etree import ElementTree as ET
 
 from archipel.protocol import namespaces as ns

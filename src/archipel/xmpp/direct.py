@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 
 from slixmpp import ClientXMPP
 
+from archipel.protocol.xml import local_name, namespace_of
 from archipel.xmpp.serial import serialize
 from archipel.xmpp.stanzas import IQ, MESSAGE, PRESENCE
 
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 SM: Final = "urn:xmpp:sm:3"
 ACK_REQUEST: Final = f"{{{SM}}}r"
+# All that the other side may say before it is known to be the server (RFC 6120, 4.3): above all, no session is resumed.
+NEGOTIATION: Final = frozenset({"http://etherx.jabber.org/streams", "urn:ietf:params:xml:ns:xmpp-tls", "urn:ietf:params:xml:ns:xmpp-sasl"})
 STANZAS: Final = frozenset({IQ, MESSAGE, PRESENCE})
 COUNTER: Final = 2**32  # stream management counts modulo this (XEP-0198, 4)
 ACK_DELAY: Final = 1.0  # seconds an answer to the server's ack request waits for a stanza to travel with; the server waits 60
@@ -50,6 +53,11 @@ class DirectStream(ClientXMPP):
         """Have the server keep the session for a while when the connection breaks (XEP-0198)."""
         self.register_plugin("xep_0198")
         self.management = self.plugin["xep_0198"]
+
+    @property
+    def trusted(self) -> bool:
+        """Whether encryption, if it is wanted, and authentication are done: before that anybody may be the other side."""
+        return bool(self.authenticated) and (not self.enable_starttls or "starttls" in self.features)
 
     def take_stanza(self, element: ET.Element) -> None:
         """Take an IQ, message or presence of a standing session; whoever wants them says what becomes of them."""
@@ -85,8 +93,8 @@ class DirectStream(ClientXMPP):
     def _spawn_event(self, xml: ET.Element) -> None:
         """Take the short way for stanzas of a standing session, slixmpp's own for everything else."""
         management = self.management
-        if xml.tag in STANZAS and not self.authenticated:
-            log.warning("%s: a stanza before authentication is not believed", self.requested_jid)
+        if not self.trusted and namespace_of(xml.tag) not in NEGOTIATION:
+            log.warning("%s: %s before encryption and authentication is not believed", self.requested_jid, local_name(xml.tag))
         elif xml.tag in STANZAS and (self._session_started or xml.get("type") not in {"result", "error"}):
             if management is not None and management.enabled_in:
                 management.handled = (management.handled + 1) % COUNTER

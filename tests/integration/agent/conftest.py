@@ -20,6 +20,8 @@ async def platform(authority: Authority, tmp_path_factory: pytest.TempPathFactor
     """A running platform that tests share."""
     async with open_platform(tmp_path_factory.mktemp("platform"), authority, "agents.localhost") as platform:
         yield platform
+        assert platform.leaked_passwords() == []
+        assert "Traceback" not in platform.log, platform.log
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -69,7 +69,10 @@ async def test_help_lists_what_the_asker_may(platform: Platform, admin: Person, 
 @pytest.mark.parametrize(
     "entity, phrases",
     [
-        ("machine", ("roster", "users", "start", "create", "boot", "play", "run", "shutdown", "stop", "destroy", "pause", "suspend", "resume")),
+        (
+            "machine",
+            ("roster", "users", "start", "create", "boot", "play", "run", "shutdown", "stop", "destroy", "pause", "suspend", "resume"),
+        ),
         ("machine", ("unpause", "info", "how are you", "and you", "desc", "xml", "net", "stat", "capabilities")),
         ("hypervisor", ("capabilities", "nodeinfo", "ip", "roster", "vms", "virtual machines", "domains", "alloc", "free")),
     ],

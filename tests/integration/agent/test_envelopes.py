@@ -27,7 +27,9 @@ def address(platform: Platform, machine: Machine, entity: str) -> str:
 
 
 @ENTITIES
-@pytest.mark.parametrize("inner", ["", "<archipel/>", "<archipel action=''/>", "<other action='list'/>", "<a><archipel action='list'/></a>"])
+@pytest.mark.parametrize(
+    "inner", ["", "<archipel/>", "<archipel action=''/>", "<other action='list'/>", "<a><archipel action='list'/></a>"]
+)
 @pytest.mark.parametrize("kind", ["get", "set"])
 async def test_a_request_without_a_command_is_malformed(admin: Person, address: str, inner: str, kind: str):
     answer = await admin.command(address, PERMISSIONS, inner, kind)
@@ -35,7 +37,9 @@ async def test_a_request_without_a_command_is_malformed(admin: Person, address: 
 
 
 @ENTITIES
-async def test_an_unknown_action_is_not_implemented_for_those_who_may_everything(platform: Platform, admin: Person, address: str, entity: str):
+async def test_an_unknown_action_is_not_implemented_for_those_who_may_everything(
+    platform: Platform, admin: Person, address: str, entity: str
+):
     student = await platform.enter()
     await platform.grant(admin, address, student, "all")
     for person in (admin, student):
@@ -71,7 +75,9 @@ async def test_an_error_gives_the_command_back(admin: Person, address: str):
 @ENTITIES
 async def test_the_query_may_hold_more_than_the_command(admin: Person, address: str):
     answer = await admin.ask(
-        address, f"<query xmlns='{PERMISSIONS}'>\n  <!-- by hand -->\n  <note/>\n  <archipel action='list'><junk/></archipel>\n</query>", "get"
+        address,
+        f"<query xmlns='{PERMISSIONS}'>\n  <!-- by hand -->\n  <note/>\n  <archipel action='list'><junk/></archipel>\n</query>",
+        "get",
     )
     assert answer.get("type") == "result", show(answer)
 
@@ -109,7 +115,9 @@ async def test_an_answer_bears_the_id_that_was_given(admin: Person, address: str
         key = beginning + secrets.token_hex(4)
         before = len(admin.received)
         admin.send(f"<iq type='get' to='{address}' id='{key}'><query xmlns='{PERMISSIONS}'><archipel action='list'/></query></iq>")
-        [answer] = await admin.until(lambda start=before: [got for got in admin.received[start:] if got.get("from") == address and name_of(got) == "iq"])
+        [answer] = await admin.until(
+            lambda start=before: [got for got in admin.received[start:] if got.get("from") == address and name_of(got) == "iq"]
+        )
         assert answer.get("id") == key.replace("&amp;", "&").replace("&lt;", "<").replace("&quot;", '"')
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import secrets
 from xml.etree import ElementTree as ET
 
@@ -65,7 +66,7 @@ async def test_people_in_the_roster_may_and_lose_that_with_their_place(platform:
     bare = address.partition("/")[0]
     for action, allowed in (("add", True), ("remove", False)):
         await admin.command(address, SUBSCRIPTION, f"<archipel action='{action}' jid='{student.bare}'/>")
-        await eventually(lambda: _subscribes(platform, student, bare, wanted=allowed))
+        await eventually(functools.partial(_subscribes, platform, student, bare, wanted=allowed))
 
 
 @ENTITIES

@@ -28,7 +28,9 @@ def configuration(**options: str) -> str:
     return f"<configure>{FORM.format(fields)}</configure>"
 
 
-LIST = configuration(access_model="open", publish_model="publishers", persist_items="1", notify_retract="1", send_last_published_item="never")
+LIST = configuration(
+    access_model="open", publish_model="publishers", persist_items="1", notify_retract="1", send_last_published_item="never"
+)
 OPEN_LIST = LIST.replace("publishers", "open")
 
 
@@ -73,7 +75,9 @@ async def test_a_forged_sender_does_not_pass_the_server(platform: Platform, admi
     mallory = await platform.enter()
     name = student.bare.partition("@")[0]
     item = f"<items node='{NODE}'><item id='x'><admin node='{name}' domain='{platform.domain}'/></item></items>"
-    mallory.send(f"<message type='headline' from='{platform.pubsub}' to='{platform.host}'><event xmlns='{PUBSUB_EVENT}'>{item}</event></message>")
+    mallory.send(
+        f"<message type='headline' from='{platform.pubsub}' to='{platform.host}'><event xmlns='{PUBSUB_EVENT}'>{item}</event></message>"
+    )
     await asyncio.sleep(QUIET)
     assert not await rules(platform, student)
     assert await rules(platform, admin)
@@ -144,7 +148,9 @@ async def test_the_list_makes_and_unmakes_administrators_at_once(own: Platform, 
     await chief.ask_server(own.pubsub, publish(later, "later"))
     await eventually(lambda: rules(own, later), "a new administrator rules at once")
     for item in ("an-item", f"STATIC_{chief.bare}"):
-        await chief.ask_server(own.pubsub, f"<pubsub xmlns='{PUBSUB}'><retract node='{NODE}' notify='true'><item id='{item}'/></retract></pubsub>")
+        await chief.ask_server(
+            own.pubsub, f"<pubsub xmlns='{PUBSUB}'><retract node='{NODE}' notify='true'><item id='{item}'/></retract></pubsub>"
+        )
 
     async def dismissed() -> bool:
         return not await rules(own, teacher)

@@ -75,7 +75,9 @@ HUGE_REQUESTS = {
 
 @pytest.mark.parametrize("who", ["admin", "student"])
 @pytest.mark.parametrize("request_", HUGE_REQUESTS.values(), ids=HUGE_REQUESTS)
-async def test_a_huge_request_gets_a_small_answer(platform: Platform, admin: Person, student: Person, machine: Machine, who: str, request_: str):
+async def test_a_huge_request_gets_a_small_answer(
+    platform: Platform, admin: Person, student: Person, machine: Machine, who: str, request_: str
+):
     """An answer that gives much of it back, perhaps twice, would exceed what the server takes: it ends such a stream."""
     answer = await {"admin": admin, "student": student}[who].ask(machine.full, request_)
     assert answer.get("type") == "error"
@@ -180,7 +182,16 @@ async def test_an_odd_name_is_borne_as_it_is(platform: Platform, admin: Person, 
 
 # -- identifiers ------------------------------------------------------------------------------------------------------
 
-BAD_IDENTIFIERS = ["../../../tmp", "..", "/etc", "%2e%2e", "x/6f0c2a3e-1b7d-4c55-9a0e-3d2b1c4f5a69", "' OR 1=1 --", "\u0661" * 36, "x" * 5000]
+BAD_IDENTIFIERS = [
+    "../../../tmp",
+    "..",
+    "/etc",
+    "%2e%2e",
+    "x/6f0c2a3e-1b7d-4c55-9a0e-3d2b1c4f5a69",
+    "' OR 1=1 --",
+    "\u0661" * 36,
+    "x" * 5000,
+]
 
 
 @pytest.mark.parametrize("identifier", BAD_IDENTIFIERS, ids=lambda text: ascii(text)[:20])
@@ -215,7 +226,9 @@ async def test_illegal_characters_of_others_do_not_break_the_stream(platform: Pl
     """A name that XML cannot hold comes from libvirt, not over the wire: it is shown with a substitute."""
     uuid = str(uuids.uuid4())
     with platform.libvirt() as connection:
-        connection.defineXML(f"<domain type='test'><name>odd \ufffd {uuid[:8]}</name><uuid>{uuid}</uuid><memory>1024</memory><os><type>hvm</type></os></domain>")
+        connection.defineXML(
+            f"<domain type='test'><name>odd \ufffd {uuid[:8]}</name><uuid>{uuid}</uuid><memory>1024</memory><os><type>hvm</type></os></domain>"
+        )
         roster = await platform.roster_of_machines(admin)
         connection.lookupByUUIDString(uuid).undefine()
     assert roster[f"{uuid}@{platform.domain}"].get("name") == f"odd \ufffd {uuid[:8]}"

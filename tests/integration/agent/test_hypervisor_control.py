@@ -228,9 +228,7 @@ async def test_free_with_its_right(platform: Platform, admin: Person, student: P
 async def test_what_is_no_machine_here_is_not_found(platform: Platform, admin: Person, action: str, inner: str):
     nobody = f"{uuids.uuid4()}@{platform.domain}"
     code = {"free": -9002, "setorginfo": -9013}[action]
-    answer = await admin.command(
-        platform.host, HOST, f"<archipel action='{action}' jid='{nobody}' target='{nobody}'>{inner}</archipel>"
-    )
+    answer = await admin.command(platform.host, HOST, f"<archipel action='{action}' jid='{nobody}' target='{nobody}'>{inner}</archipel>")
     assert_error(answer, code=code, condition="item-not-found", mentions=nobody, action=action)
 
 

@@ -135,7 +135,9 @@ async def test_who_is_known_but_lacks_the_right_is_told_which(platform: Platform
 
 
 @pytest.mark.parametrize("case, wrong", MALFORMED)
-async def test_a_wrong_value_is_named_and_changes_nothing(platform: Platform, machine: Machine, student: Person, admin: Person, case: Case, wrong: str):
+async def test_a_wrong_value_is_named_and_changes_nothing(
+    platform: Platform, machine: Machine, student: Person, admin: Person, case: Case, wrong: str
+):
     await platform.grant(admin, machine.full, student, case.action)
     await bring(admin, machine, case.state)
     before = platform.definition_in_libvirt(machine.uuid)
@@ -187,7 +189,9 @@ async def test_destroy_of_a_machine_that_is_off_is_done_already(machine: Machine
 async def test_what_needs_a_running_machine_fails_in_libvirts_words(machine: Machine, admin: Person, action: str):
     answer = await admin.command(machine.full, CONTROL, f"<archipel action='{action}'/>")
     error = child(answer, "error")
-    assert_error(answer, code=int(error.get("code", "0")), condition="internal-server-error", mentions="not ", namespace=LIBVIRT, action=action)
+    assert_error(
+        answer, code=int(error.get("code", "0")), condition="internal-server-error", mentions="not ", namespace=LIBVIRT, action=action
+    )
     assert int(error.get("code", "0")) > 0, "libvirt's own error number"
 
 
@@ -221,7 +225,10 @@ async def test_the_description_is_the_domain_as_libvirt_has_it(platform: Platfor
     machine = await platform.make_machine(admin, more=CARD)
     [domain] = child(await admin.command(machine.full, CONTROL, "<archipel action='xmldesc'/>", "get"), "query")
     assert name_of(domain) == "domain"
-    assert {name_of(part): part.text for part in domain if name_of(part) in {"name", "uuid"}} == {"name": machine.name, "uuid": machine.uuid}
+    assert {name_of(part): part.text for part in domain if name_of(part) in {"name", "uuid"}} == {
+        "name": machine.name,
+        "uuid": machine.uuid,
+    }
     assert [name_of(part) for part in domain if name_of(part) == "description"] == []
 
 

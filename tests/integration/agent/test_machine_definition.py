@@ -73,7 +73,9 @@ async def test_who_may_sees_the_capabilities(platform: Platform, admin: Person, 
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-async def test_who_is_known_but_lacks_the_right_is_told_which(platform: Platform, admin: Person, student: Person, machine: Machine, case: Case):
+async def test_who_is_known_but_lacks_the_right_is_told_which(
+    platform: Platform, admin: Person, student: Person, machine: Machine, case: Case
+):
     await platform.grant(admin, machine.full, student, *({"define", "undefine", "capabilities", "xmldesc"} - {case.right}))
     before = platform.definition_in_libvirt(machine.uuid)
     assert_refused(await student.command(machine.full, DEFINITION, case.request(machine)), case.right)
@@ -93,7 +95,9 @@ async def test_who_is_known_but_lacks_the_right_is_told_which(platform: Platform
         ("<domain type='test'><uuid>6f0c2a3e-1b7d-4c55-9a0e-3d2b1c4f5a69</uuid></domain>", "uuid"),
     ],
 )
-async def test_what_is_no_definition_of_this_machine_is_refused(platform: Platform, admin: Person, machine: Machine, wrong: str, mentions: str):
+async def test_what_is_no_definition_of_this_machine_is_refused(
+    platform: Platform, admin: Person, machine: Machine, wrong: str, mentions: str
+):
     before = platform.definition_in_libvirt(machine.uuid)
     answer = await admin.command(machine.full, DEFINITION, f"<archipel action='define'>{wrong}</archipel>")
     assert_error(answer, code=-1007, condition="bad-request", mentions=mentions, action="define")
@@ -123,7 +127,9 @@ async def test_what_libvirt_refuses_is_told_in_its_words_and_changes_nothing(pla
 
 
 @pytest.mark.parametrize("namespace", ["archipel:vm:definition", "", "http://www.gajim.org/xmlns/undeclared", "jabber:client"])
-async def test_the_definition_may_come_in_any_of_the_founders_namespaces(platform: Platform, admin: Person, machine: Machine, namespace: str):
+async def test_the_definition_may_come_in_any_of_the_founders_namespaces(
+    platform: Platform, admin: Person, machine: Machine, namespace: str
+):
     definition = machine.definition().replace("65536", "32768").replace("<domain ", f"<domain xmlns='{namespace}' ")
     assert_payload(await admin.command(machine.full, DEFINITION, define(machine, definition)), DEFINITION, "")
     stored = platform.definition_in_libvirt(machine.uuid) or ""

@@ -155,7 +155,11 @@ async def test_who_may_set_grants_and_revokes_for_several_people_at_once(
 
 
 @ENTITIES
-@pytest.mark.parametrize("value, granted", [(word, True) for word in ("1", "TRUE", "Yes", "y", "oui", "O", " true ")] + [(word, False) for word in ("0", "false", "no", "", "2", "on?")])
+@pytest.mark.parametrize(
+    "value, granted",
+    [(word, True) for word in ("1", "TRUE", "Yes", "y", "oui", "O", " true ")]
+    + [(word, False) for word in ("0", "false", "no", "", "2", "on?")],
+)
 async def test_the_founders_words_for_yes_grant_and_all_others_revoke(
     platform: Platform, admin: Person, student: Person, address: str, value: str, granted: bool
 ):
@@ -242,7 +246,9 @@ async def test_setown_is_about_oneself(platform: Platform, admin: Person, studen
 
 
 @ENTITIES
-async def test_the_right_to_pass_the_domain_policy_is_given_only_by_who_has_it(platform: Platform, admin: Person, student: Person, address: str):
+async def test_the_right_to_pass_the_domain_policy_is_given_only_by_who_has_it(
+    platform: Platform, admin: Person, student: Person, address: str
+):
     other = await platform.enter()
     await platform.grant(admin, address, student, "all")
     request = change(permission(other.bare, "domain_policy_bypass", "1"))
@@ -260,7 +266,9 @@ async def test_each_person_concerned_is_pushed_once_by_bare_jid(platform: Platfo
     bare = address.partition("/")[0]
     await admin.subscribe_to_events(bare, platform.pubsub)
     other, before = await platform.enter(), len(admin.received)
-    await admin.command(address, PERMISSIONS, change(*(permission(who.bare, name, "1") for who in (student, other) for name in ("presence", "message"))))
+    await admin.command(
+        address, PERMISSIONS, change(*(permission(who.bare, name, "1") for who in (student, other) for name in ("presence", "message")))
+    )
     await platform.grant(admin, address, student, "message")  # he has it: nothing changes, nothing is pushed
     await platform.grant(admin, address, other, "message", value="0")
     await admin.until(lambda: len(admin.pushes(bare, before)) >= 3, "three pushes")

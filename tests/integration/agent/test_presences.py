@@ -121,7 +121,11 @@ async def test_changes_behind_the_agents_back_show_at_once(platform: Platform, a
     await admin.until_shown(machine.bare, "xa", "Off")
     with platform.libvirt() as connection:
         domain = connection.lookupByUUIDString(machine.uuid)
-        for change, show_, status in ((domain.create, None, "Running"), (domain.suspend, "away", "Paused"), (domain.resume, None, "Running")):
+        for change, show_, status in (
+            (domain.create, None, "Running"),
+            (domain.suspend, "away", "Paused"),
+            (domain.resume, None, "Running"),
+        ):
             change()
             await admin.until_shown(machine.bare, show_, status)
         domain.destroy()

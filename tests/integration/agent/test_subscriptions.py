@@ -36,7 +36,9 @@ def roster_on_server(platform: Platform, account: str) -> dict[str, str]:
 
 async def assert_pushed_last(admin: Person, owner: str, since: int, *expected: tuple[str, str]) -> None:
     """Check that these pushes came in this order (others, of what was done before, may come in front)."""
-    await admin.until(lambda: tuple(push.what for push in admin.pushes(owner, since))[-len(expected) :] == expected, f"the pushes {expected}")
+    await admin.until(
+        lambda: tuple(push.what for push in admin.pushes(owner, since))[-len(expected) :] == expected, f"the pushes {expected}"
+    )
 
 
 @ENTITIES
@@ -145,7 +147,9 @@ async def test_who_lacks_the_right_is_refused_and_changes_nothing(platform: Plat
     before, roster = len(admin.received), roster_on_server(platform, bare(address))
     student.send(f"<presence type='subscribe' to='{bare(address)}'/>")
     await student.until(lambda: [got for got in student.presences(bare(address)) if got.get("type") == "unsubscribed"], "a refusal")
-    assert {who for who, how in roster_on_server(platform, bare(address)).items() if how != "none"} == {who for who, how in roster.items() if how != "none"}
+    assert {who for who, how in roster_on_server(platform, bare(address)).items() if how != "none"} == {
+        who for who, how in roster.items() if how != "none"
+    }
     await platform.grant(admin, address, student, "settags")  # what was pushed before has come when this has
     await admin.until_pushed(bare(address), "permissions", student.bare, before)
     assert {push.what for push in admin.pushes(bare(address), before)} == {("permissions", student.bare)}
@@ -184,7 +188,12 @@ async def test_a_contact_hears_each_change_once(platform: Platform, admin: Perso
     await admin.until_shown(machine.bare, "xa", "Off")
     await eventually(lambda: roster_on_server(platform, machine.bare) == {admin.bare: "both"})
     before = len(admin.received)
-    for action, shown in (("create", (None, "Running")), ("suspend", ("away", "Paused")), ("resume", (None, "Running")), ("destroy", ("xa", "Off"))):
+    for action, shown in (
+        ("create", (None, "Running")),
+        ("suspend", ("away", "Paused")),
+        ("resume", (None, "Running")),
+        ("destroy", ("xa", "Off")),
+    ):
         answer = await admin.command(machine.full, CONTROL, f"<archipel action='{action}'/>")
         assert answer.get("type") == "result", show(answer)
         await admin.until_shown(machine.bare, *shown)

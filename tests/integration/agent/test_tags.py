@@ -52,7 +52,12 @@ async def tags_of(platform: Platform, admin: Person, bare: str) -> list[str]:
 async def test_tags_stand_on_the_platforms_node(platform: Platform, admin: Person, student: Person, address: str, kind: str):
     bare = address.partition("/")[0]
     await platform.grant(admin, address, student, "settags")
-    for given, kept in (("web;;paris", ["web;;paris"]), ("lab ;; ;;web;;lab", ["lab;;web"]), ("a&amp;b;;\u00e9t\u00e9", ["a&b;;\u00e9t\u00e9"]), ("", [])):
+    for given, kept in (
+        ("web;;paris", ["web;;paris"]),
+        ("lab ;; ;;web;;lab", ["lab;;web"]),
+        ("a&amp;b;;\u00e9t\u00e9", ["a&b;;\u00e9t\u00e9"]),
+        ("", []),
+    ):
         assert_payload(await student.command(address, TAGS, f"<archipel action='settags' tags='{given}'/>", kind), TAGS, "")
         assert await tags_of(platform, admin, bare) == kept
 

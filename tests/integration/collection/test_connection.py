@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from archipel.cli.profile import Profile, ProfileFile, configuration_folder
 from archipel.cli.password import store
+from archipel.cli.profile import Profile, ProfileFile, configuration_folder
 from tests.integration.collection.platform import DOMAIN, HYPERVISOR, Platform, password_of
 from tests.integration.collection.playbook import Ansible
 
@@ -28,7 +28,9 @@ def password_file(tmp_path: Path) -> Path:
     return file
 
 
-def test_a_profile_without_environment_says_everything(ansible: Ansible, platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_profile_without_environment_says_everything(
+    ansible: Ansible, platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     server, jid = platform.ejabberd, f"admin@{DOMAIN}"
     profile = Profile(name="school", jid=jid, host=server.host, port=server.port, ca_file=server.ca_file, hypervisors=(HYPERVISOR,))

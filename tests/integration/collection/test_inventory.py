@@ -53,7 +53,9 @@ def machines(ansible: Ansible) -> list[dict[str, Any]]:
 
 
 def test_hypervisors_and_machines_are_hosts_with_variables_and_groups(ansible: Ansible, machines: list[dict[str, Any]]) -> None:
-    inventory = Inventory(ansible, {"compose": {"ansible_host": "archipel_addresses | first"}, "groups": {"small": "archipel_memory < 100"}})
+    inventory = Inventory(
+        ansible, {"compose": {"ansible_host": "archipel_addresses | first"}, "groups": {"small": "archipel_memory < 100"}}
+    )
     (hypervisor,) = inventory.hosts("archipel_hypervisors")
     assert inventory.hosts("archipel_machines") == {"web", "mail"}
     assert inventory.hosts("state_running") == {"web"}
@@ -132,7 +134,9 @@ def test_a_complete_answer_is_cached(ansible: Ansible, tmp_path: Path) -> None:
 def test_without_a_list_the_hypervisors_are_those_among_the_contacts(ansible: Ansible, platform: Platform) -> None:
     del ansible.environment["ARCHIPEL_HYPERVISOR"]
     assert Inventory(ansible, {}).hosts("archipel_hypervisors") == set()
-    platform.ejabberd.call("add_rosteritem", localuser="admin", localhost=DOMAIN, user="hypervisor", host=DOMAIN, nick="", group="", subs="both")
+    platform.ejabberd.call(
+        "add_rosteritem", localuser="admin", localhost=DOMAIN, user="hypervisor", host=DOMAIN, nick="", group="", subs="both"
+    )
     assert Inventory(ansible, {}).hosts("archipel_machines") == {"web", "mail"}
     platform.ejabberd.call("delete_rosteritem", localuser="admin", localhost=DOMAIN, user="hypervisor", host=DOMAIN)
 
@@ -159,7 +163,11 @@ def test_the_examples_are_read(ansible: Ansible, root: Path, platform: Platform,
     (home / ".north").chmod(0o600)
     for options in read_inventory_examples(root):
         options["cache_connection"] = str(tmp_path / "cache")
-        closed = {"servers": [{**entry, "xmpp_host": "127.0.0.1", "xmpp_port": 1} for entry in options.pop("servers")]} if "servers" in options else {}
+        closed = (
+            {"servers": [{**entry, "xmpp_host": "127.0.0.1", "xmpp_port": 1} for entry in options.pop("servers")]}
+            if "servers" in options
+            else {}
+        )
         common = {"xmpp_ca_file": str(platform.ejabberd.ca_file)}
         inventory = Inventory(ansible, {**options, **closed, **common}, {"HOME": str(home), "SOUTH_PASSWORD": password_of("admin")})
         assert inventory.hosts("archipel_unreachable") or inventory.hosts("archipel_hypervisors")

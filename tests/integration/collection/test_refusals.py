@@ -35,7 +35,13 @@ def test_an_error_names_the_missing_right(ansible: Ansible) -> None:
     ]
     answers = ansible.run(tasks)
     assert not any(answer.get("failed") for answer in answers[:4])
-    assert [answer.get("missing_right") for answer in answers[4:]] == ["shutdown", "capabilities", "permission_set", "getroster", "nodeinfo"]
+    assert [answer.get("missing_right") for answer in answers[4:]] == [
+        "shutdown",
+        "capabilities",
+        "permission_set",
+        "getroster",
+        "nodeinfo",
+    ]
     assert answers[4]["condition"] == "forbidden"
     assert "shutdown" in answers[4]["msg"]
 

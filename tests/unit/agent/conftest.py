@@ -9,12 +9,14 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import cast
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from archipel.agent import entity as entity_module
 from archipel.agent import plugins
 from archipel.agent.audit import AuditLog
+from archipel.agent.dispatch import Caller, Registry, answer_iq
 from archipel.agent.entity import Entity
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.rights import Rights
@@ -25,9 +27,11 @@ from archipel.agent.store import MachineRecord, Phase, Store
 from archipel.agent.virt.connection import LibvirtConnection
 from archipel.agent.virt.host import Host
 from archipel.agent.virtual_machine import VirtualMachine
+from archipel.protocol.errors import read_error
+from archipel.protocol.rights import TokenCatalogue
 from archipel.xmpp.connection import Server
-from tests.unit.agent.fake_xmpp import FakeStream, FakeXmpp
-from tests.unit.agent.fakes import HYP, OWNER, UUID, VM, FakeAudit, FakeHost, FakeLibvirt, make_settings
+from tests.unit.agent.fake_xmpp import FakeStream, FakeXmpp, parse_stanza
+from tests.unit.agent.fakes import HYP, OWNER, UUID, VM, FakeAudit, FakeHost, FakeLibvirt, command_iq, make_settings
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +44,12 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     asyncio.run(make())
     return path
+
+
+@pytest.fixture(scope="session")
+def capabilities() -> tuple[TokenCatalogue, Registry]:
+    """The rights and commands of all built-in capabilities; whoever changes them makes his own."""
+    return plugins.load(make_settings(Path("/nowhere")))
 
 
 @pytest.fixture
@@ -80,13 +90,19 @@ def agent_settings(agent_folder: Path) -> Settings:
 
 @pytest.fixture
 async def services(
-    agent_settings: Settings, empty_database: Path, xmpp: FakeXmpp, libvirt: FakeLibvirt, host: FakeHost, audit: FakeAudit
+    agent_settings: Settings,
+    empty_database: Path,
+    capabilities: tuple[TokenCatalogue, Registry],
+    xmpp: FakeXmpp,
+    libvirt: FakeLibvirt,
+    host: FakeHost,
+    audit: FakeAudit,
 ) -> AsyncIterator[Services]:
     path = agent_settings.state.database
     path.parent.mkdir(parents=True)
     shutil.copy(empty_database, path)
     store = await Store.open(path)
-    catalogue, registry = plugins.load(agent_settings)
+    catalogue, registry = capabilities
     yield Services(
         settings=agent_settings,
         store=store,
@@ -144,3 +160,12 @@ async def finish_work(*entities: Entity) -> None:
     for entity in entities:
         while entity._tasks:
             await asyncio.wait(set(entity._tasks))
+
+
+async def ask(entity: Entity, namespace: str, archipel: str, caller: Caller = OWNER) -> ET.Element:
+    """Have a command asked for, wait for all that it began, and return the query of its answer, or raise its error."""
+    answer = await answer_iq(entity, parse_stanza(command_iq(namespace, archipel, caller)), caller)
+    await finish_work(entity)
+    if answer.get("type") == "error":
+        raise read_error(answer)
+    return answer[0]

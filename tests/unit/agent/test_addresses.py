@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -90,18 +89,3 @@ async def test_without_any_address_the_error_names_the_setting(network: dict[str
     network.clear()
     with pytest.raises(CommandError, match="'host1' has none in DNS and there is no default route; set machine_ip"):
         await find_address(settings(machine_ip))
-
-
-def test_avatars_are_the_administrators_or_the_packaged_ones(tmp_path: Path) -> None:
-    """Too big a picture would be read by every client again and again."""
-    from archipel.agent.avatars import LARGEST, read_avatar
-    from tests.unit.agent.fakes import make_settings
-
-    card = make_settings(tmp_path, "[GLOBAL]").vcard
-    packaged = read_avatar(card, "own.png", "defaultvm.png")
-    assert packaged.startswith(b"\x89PNG")
-    card.avatar_folder.mkdir(parents=True)
-    (card.avatar_folder / "own.png").write_bytes(b"mine")
-    assert read_avatar(card, "own.png", "defaultvm.png") == b"mine"
-    (card.avatar_folder / "own.png").write_bytes(bytes(LARGEST + 1))
-    assert read_avatar(card, "own.png", "defaultvm.png") == packaged

@@ -61,7 +61,7 @@ def test_a_check_is_run_with_what_the_files_say(configuration: Path, monkeypatch
         checked.append(settings)
         return 1
 
-    monkeypatch.setattr(daemon.check, "run", check)
+    monkeypatch.setattr("archipel.agent.check.run", check)
     assert main(["-c", str(configuration), "--check"]) == 1
     assert [settings.xmpp.domain for settings in checked] == ["lab.example"]
 
@@ -127,6 +127,7 @@ def test_without_a_service_manager_nothing_happens(monkeypatch: pytest.MonkeyPat
     if address is not None:
         monkeypatch.setenv("NOTIFY_SOCKET", address)
     notify_systemd("READY=1")
+    assert not Path("/nowhere").exists()
 
 
 # -- entities -----------------------------------------------------------------------------------------------------------
@@ -164,9 +165,7 @@ async def test_what_libvirt_tells_reaches_the_machines(xmpp: FakeXmpp, stocked: 
         assert xmpp.pushes(VM) == [("virtualmachine:control", "created")]
 
 
-async def test_without_libvirt_everybody_says_so_and_with_it_reads_anew(
-    stocked: Services, libvirt: FakeLibvirt, host: FakeHost
-) -> None:
+async def test_without_libvirt_everybody_says_so_and_with_it_reads_anew(stocked: Services, libvirt: FakeLibvirt, host: FakeHost) -> None:
     async with asyncio.timeout(5), run_entities(stocked) as hypervisor:
         await all_online(hypervisor)
         machine = hypervisor.machines[UUID]
@@ -202,7 +201,10 @@ async def lend_a_right(services: Services) -> None:
 
 
 async def is_told(xmpp: FakeXmpp) -> None:
-    while ("permissions", STUDENT.bare) not in xmpp.pushes(VM) or STUDENT.bare in xmpp.nodes[events_node(VM)].affiliations:
+    def waits() -> bool:
+        return ("permissions", STUDENT.bare) not in xmpp.pushes(VM) or STUDENT.bare in xmpp.nodes[events_node(VM)].affiliations
+
+    while waits():  # noqa: ASYNC110 - nothing announces it
         await asyncio.sleep(0.001)
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from typing import cast
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -50,9 +51,7 @@ async def test_a_definition_with_the_machine_s_uuid_is_applied(machine: VirtualM
 
 
 @pytest.mark.parametrize("uuid,told", [(OTHER_UUID, OTHER_UUID), ("", "missing"), (None, "missing"), ("x", "x")])
-async def test_a_definition_of_another_machine_is_refused(
-    machine: VirtualMachine, domain: FakeDomain, uuid: str | None, told: str
-) -> None:
+async def test_a_definition_of_another_machine_is_refused(machine: VirtualMachine, domain: FakeDomain, uuid: str | None, told: str) -> None:
     before = domain.stored
     with pytest.raises(CommandError, match=f"uuid: the definition's is {told}, it must be {UUID}") as refused:
         await define(machine, xml(domain_xml(uuid=uuid)), OWNER)
@@ -81,7 +80,7 @@ async def test_what_is_no_definition_is_told(machine: VirtualMachine, text: str)
 
 async def test_libvirt_gets_no_namespace_of_the_stanza_and_no_remark(machine: VirtualMachine, domain: FakeDomain) -> None:
     element = xml(domain_xml(more=title("new")).replace("<domain ", f"<domain xmlns='{ns.VM_DEFINITION}' "))
-    element.append(ET.Comment("--><emulator>/bin/sh</emulator><!--"))
+    element.append(cast(ET.Element, ET.Comment("--><emulator>/bin/sh</emulator><!--")))
     await define(machine, element, OWNER)
     assert domain.stored is not None
     assert "xmlns" not in domain.stored
@@ -138,9 +137,9 @@ async def test_a_name_that_is_taken_is_a_conflict(
     hypervisor: Hypervisor, machine: VirtualMachine, domain: FakeDomain, host: FakeHost, name: str
 ) -> None:
     host.add(OTHER_UUID, name)
-    for change in (lambda: define(machine, xml(domain_xml(name)), OWNER), lambda: rename(machine, name)):
+    for change in (define(machine, xml(domain_xml(name)), OWNER), rename(machine, name)):
         with pytest.raises(CommandError, match="is taken on Host") as conflict:
-            await change()
+            await change
         assert conflict.value.condition == Condition.CONFLICT
     assert "rename" not in domain.calls
 

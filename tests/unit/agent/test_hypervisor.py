@@ -111,8 +111,9 @@ async def test_accounts_are_made_and_removed(xmpp: FakeXmpp, hypervisor: Hypervi
     assert UUID not in xmpp.accounts
 
 
-async def test_an_account_that_is_gone_already_is_removed(hypervisor: Hypervisor) -> None:
+async def test_an_account_that_is_gone_already_is_removed(xmpp: FakeXmpp, hypervisor: Hypervisor) -> None:
     await hypervisor.remove_account(UUID, PASSWORD)
+    assert xmpp.accounts == {"hyp": "secret"}
 
 
 async def test_an_account_that_exists_is_a_conflict(xmpp: FakeXmpp, hypervisor: Hypervisor) -> None:

@@ -139,7 +139,9 @@ def test_a_right_that_means_something_else_already_is_refused(install: Install) 
         plugins.load(settings())
 
 
-@pytest.mark.parametrize("source,value", [(SNAPSHOTS, "nowhere_to_be_found"), ("raise ImportError('no library')", "third_party_capability")])
+@pytest.mark.parametrize(
+    "source,value", [(SNAPSHOTS, "nowhere_to_be_found"), ("raise ImportError('no library')", "third_party_capability")]
+)
 def test_a_capability_that_cannot_be_loaded_keeps_the_agent_from_starting(install: Install, source: str, value: str) -> None:
     install(source, f"snapshots = {value}")
     with pytest.raises(ImportError):

@@ -22,7 +22,7 @@ VIRTUAL_MACHINE = (
 @pytest.mark.parametrize(
     "kind,names",
     [
-        (EntityKind.HYPERVISOR, f"{EVERY_ENTITY} {HYPERVISOR} domain_policy_bypass"),
+        (EntityKind.HYPERVISOR, f"{EVERY_ENTITY} {HYPERVISOR} getroster domain_policy_bypass"),
         (EntityKind.VIRTUAL_MACHINE, f"{EVERY_ENTITY} {VIRTUAL_MACHINE} roster getroster domain_policy_bypass"),
     ],
 )

@@ -1,58 +1,15 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""KVM counts only when it boots a guest; the image is made once."""
+"""The guest's image is made once."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from testbed import guest
-from testbed.guest import GuestImage, GuestImageError, make_guest, prove_acceleration
-
-
-@pytest.fixture
-def device(tmp_path: Path) -> Path:
-    """A device that can be opened."""
-    device = tmp_path / "kvm"
-    device.touch()
-    return device
-
-
-@pytest.fixture
-def emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Put a script in QEMU's place."""
-
-    def replace(script: str) -> None:
-        program = tmp_path / "qemu-system-x86_64"
-        program.write_text(f"#!/bin/sh\n{script}\n")
-        program.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-
-    return replace
-
-
-@pytest.mark.parametrize(
-    "script, works",
-    [
-        ("echo READY 1.2; exec sleep 100", True),
-        ("echo 'KVM internal error. Suberror: 1' >&2; exec sleep 100", False),
-        ("echo 'failed to initialize kvm' >&2; exit 1", False),
-        ("exec sleep 100", False),
-    ],
-)
-def test_kvm_works_when_the_guest_says_so(tmp_path: Path, device: Path, emulator, monkeypatch, script: str, works: bool):
-    monkeypatch.setattr(guest, "PROBE_SECONDS", 1)
-    emulator(script)
-    assert prove_acceleration(GuestImage(tmp_path), device) is works
-
-
-def test_without_the_device_no_guest_is_started(tmp_path: Path, emulator):
-    emulator(f"touch {tmp_path}/started; echo READY")
-    assert prove_acceleration(GuestImage(tmp_path), tmp_path / "absent") is False
-    assert not (tmp_path / "started").exists()
+from testbed.guest import GuestImageError, make_guest
 
 
 @pytest.fixture

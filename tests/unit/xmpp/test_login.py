@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from archipel.xmpp import stanzas
 from archipel.xmpp.errors import LoginFailed, LoginRefused, ServerUnreachable, UntrustedServer
 from archipel.xmpp.stream import Stream
 from archipel.xmpp.tls import client_context
@@ -20,6 +21,7 @@ from tests.unit.xmpp.scripted_server import (
     BIND_FEATURE,
     FULL,
     PASSWORD,
+    SASL,
     SM,
     STARTTLS,
     Client,
@@ -268,3 +270,54 @@ async def test_a_cancelled_login_drops_its_connection(client_tls: ssl.SSLContext
         with pytest.raises(asyncio.CancelledError):
             await attempt
         assert not stream.is_connected()
+
+
+FORGED = "<iq type='set' id='1' from='admin@lab.example/x'><query xmlns='urn:x'/></iq>"
+
+
+async def claim_success(server: ScriptedServer, client: Client) -> None:
+    """slixmpp still has the mechanism of the last login, and PLAIN takes any success for one."""
+    await client.open("")
+    client.send(f"<success xmlns='{SASL}'/>")
+    await client.open(BIND_FEATURE)
+    client.send(FORGED)
+    await start_session(server, client)
+    await client.stanza()
+
+
+async def claim_resumption(_server: ScriptedServer, client: Client) -> None:
+    await client.open("")
+    client.send(f"<resumed xmlns='{SM}' previd='sm1' h='0'/>{FORGED}")
+    await client.stanza()
+
+
+async def claim_both(_server: ScriptedServer, client: Client) -> None:
+    await client.open("")
+    client.send(f"<success xmlns='{SASL}'/>")
+    await client.open("")
+    client.send(f"<resumed xmlns='{SM}' previd='sm1' h='0'/>{FORGED}")
+    await client.stanza()
+
+
+@pytest.mark.parametrize("claim", [claim_success, claim_resumption, claim_both])
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256"])
+async def test_whoever_takes_the_server_s_place_gets_nothing_and_is_not_believed(
+    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, claim: Script, mechanism: str
+) -> None:
+    """What waits for the connection may hold the password of a machine's account."""
+
+    async def honest_once(server: ScriptedServer, client: Client) -> None:
+        await (be_honest if len(server.everybody) == 1 else claim)(server, client)
+
+    async with ScriptedServer(server_tls, honest_once, (mechanism,), resumable=True) as server:
+        stream = Stream(FULL, PASSWORD, client_tls, resume=True, allow_plain=True)
+        await stream.login(HOST, server.port)
+        (await server.client()).cut()
+        await stream.lost
+        taken: list[str | None] = []
+        stream.on_request = lambda iq: taken.append(iq.get("from"))
+        stream.transmit(stanzas.chat("a@lab.example", "a secret"))
+        with pytest.raises((UntrustedServer, LoginFailed)):
+            await stream.login(HOST, server.port, SHORT)
+        assert taken == []
+        assert "a secret" not in server.received

@@ -26,7 +26,7 @@ from archipel.agent.virt.lifecycle import DomainState, LifecycleEvent
 
 
 def find_text(xml: str, tag: str) -> str | None:
-    return ET.fromstring(xml).findtext(tag)  # noqa: S314 - libvirt wrote it
+    return ET.fromstring(xml).findtext(tag)
 
 
 async def test_info_tells_everything_in_one_visit(domain: Domain) -> None:

@@ -16,6 +16,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.machine.argument
     MachineWish,
     read_wishes,
 )
+
 from archipel.protocol.domain.declaration import DiskDeclaration, DomainDeclaration, GraphicsDeclaration, NetworkDeclaration
 
 

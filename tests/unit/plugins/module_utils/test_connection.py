@@ -12,6 +12,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.connection impor
     find_hypervisor,
     read_password_file,
 )
+
 from archipel.cli.errors import LoginMissing
 from archipel.cli.password import store
 from archipel.cli.profile import Profile, ProfileFile
@@ -51,7 +52,9 @@ def password_file(tmp_path: Path) -> Path:
 def test_arguments_are_settings(tmp_path: Path) -> None:
     ca_file = str(tmp_path / "ca.pem")
     settings = connection_settings(
-        given(xmpp_jid=JID, xmpp_password="x", xmpp_host="192.0.2.1", xmpp_port=5223, xmpp_ca_file=ca_file, xmpp_allow_plain=True, timeout=2.5)
+        given(
+            xmpp_jid=JID, xmpp_password="x", xmpp_host="192.0.2.1", xmpp_port=5223, xmpp_ca_file=ca_file, xmpp_allow_plain=True, timeout=2.5
+        )
     )
     assert (settings.jid, settings.address, settings.ca_file) == (JID, ("192.0.2.1", 5223), Path(ca_file))
     assert (settings.allow_plain, settings.insecure_plaintext, settings.timeout) == (True, False, 2.5)
@@ -89,7 +92,8 @@ def test_a_profile_that_is_not_there_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments, message", [({}, "xmpp_jid: say who logs in"), ({"xmpp_jid": JID}, "xmpp_password: give it"), ({"xmpp_jid": "x"}, "xmpp_password")]
+    "arguments, message",
+    [({}, "xmpp_jid: say who logs in"), ({"xmpp_jid": JID}, "xmpp_password: give it"), ({"xmpp_jid": "x"}, "xmpp_password")],
 )
 def test_a_missing_login_names_the_argument(arguments: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.archipel.platform.plugins.module_utils.directory import Directory, find_entities
+
 from archipel.client import AmbiguousMachine, Hypervisor, MachineEntry, MachineNotFound
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import PermissionDenied
@@ -20,7 +21,9 @@ ITEMS = (
 def directory(hypervisor: Hypervisor, *names: str, managed: bool = True) -> Directory:
     """Return a directory of machines with these names."""
     uuids = [f"6f0c0000-0000-4000-8000-{number:012}" for number in range(len(names))]
-    return Directory(hypervisor, [MachineEntry(name, uuid, f"{uuid}@example.org", managed) for name, uuid in zip(names, uuids, strict=True)])
+    return Directory(
+        hypervisor, [MachineEntry(name, uuid, f"{uuid}@example.org", managed) for name, uuid in zip(names, uuids, strict=True)]
+    )
 
 
 async def test_machines_are_found_by_name_uuid_and_jid(hypervisor: Hypervisor, stream: ScriptedStream) -> None:
@@ -49,7 +52,7 @@ def test_composed_characters_are_the_same(hypervisor: Hypervisor) -> None:
 
 
 def test_one_of_several_of_a_name_is_found_by_its_uuid(hypervisor: Hypervisor) -> None:
-    with pytest.raises(AmbiguousMachine, match="several machines are called 'web': .*; give the uuid"):
+    with pytest.raises(AmbiguousMachine, match=r"several machines are called 'web': .*; give the uuid"):
         directory(hypervisor, "web", "web").find("web")
 
 
@@ -76,5 +79,5 @@ async def test_no_machines_mean_the_hypervisor(hypervisor: Hypervisor) -> None:
 async def test_each_machine_is_found_once_and_all_that_are_missing_are_told(hypervisor: Hypervisor, stream: ScriptedStream) -> None:
     stream.answer(LIST, ITEMS)
     assert [found.name for found in await find_entities(hypervisor, ["web", "web"])] == ["web"]
-    with pytest.raises(MachineNotFound, match="'one'.*'two'"):
+    with pytest.raises(MachineNotFound, match=r"'one'.*'two'"):
         await find_entities(hypervisor, ["one", "web", "two"])

@@ -9,6 +9,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.machine.argument
 from ansible_collections.archipel.platform.plugins.module_utils.machine.plan import MachinePlan, change_while_running, make_plan
 from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot import Snapshot
 from ansible_collections.archipel.platform.plugins.module_utils.machine.specification import read_specification
+
 from archipel.client import VirtualMachine
 from archipel.protocol import namespaces as ns
 from archipel.protocol.domain import changes
@@ -28,12 +29,12 @@ def domain(memory: int = 64, maximum: int = 128, vcpus: int = 1) -> Domain:
 
 
 def plan(
-    machine: VirtualMachine, state: int, stored: Domain, running: Domain | None = None, blocked: frozenset[str] = frozenset(), **given: Any
+    machine: VirtualMachine, now: int, stored: Domain, running: Domain | None = None, blocked: frozenset[str] = frozenset(), **given: Any
 ) -> MachinePlan:
     """Return the plan for a machine in this state of which this is declared."""
-    info = Info(state=state, max_memory=131072, memory=65536, vcpus=1, hypervisor="hyp@example.org/host", autostart=False)
+    info = Info(state=now, max_memory=131072, memory=65536, vcpus=1, hypervisor="hyp@example.org/host", autostart=False)
     wish = MachineWish.of({**dict.fromkeys(MACHINE), "name": "web", **given})
-    snapshot = Snapshot(machine, info, stored, running or (None if state == OFF else stored))
+    snapshot = Snapshot(machine, info, stored, running or (None if now == OFF else stored))
     made: MachinePlan = make_plan(wish, read_specification(wish), snapshot, blocked)
     return made
 
@@ -91,15 +92,27 @@ def test_a_machine_that_shall_be_off_is_stopped_before_it_is_changed(machine: Vi
 
 DISK = "<disk type='file'><target dev='vdb' bus='virtio'/></disk>"
 STEPS = [
-    (changes.SetMemory(reason="m", kib=98304), "control", "<archipel action='memory' value='98304'/>"),
-    (changes.SetVcpus(reason="v", count=2), "control", "<archipel action='setvcpus' value='2'/>"),
-    (changes.AttachDevice(reason="a", xml=DISK), "definition", f"<archipel action='attachdevice' live='1'><device>{DISK}</device></archipel>"),
-    (changes.DetachDevice(reason="d", xml=DISK), "definition", f"<archipel action='detachdevice' live='1'><device>{DISK}</device></archipel>"),
-    (changes.UpdateDevice(reason="u", xml=DISK), "definition", f"<archipel action='updatedevice' live='1'><device>{DISK}</device></archipel>"),
+    (changes.SetMemory(reason="m", kib=98304), "control", "<archipel value='98304' action='memory'/>"),
+    (changes.SetVcpus(reason="v", count=2), "control", "<archipel value='2' action='setvcpus'/>"),
+    (
+        changes.AttachDevice(reason="a", xml=DISK),
+        "definition",
+        f"<archipel live='1' action='attachdevice'><device>{DISK}</device></archipel>",
+    ),
+    (
+        changes.DetachDevice(reason="d", xml=DISK),
+        "definition",
+        f"<archipel live='1' action='detachdevice'><device>{DISK}</device></archipel>",
+    ),
+    (
+        changes.UpdateDevice(reason="u", xml=DISK),
+        "definition",
+        f"<archipel live='1' action='updatedevice'><device>{DISK}</device></archipel>",
+    ),
     (
         changes.ChangeMedia(reason="c", xml=DISK, target="vdb"),
         "definition",
-        f"<archipel action='updatedevice' live='1'><device>{DISK}</device></archipel>",
+        f"<archipel live='1' action='updatedevice'><device>{DISK}</device></archipel>",
     ),
 ]
 
@@ -120,8 +133,8 @@ async def test_what_libvirt_refuses_is_told_and_the_rest_is_done(machine: Virtua
         f"<archipel-error-libvirt xmlns='{ns.ERROR_LIBVIRT}'/>",
         code=55,
     )
-    stream.answer(vm_command("set", "<archipel action='memory' value='98304'/>"), refusal)
-    stream.answer(vm_command("set", "<archipel action='setvcpus' value='2'/>"), NOTHING)
+    stream.answer(vm_command("set", "<archipel value='98304' action='memory'/>"), refusal)
+    stream.answer(vm_command("set", "<archipel value='2' action='setvcpus'/>"), NOTHING)
     refused = await change_while_running(machine, (STEPS[0][0], STEPS[1][0]))
     assert refused == ["m: libvirt refuses it while the machine runs (no such device)"]
     assert len(stream.asked) == 2

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 from ansible_collections.archipel.platform.plugins.module_utils.execution import PartlyFailed, describe_failure
-from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values, reconcile, reconcile_all, to_yaml
+from ansible_collections.archipel.platform.plugins.module_utils.reconciler import (
+    Change,
+    Resource,
+    Values,
+    reconcile,
+    reconcile_all,
+    to_yaml,
+)
+
 from archipel.client import MachineState
 from archipel.protocol.errors import BadRequest, PermissionDenied
 

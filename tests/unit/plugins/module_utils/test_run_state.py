@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.archipel.platform.plugins.module_utils.machine.run_state import reach, run_state, stop
+
 from archipel.client import MachineState, VirtualMachine, WaitTimedOut
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import LibvirtFailed

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from ansible_collections.archipel.platform.plugins.module_utils.machine.arguments import MACHINE, MachineWish
 from ansible_collections.archipel.platform.plugins.module_utils.machine.specification import Specification, read_specification
+
 from archipel.protocol.domain.domain import Domain, parse
 from archipel.protocol.domain.options import DeclarationError
 from archipel.protocol.domain.xml_values import DomainXmlError
@@ -80,7 +81,9 @@ def test_more_memory_than_the_running_machine_can_have_waits() -> None:
 
 
 def test_a_whole_definition_is_stored_as_written_under_the_machines_own_name() -> None:
-    specification = specify(definition="<domain type='kvm'><name>x</name><memory>65536</memory><devices><interface type='user'/></devices></domain>")
+    specification = specify(
+        definition="<domain type='kvm'><name>x</name><memory>65536</memory><devices><interface type='user'/></devices></domain>"
+    )
     desired = specification.change(stored())
     assert (desired.name, desired.uuid, desired.memory) == ("web", UUID, 65536)
     assert desired.interfaces[0].mac == "52:54:00:00:00:01"

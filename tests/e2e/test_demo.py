@@ -1,0 +1,155 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The demo on real guests: it shows what it promises, survives crashes of all its parts, and goes without a trace.
+
+The tests follow each other on one platform, in a folder of their own. Where the host has a libvirt, the machines are there: a
+demo that runs on the same libvirt is told as an obstacle.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from testbed.demo.folder import VARIABLE, DemoFolder, as_root
+from testbed.demo.machines import MACHINES, NETWORK
+
+pytestmark = pytest.mark.timeout(900)
+DEMO = [sys.executable, "-m", "testbed.demo"]
+PROMISED = (
+    r"changed=0 .*failed=0",
+    r"\n +-memory: 128\n +\+memory: 160\n",
+    r"\|--@state_running:\n +\|  \|--demo",
+    r"archipel --profile student shutdown demo-lab.*\n +demo-lab: asked to shut down",
+    r"archipel --profile student start demo-lab.*\n +demo-lab: started",
+    r"student@\S+ lacks the right 'info' on demo-db",
+    r"student@\S+ lacks the right 'create' on demo-web",
+    r"student@\S+ lacks the right 'shutdown' on demo-web",
+    r"demo-db  is Paused\n(.*\n)? +seen \d+ ms after virsh was called",
+    r"virsh resume demo-db.*\n(.*\n)?.*demo-db  is Running",
+    r"archipel chat demo-web hello",
+)
+
+
+class Demo:
+    """The demo of these tests."""
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        self.root = root
+        self.parts = DemoFolder(folder)
+        self.environment = {**os.environ, VARIABLE: str(folder)}
+
+    def run(self, command: str) -> str:
+        """Run a command of the demo to its end, which must be a good one; returns what it printed."""
+        result = subprocess.run(
+            [*DEMO, command], cwd=self.root, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        assert result.returncode == 0, result.stdout
+        return result.stdout
+
+    def kill_start_at(self, words: str) -> None:
+        """Begin to start it, and kill it as soon as these words are there."""
+        with subprocess.Popen([*DEMO, "start"], cwd=self.root, env=self.environment, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert any(words in line for line in process.stdout), f"{words!r} was not printed"
+            process.kill()
+
+    def kill_servers(self) -> None:
+        """End all its servers as a crash would."""
+        for pid in self.find_processes():
+            subprocess.run(as_root(["kill", "-KILL", str(pid)]), check=False)
+
+    def find_processes(self) -> dict[int, str]:
+        """Return the command lines of all processes that were started with the name of the folder."""
+        found = {}
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if str(self.parts.path) in command:
+                found[int(process.name)] = command
+        return found
+
+    def list_machines(self) -> dict[str, tuple[str, str]]:
+        """Return UUID and state of each machine, as the command line shows them."""
+        output = subprocess.run([self.parts.programs / "archipel", "ls"], capture_output=True, text=True, check=True).stdout
+        return {line.split()[0]: (line.split()[-1], line.split()[1]) for line in output.splitlines()[1:]}
+
+
+@pytest.fixture(scope="module")
+def demo(root: Path) -> Iterator[Demo]:
+    """A demo in a folder of its own, started once; it may have been stopped already when the tests end."""
+    folder = Path(tempfile.mkdtemp(prefix="archipel-demo-", dir="/tmp"))  # a socket's path must be short
+    folder.chmod(0o755)
+    demo = Demo(root, folder)
+    yield demo
+    subprocess.run([*DEMO, "stop"], cwd=root, env=demo.environment, check=False)
+
+
+def test_it_shows_what_it_promises(demo: Demo):
+    output = demo.run("start")
+    for promise in PROMISED:
+        assert re.search(promise, output), f"{promise} is not in\n{output}"
+    assert {name: state for name, (_uuid, state) in demo.list_machines().items()} == dict.fromkeys(MACHINES, "running")
+    assert demo.run("status").count(": runs") == len(MACHINES)
+
+
+def test_its_passwords_are_readable_by_nobody_else_and_shown_nowhere(demo: Demo):
+    passwords = {file.name: file.read_text().strip() for file in demo.parts.accounts.iterdir()}
+    assert set(passwords) == {"hypervisor", "admin", "teacher", "student"}
+    assert len(set(passwords.values())) == len(passwords)
+    for file in demo.parts.accounts.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    logs = "".join(log.read_text() for log in [*demo.parts.logs.iterdir(), *demo.parts.host.glob("agent/*.log")])
+    shown = logs + "".join(demo.find_processes().values()) + demo.parts.environment.read_text()
+    assert not [name for name, password in passwords.items() if password in shown]
+
+
+def test_a_second_start_keeps_its_machines(demo: Demo):
+    before = demo.list_machines()
+    assert "a demo is here already" in demo.run("start")
+    assert demo.list_machines() == before
+
+
+def test_after_a_crash_of_agent_and_server_it_goes_on(demo: Demo):
+    before = demo.list_machines()
+    for name, command in demo.find_processes().items():
+        if "archipel-agent" in command or "beam" in command:
+            subprocess.run(as_root(["kill", "-KILL", str(name)]), check=True)
+    demo.run("start")
+    assert demo.list_machines() == before
+
+
+def test_killed_in_the_middle_it_can_be_started_again(demo: Demo):
+    demo.run("stop")
+    demo.kill_start_at("ejabberd: ")
+    demo.run("start")
+    assert set(demo.list_machines()) == set(MACHINES)
+
+
+def test_with_all_its_servers_gone_as_after_a_reboot_it_can_be_started_again(demo: Demo):
+    demo.kill_servers()
+    demo.run("start")
+    assert set(demo.list_machines()) == set(MACHINES)
+
+
+def test_it_goes_without_a_trace(demo: Demo):
+    demo.run("stop")
+    assert not demo.parts.path.exists()
+    assert demo.find_processes() == {}
+    assert str(demo.parts.path) not in Path("/proc/self/mountinfo").read_text()
+    assert not Path("/sys/class/net", NETWORK).exists()
+    names = subprocess.run(
+        as_root(["virsh", "-c", "qemu:///system", "list", "--all", "--name"]), capture_output=True, text=True, check=False
+    )
+    assert not set(MACHINES) & set(names.stdout.split())
+    assert "there is no demo" in demo.run("stop")
