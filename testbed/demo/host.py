@@ -26,7 +26,7 @@ from testbed.agent import Agent, AgentError, make_agent
 from testbed.demo import machines
 from testbed.demo.acceleration import lend_device, prove_kvm, take_device_back
 from testbed.demo.folder import DemoError, DemoFolder
-from testbed.demo.virtualization import PrivateLibvirt, Virtualization, answers, choose, connect, recall, remember, stop_units
+from testbed.demo.virtualization import PrivateLibvirt, Virtualization, answers, choose, connect, recall, remember, stop_service
 from testbed.ejabberd import Ejabberd
 
 Answer = dict[str, Any]
@@ -118,7 +118,7 @@ class Host:
                 removed = machines.remove_domains(connection, self.folder)
                 if self._network_mark.exists():
                     machines.remove_network(connection)
-            stop_units(choice)
+            stop_service(choice)
         take_device_back(self._device_memo)
         self.private.stop()
         processes = list(_end_processes(self.demo.path))

@@ -26,19 +26,20 @@ from testbed.demo.folder import CHECKOUT, DemoError
 
 SYSTEM: Final = "qemu:///system"
 SYSTEMD: Final = Path("/run/systemd/system")  # exists exactly where systemd is the first process (sd_booted(3))
-# One daemon for all drivers, or one daemon each; a host has either (libvirt.org, "libvirt daemons").
-UNITS: Final = (("libvirtd.socket",), ("virtqemud.socket", "virtnetworkd.socket", "virtlogd.socket"))
+# Debian 12 and 13 have the one daemon with all drivers; the socket starts it.
+SOCKET: Final = "libvirtd.socket"
+SERVICE: Final = "libvirtd.service"
 NEW_NAMESPACES: Final = ("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
 START_SECONDS: Final = 30
 
 
 @dataclass(frozen=True)
 class Virtualization:
-    """The libvirt that was chosen; ``units`` are those of systemd that were started for the demo."""
+    """The libvirt that was chosen; ``started``: systemd was asked to start it for the demo."""
 
     uri: str
     private: bool = False
-    units: tuple[str, ...] = ()
+    started: bool = False
 
 
 class PrivateLibvirt:
@@ -80,15 +81,12 @@ def choose(folder: Path) -> Virtualization:
     """Return a libvirt that can run guests. ``folder`` is for a private one. Raises DemoError."""
     if answers(SYSTEM):
         return Virtualization(SYSTEM)
-    started: tuple[str, ...] = ()
-    if SYSTEMD.exists():
-        started = _start_units()
-        if answers(SYSTEM):
-            return Virtualization(SYSTEM, units=started)
+    if SYSTEMD.exists() and not _systemctl("start", SOCKET) and answers(SYSTEM):
+        return Virtualization(SYSTEM, started=True)
     private = PrivateLibvirt(folder)
     private.stop()
     private.start()
-    return Virtualization(private.uri, private=True, units=started)
+    return Virtualization(private.uri, private=True)
 
 
 def answers(uri: str) -> bool:
@@ -123,29 +121,18 @@ def recall(file: Path) -> Virtualization | None:
         stored = json.loads(file.read_text())
     except (FileNotFoundError, ValueError):
         return None
-    return Virtualization(stored["uri"], stored["private"], tuple(stored["units"]))
+    return Virtualization(**stored)
 
 
-def stop_units(choice: Virtualization) -> None:
+def stop_service(choice: Virtualization) -> None:
     """Stop what was started for the demo, unless somebody's machine uses it meanwhile."""
-    if not choice.units:
+    if not choice.started:
         return
     with contextlib.suppress(libvirt.libvirtError), connect(choice.uri) as connection:
         if connection.numOfDomains():
             return
-    services = [unit.replace(".socket", ".service") for unit in choice.units]
-    subprocess.run(["systemctl", "stop", *choice.units, *services], capture_output=True, check=False)
+    _systemctl("stop", SOCKET, SERVICE)
 
 
-def _start_units() -> tuple[str, ...]:
-    """Start the sockets of the daemons that are installed; returns those that were not active before."""
-    for units in UNITS:
-        idle = [unit for unit in units if _ask_systemd("is-active", unit) != "active"]
-        if _ask_systemd("show", "--property=LoadState", "--value", units[0]) == "loaded":
-            subprocess.run(["systemctl", "start", *idle], capture_output=True, check=False)
-            return tuple(unit for unit in idle if _ask_systemd("is-active", unit) == "active")
-    return ()
-
-
-def _ask_systemd(*question: str) -> str:
-    return subprocess.run(["systemctl", *question], capture_output=True, text=True, check=False).stdout.strip()
+def _systemctl(*arguments: str) -> int:
+    return subprocess.run(["systemctl", *arguments], capture_output=True, check=False).returncode

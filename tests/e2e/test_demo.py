@@ -8,6 +8,8 @@ demo that runs on the same libvirt is told as an obstacle.
 
 from __future__ import annotations
 
+import ast
+import json
 import os
 import re
 import stat
@@ -20,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from testbed.demo.folder import VARIABLE, DemoFolder, as_root
-from testbed.demo.machines import MACHINES, NETWORK
+from testbed.demo.machines import IMAGE, MACHINES, NETWORK
 
 pytestmark = pytest.mark.timeout(900)
 DEMO = [sys.executable, "-m", "testbed.demo"]
@@ -37,6 +39,19 @@ PROMISED = (
     r"virsh resume demo-db.*\n(.*\n)?.*demo-db  is Running",
     r"archipel chat demo-web hello",
 )
+
+# The demo's question whether KVM works, asked of QEMU's emulation, which works everywhere.
+ASK_EMULATION = """
+import sys
+from pathlib import Path
+from testbed.demo import acceleration
+from testbed.demo.virtualization import connect
+uri, image, log, seconds = sys.argv[1:]
+acceleration.PROBE_SECONDS = float(seconds)
+acceleration.DEFINITION = acceleration.DEFINITION.replace("<domain type='kvm'>", "<domain type='qemu'>").replace("host-model", "maximum")
+with connect(uri) as connection:
+    print(acceleration.prove_kvm(connection, Path(image), Path(log)), [domain.name() for domain in connection.listAllDomains()])
+"""
 
 
 class Demo:
@@ -112,6 +127,16 @@ def test_its_passwords_are_readable_by_nobody_else_and_shown_nowhere(demo: Demo)
     logs = "".join(log.read_text() for log in [*demo.parts.logs.iterdir(), *demo.parts.host.glob("agent/*.log")])
     shown = logs + "".join(demo.find_processes().values()) + demo.parts.environment.read_text()
     assert not [name for name, password in passwords.items() if password in shown]
+
+
+@pytest.mark.parametrize("seconds, comes_up", [(60, True), (0, False)])
+def test_an_acceleration_is_proved_by_a_guest_that_comes_up(demo: Demo, seconds: float, comes_up: bool):
+    uri = json.loads((demo.parts.path / "facts.json").read_text())["uri"]
+    image, log = demo.parts.host / IMAGE, demo.parts.host / f"probe-{seconds}.log"
+    command = as_root([sys.executable, "-B", "-c", ASK_EMULATION, uri, str(image), str(log), str(seconds)])
+    answer, _, left = subprocess.run(command, cwd=demo.root, capture_output=True, text=True, check=True).stdout.partition(" ")
+    assert answer == str(comes_up)
+    assert sorted(ast.literal_eval(left)) == sorted(MACHINES)
 
 
 def test_a_second_start_keeps_its_machines(demo: Demo):

@@ -22,6 +22,7 @@ import uvloop
 from archipel.agent import check, plugins
 from archipel.agent.audit import AuditLog
 from archipel.agent.config import DEFAULT_PATH, ConfigError, load_settings
+from archipel.agent.database import claim
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.logs import configure_logging
 from archipel.agent.rights import Rights
@@ -100,6 +101,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     async with contextlib.AsyncExitStack() as stack:
         audit = AuditLog(settings.logging.audit_file)
         stack.callback(audit.close)
+        stack.enter_context(claim(settings.state.database))
         store = await Store.open(settings.state.database)
         stack.push_async_callback(store.close)
         catalogue, registry = plugins.load(settings)

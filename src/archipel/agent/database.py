@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -49,6 +51,32 @@ def open_database(path: Path) -> Engine:
         engine.dispose()
         raise
     return engine
+
+
+@contextlib.contextmanager
+def claim(path: Path) -> Iterator[None]:
+    """Keep the database at ``path`` for this process alone; a crash gives it up. Raises :class:`StoreError`.
+
+    Two agents of one state would log in with the same accounts and throw each other out of the server.
+    """
+    lock = path.with_name(f"{path.name}.lock")
+    try:
+        _make_private(lock)
+        file = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        raise StoreError(f"{lock} cannot be opened: {error.strerror}") from error
+    try:
+        _lock(file, path)
+        yield
+    finally:
+        os.close(file)
+
+
+def _lock(file: int, path: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise StoreError(f"{path} is in use by another agent on this host: stop it first") from None
 
 
 def _make_private(path: Path) -> None:

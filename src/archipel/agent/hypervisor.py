@@ -135,12 +135,31 @@ class Hypervisor(Entity):
         await self._register(_text("username", uuid), _text("password", password.reveal()))
 
     async def remove_account(self, uuid: str, password: Secret) -> None:
-        """Remove a machine's account; one that is not there is removed already."""
+        """Remove a machine's account; one that is not there is removed already, and one with another password is not ours."""
         try:
-            await self._register(ET.Element(f"{{{ns.REGISTER}}}remove"), _text("username", uuid), _text("password", password.reveal()))
+            await self._unregister(uuid, password)
         except CommandError as error:
-            if error.condition != Condition.ITEM_NOT_FOUND:
+            if error.condition == Condition.FORBIDDEN:
+                await self._remove_refused_account(uuid, password)
+            elif error.condition != Condition.ITEM_NOT_FOUND:
                 raise
+
+    async def _remove_refused_account(self, uuid: str, password: Secret) -> None:
+        """Find out whether an account is there at all: ejabberd says "Incorrect password" in both cases.
+
+        Making it tells; what was made for that is removed again.
+        """
+        try:
+            await self.make_account(uuid, password)
+        except CommandError as error:
+            if error.condition != Condition.CONFLICT:
+                raise
+            log.error("the account %s has a password that is not this agent's: it is somebody else's now, and stays", uuid)
+        else:
+            await self._unregister(uuid, password)
+
+    async def _unregister(self, uuid: str, password: Secret) -> None:
+        await self._register(ET.Element(f"{{{ns.REGISTER}}}remove"), _text("username", uuid), _text("password", password.reveal()))
 
     async def restore_account(self, machine: VirtualMachine) -> bool:
         """Make the account of a machine that cannot log in; return whether it exists now with our password."""

@@ -12,7 +12,10 @@ from tests.wire.platform import CONTROL, Platform
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("one_answer_each")]
 
-CARD = "<devices><interface type='network'><mac address='52:54:00:0a:0b:0c'/><source network='default'/><target dev='tap9'/></interface></devices>"
+CARD = (
+    "<devices><interface type='network'><mac address='52:54:00:0a:0b:0c'/><source network='default'/><target dev='tap9'/></interface>"
+    "</devices>"
+)
 REQUEST = "<archipel action='addresses'/>"
 ADDRESS = "<address interface='tap9' mac='52:54:00:0a:0b:0c' address='*' prefix='24' source='lease'/>"
 

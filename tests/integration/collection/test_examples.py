@@ -23,8 +23,5 @@ def test_the_examples_of_a_module_work(module: str, ansible: Ansible, platform: 
     if module in MACHINES:
         made = ansible.run([{"archipel.platform.vm": {"machines": [{"name": name, "state": "running"} for name in MACHINES[module]]}}])
         assert made[0]["changed"]
-    examples = yaml.safe_load(read_documentation(root, module).examples)
-    outcomes = ansible.run_thrice(examples)
-    assert outcomes
-    for outcome in outcomes:
+    for outcome in ansible.run_thrice(yaml.safe_load(read_documentation(root, module).examples)):
         outcome.assert_truthful()

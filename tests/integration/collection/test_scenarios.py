@@ -15,7 +15,5 @@ SCENARIOS = sorted((Path(__file__).parent / "scenarios").glob("*.yml"))
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda file: file.stem)
 def test_check_mode_tells_the_truth_and_a_second_run_changes_nothing(scenario: Path, ansible: Ansible) -> None:
-    outcomes = ansible.run_thrice(read_tasks(scenario))
-    assert outcomes
-    for outcome in outcomes:
+    for outcome in ansible.run_thrice(read_tasks(scenario)):
         outcome.assert_truthful()

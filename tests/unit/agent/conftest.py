@@ -31,7 +31,7 @@ from archipel.protocol.errors import read_error
 from archipel.protocol.rights import TokenCatalogue
 from archipel.xmpp.connection import Server
 from tests.unit.agent.fake_xmpp import FakeStream, FakeXmpp, parse_stanza
-from tests.unit.agent.fakes import HYP, OWNER, UUID, VM, FakeAudit, FakeHost, FakeLibvirt, command_iq, make_settings
+from tests.unit.agent.fakes import HYP, OWNER, UUID, VM, Calendar, FakeAudit, FakeHost, FakeLibvirt, command_iq, make_settings
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +71,11 @@ def host() -> FakeHost:
 
 
 @pytest.fixture
+def calendar() -> Calendar:
+    return Calendar()
+
+
+@pytest.fixture
 def audit() -> FakeAudit:
     return FakeAudit()
 
@@ -97,6 +102,7 @@ async def services(
     libvirt: FakeLibvirt,
     host: FakeHost,
     audit: FakeAudit,
+    calendar: Calendar,
 ) -> AsyncIterator[Services]:
     path = agent_settings.state.database
     path.parent.mkdir(parents=True)
@@ -106,7 +112,7 @@ async def services(
     yield Services(
         settings=agent_settings,
         store=store,
-        rights=await Rights.load(store, catalogue, agent_settings.xmpp.root_admins),
+        rights=await Rights.load(store, catalogue, agent_settings.xmpp.root_admins, clock=calendar),
         audit=cast(AuditLog, audit),
         libvirt=cast(LibvirtConnection, libvirt),
         host=cast(Host, host),
@@ -149,7 +155,7 @@ async def machine(hypervisor: Hypervisor, host: FakeHost, xmpp: FakeXmpp) -> Vir
 async def go_online(entity: Entity) -> FakeStream:
     """Connect an entity, and return its stream when all that a login begins is done."""
     entity.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await entity.online.wait()
     await finish_work(entity)
     return cast(FakeStream, entity.stream)

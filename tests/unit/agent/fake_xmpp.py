@@ -141,7 +141,7 @@ class FakeXmpp:
     def _unregister(self, _stream: FakeStream, asked: ET.Element) -> list[ET.Element]:
         name = asked.findtext(f"{{{ns.REGISTER}}}username") or ""
         if self.accounts.get(name) != asked.findtext(f"{{{ns.REGISTER}}}password"):
-            raise CommandError("no such account", 404, Condition.ITEM_NOT_FOUND)
+            raise CommandError("Incorrect password", 403, Condition.FORBIDDEN)  # ejabberd says that of a missing account, too
         del self.accounts[name]
         return []
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -68,6 +69,19 @@ def domain_xml(name: str = "web", uuid: str | None = UUID, devices: str = "", mo
 
 def failure(text: str = "operation failed") -> LibvirtError:
     return LibvirtError(OPERATION_FAILED, 0, text)
+
+
+class Calendar:
+    """The time that rights are judged by; :meth:`pass_time` lets them end."""
+
+    def __init__(self) -> None:
+        self._now = datetime(2030, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self._now
+
+    def pass_time(self, span: timedelta) -> None:
+        self._now += span
 
 
 class FakeAudit:

@@ -143,10 +143,6 @@ def account_is_refused(_hypervisor: Hypervisor, xmpp: FakeXmpp, _host: FakeHost,
     xmpp.refuse["register"] = CommandError("not allowed", condition=Condition.FORBIDDEN)
 
 
-def server_is_gone(_hypervisor: Hypervisor, xmpp: FakeXmpp, _host: FakeHost, _patch: pytest.MonkeyPatch) -> None:
-    xmpp.refuse["register"] = Disconnected("gone")
-
-
 def account_is_made_unheard(_hypervisor: Hypervisor, xmpp: FakeXmpp, _host: FakeHost, _patch: pytest.MonkeyPatch) -> None:
     xmpp.lose["register"] = NoAnswer("late")
 
@@ -188,7 +184,6 @@ def fail_with(error: Exception, *, plain: bool = False) -> Any:
         list_fails,
         record_fails,
         account_is_refused,
-        server_is_gone,
         account_is_made_unheard,
         folder_fails,
         grant_fails,
@@ -248,6 +243,21 @@ async def test_what_cannot_be_undone_now_is_kept_as_an_intent(xmpp: FakeXmpp, on
     (record,) = await online.services.store.machines()
     assert record.phase is Phase.ALLOCATING
     xmpp.refuse.clear()
+    await allocation.recover(online)
+    assert await left_behind(online, xmpp, host) == {}
+
+
+@pytest.mark.parametrize("made", [False, True])
+async def test_a_server_that_goes_away_during_the_making_is_asked_again_later(
+    xmpp: FakeXmpp, online: Hypervisor, host: FakeHost, made: bool
+) -> None:
+    (xmpp.lose if made else xmpp.refuse)["register"] = Disconnected("gone")
+    xmpp.refuse["unregister"] = Disconnected("gone")
+    with pytest.raises(Disconnected):
+        await allocate(online, OWNER, Wish("web", uuid=UUID))
+    assert [record.phase for record in await online.services.store.machines()] == [Phase.ALLOCATING]
+    xmpp.refuse.clear()
+    xmpp.lose.clear()
     await allocation.recover(online)
     assert await left_behind(online, xmpp, host) == {}
 

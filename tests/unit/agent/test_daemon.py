@@ -16,7 +16,6 @@ import pytest
 from archipel.agent import daemon
 from archipel.agent.daemon import EXIT_CAPABILITY, EXIT_CONFIGURATION, EXIT_STATE, main, notify_systemd, run_entities
 from archipel.agent.hypervisor import Hypervisor
-from archipel.agent.rights import now
 from archipel.agent.secret import Secret
 from archipel.agent.services import Services
 from archipel.agent.settings import Settings
@@ -28,7 +27,7 @@ from archipel.protocol import presence
 from archipel.protocol.events import events_node
 from tests.unit.agent.conftest import finish_work
 from tests.unit.agent.fake_xmpp import FakeXmpp
-from tests.unit.agent.fakes import HYP, OTHER_UUID, STUDENT, UUID, VM, FakeHost, FakeLibvirt, make_settings
+from tests.unit.agent.fakes import HYP, OTHER_UUID, STUDENT, UUID, VM, Calendar, FakeHost, FakeLibvirt, make_settings
 
 GOOD = "[DEFAULT]\nxmpp_server = lab.example\n[HYPERVISOR]\nhypervisor_xmpp_password = hunter2\n"
 
@@ -149,7 +148,7 @@ async def all_online(hypervisor: Hypervisor) -> None:
 
 
 async def test_all_machines_of_the_store_come_online_and_leave_again(xmpp: FakeXmpp, stocked: Services, libvirt: FakeLibvirt) -> None:
-    async with asyncio.timeout(5), run_entities(stocked) as hypervisor:
+    async with asyncio.timeout(30), run_entities(stocked) as hypervisor:
         await all_online(hypervisor)
         assert [machine.name for machine in hypervisor.machines.values()] == ["web"]
         assert libvirt.watched
@@ -158,7 +157,7 @@ async def test_all_machines_of_the_store_come_online_and_leave_again(xmpp: FakeX
 
 
 async def test_what_libvirt_tells_reaches_the_machines(xmpp: FakeXmpp, stocked: Services, libvirt: FakeLibvirt) -> None:
-    async with asyncio.timeout(5), run_entities(stocked) as hypervisor:
+    async with asyncio.timeout(30), run_entities(stocked) as hypervisor:
         await all_online(hypervisor)
         libvirt.tell(DomainEvent(UUID, "web", LifecycleEvent.STARTED, UnknownDetail.UNKNOWN))
         await finish_work(hypervisor.machines[UUID])
@@ -166,7 +165,7 @@ async def test_what_libvirt_tells_reaches_the_machines(xmpp: FakeXmpp, stocked: 
 
 
 async def test_without_libvirt_everybody_says_so_and_with_it_reads_anew(stocked: Services, libvirt: FakeLibvirt, host: FakeHost) -> None:
-    async with asyncio.timeout(5), run_entities(stocked) as hypervisor:
+    async with asyncio.timeout(30), run_entities(stocked) as hypervisor:
         await all_online(hypervisor)
         machine = hypervisor.machines[UUID]
         host.domain(UUID).refuse["info"] = LibvirtUnavailable("gone")
@@ -182,7 +181,7 @@ async def test_without_libvirt_everybody_says_so_and_with_it_reads_anew(stocked:
 async def test_the_agent_starts_without_libvirt_too(stocked: Services, libvirt: FakeLibvirt, host: FakeHost) -> None:
     libvirt.state = ConnectionState.LOST
     host.domain(UUID).refuse["info"] = LibvirtUnavailable("gone")
-    async with asyncio.timeout(5), run_entities(stocked) as hypervisor:
+    async with asyncio.timeout(30), run_entities(stocked) as hypervisor:
         await all_online(hypervisor)
         assert hypervisor.status == presence.LIBVIRT_LOST
 
@@ -195,9 +194,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daemon, "EXPIRY_INTERVAL", 0.001)
 
 
-async def lend_a_right(services: Services) -> None:
-    """Give the student a right that is over at once."""
-    await services.rights.grant(VM, STUDENT.bare, "info", granted_by=HYP, expires_at=now() + timedelta(milliseconds=20))
+async def lend_a_right(services: Services, calendar: Calendar) -> None:
+    """Give the student a right that is over in an hour."""
+    await services.rights.grant(VM, STUDENT.bare, "info", granted_by=HYP, expires_at=calendar() + timedelta(hours=1))
 
 
 async def is_told(xmpp: FakeXmpp) -> None:
@@ -208,34 +207,38 @@ async def is_told(xmpp: FakeXmpp) -> None:
         await asyncio.sleep(0.001)
 
 
-async def test_who_held_a_right_that_is_over_is_told_and_reads_no_more_events(quick: None, xmpp: FakeXmpp, stocked: Services) -> None:
-    async with asyncio.timeout(5), run_entities(stocked) as hypervisor:
+async def test_who_held_a_right_that_is_over_is_told_and_reads_no_more_events(
+    quick: None, xmpp: FakeXmpp, stocked: Services, calendar: Calendar
+) -> None:
+    async with asyncio.timeout(30), run_entities(stocked) as hypervisor:
         await all_online(hypervisor)
-        await lend_a_right(stocked)
+        await lend_a_right(stocked, calendar)
         await hypervisor.machines[UUID].refresh_readers()
         assert STUDENT.bare in xmpp.nodes[events_node(VM)].affiliations
+        calendar.pass_time(timedelta(hours=1))
         await is_told(xmpp)
         assert stocked.rights.tokens_of(VM, STUDENT.bare) == ()
 
 
 async def test_a_database_in_trouble_does_not_end_the_tidying(
-    quick: None, xmpp: FakeXmpp, stocked: Services, monkeypatch: pytest.MonkeyPatch
+    quick: None, xmpp: FakeXmpp, stocked: Services, calendar: Calendar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    change, calls = stocked.store.change_grants, 0
+    change, refused = stocked.store.change_grants, 0
 
-    async def fail_once(*arguments: object, **named: object) -> None:
-        nonlocal calls
-        calls += 1
-        if "remove" in named and calls < 4:
+    async def fail_thrice(*arguments: object, **named: object) -> None:
+        nonlocal refused
+        if refused < 3:
+            refused += 1
             raise StoreError("locked")
         await change(*arguments, **named)  # type: ignore[arg-type] # handed through
 
-    async with asyncio.timeout(5), run_entities(stocked) as hypervisor:
+    async with asyncio.timeout(30), run_entities(stocked) as hypervisor:
         await all_online(hypervisor)
-        await lend_a_right(stocked)
-        monkeypatch.setattr(stocked.store, "change_grants", fail_once)
+        await lend_a_right(stocked, calendar)
+        monkeypatch.setattr(stocked.store, "change_grants", fail_thrice)
+        calendar.pass_time(timedelta(hours=1))
         await is_told(xmpp)
-    assert calls >= 4
+    assert refused == 3
 
 
 # -- the whole of it ----------------------------------------------------------------------------------------------------

@@ -116,6 +116,15 @@ async def test_an_account_that_is_gone_already_is_removed(xmpp: FakeXmpp, hyperv
     assert xmpp.accounts == {"hyp": "secret"}
 
 
+async def test_an_account_with_another_password_is_not_ours_and_stays(
+    xmpp: FakeXmpp, hypervisor: Hypervisor, caplog: pytest.LogCaptureFixture
+) -> None:
+    xmpp.accounts[UUID] = "somebody's"
+    await hypervisor.remove_account(UUID, PASSWORD)
+    assert xmpp.accounts[UUID] == "somebody's"
+    assert "is not this agent's" in caplog.text
+
+
 async def test_an_account_that_exists_is_a_conflict(xmpp: FakeXmpp, hypervisor: Hypervisor) -> None:
     xmpp.accounts[UUID] = "somebody's"
     with pytest.raises(CommandError) as conflict:
@@ -124,7 +133,7 @@ async def test_an_account_that_exists_is_a_conflict(xmpp: FakeXmpp, hypervisor: 
 
 
 async def test_an_account_that_cannot_be_removed_is_told(xmpp: FakeXmpp, hypervisor: Hypervisor) -> None:
-    xmpp.refuse["unregister"] = CommandError("no", condition=Condition.FORBIDDEN)
+    xmpp.refuse["unregister"] = CommandError("no", condition=Condition.NOT_ALLOWED)
     with pytest.raises(CommandError):
         await hypervisor.remove_account(UUID, PASSWORD)
 

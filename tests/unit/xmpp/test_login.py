@@ -40,7 +40,7 @@ SHORT = 0.2  # seconds for logins that are to fail by their deadline
 async def login(server: ScriptedServer, tls: ssl.SSLContext | None, *, password: str = PASSWORD, allow_plain: bool = False) -> Stream:
     stream = Stream(FULL, password, tls, allow_plain=allow_plain)
     try:
-        await stream.login(HOST, server.port, 5)
+        await stream.login(HOST, server.port, 30)
     finally:
         if not stream.online:
             stream.abort()

@@ -29,7 +29,7 @@ async def client(server: ScriptedServer, stream: Stream) -> Client:
     return await server.client()
 
 
-def ask(stream: Stream, to: str | None = PEER, timeout: float = 5) -> asyncio.Task[ET.Element]:
+def ask(stream: Stream, to: str | None = PEER, timeout: float = 30) -> asyncio.Task[ET.Element]:
     iq = stanzas.iq("get", to, stanzas.query("urn:x"))
     return asyncio.ensure_future(stream.request(iq, timeout))
 

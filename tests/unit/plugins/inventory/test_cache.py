@@ -10,7 +10,8 @@ from ansible_collections.archipel.platform.plugins.inventory import xmpp
 
 from tests.unit.plugins.inventory.conftest import MakePlugin, survey
 
-WHOLE, PARTIAL = survey(), survey(failures=("south is down",))
+WHOLE = survey()
+PARTIAL = survey(failures=("south is down",))
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from ansible.template import trust_as_template
 
 from tests.unit.plugins.inventory.conftest import MakePlugin
 
-A, B = "a@north.example", "b@south.example"
+A = "a@north.example"
+B = "b@south.example"
 
 
 def test_without_servers_there_is_one(make_plugin: MakePlugin) -> None:

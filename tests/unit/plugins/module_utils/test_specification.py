@@ -14,8 +14,8 @@ from archipel.protocol.domain.xml_values import DomainXmlError
 
 UUID = "6f0c0000-0000-4000-8000-000000000001"
 STORED = (
-    f"<domain type='kvm'><name>web</name><uuid>{UUID}</uuid><memory unit='KiB'>131072</memory><currentMemory unit='KiB'>65536</currentMemory>"
-    "<vcpu current='1'>2</vcpu><os><type machine='pc-q35-9.2'>hvm</type></os>{cpu}"
+    f"<domain type='kvm'><name>web</name><uuid>{UUID}</uuid><memory unit='KiB'>131072</memory>"
+    "<currentMemory unit='KiB'>65536</currentMemory><vcpu current='1'>2</vcpu><os><type machine='pc-q35-9.2'>hvm</type></os>{cpu}"
     "<devices><interface type='user'><mac address='52:54:00:00:00:01'/></interface></devices></domain>"
 )
 

@@ -12,7 +12,8 @@ from tests.unit.plugins.modules.wire import Wire, wire
 
 __all__ = ["wire"]
 
-BOB, EVE = "bob@example.org", "eve@example.org"
+BOB = "bob@example.org"
+EVE = "eve@example.org"
 READ = "<archipel action='getroster'/>"
 
 

@@ -31,7 +31,8 @@ def definition(memory: int = 64, maximum: int = 128) -> str:
     )
 
 
-RUNNING, OFF = 1, 5
+RUNNING = 1
+OFF = 5
 
 
 def control(request: str) -> str:
