@@ -50,7 +50,11 @@ def lend_device(memo: Path, device: Path = KVM) -> bool:
     if status.st_mode & 0o060 == 0o060:
         return False
     memo.write_text(f"{status.st_gid} {stat.S_IMODE(status.st_mode)}")
-    shutil.chown(device, group=GROUP)
+    try:
+        shutil.chown(device, group=GROUP)
+    except LookupError:  # no package of QEMU has made the group
+        memo.unlink()
+        return False
     device.chmod(0o660)
     return True
 

@@ -13,6 +13,7 @@ import fcntl
 import os
 import pwd
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -95,13 +96,21 @@ class DemoFolder:
         while True:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                _lock(descriptor)
                 if self.path.exists() and os.path.samestat(os.fstat(descriptor), self.path.stat()):
                     yield
                     return
             finally:
                 os.close(descriptor)
             self.make()  # whoever was at work before has removed it
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("demo: waiting for another `make demo` or `make demo-stop` to end", file=sys.stderr)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def _name_user(uid: int) -> str:

@@ -34,6 +34,7 @@ from archipel.xmpp.pubsub import read_notification
 log = logging.getLogger(__name__)
 
 REGISTRATION_DEADLINE: Final = 15.0  # seconds; the server hashes a password in ten milliseconds, and queues
+ONLINE_PAUSE: Final = 0.5  # seconds for a session that broke to be known as broken
 CPU_FACTS: Final = Path("/proc/cpuinfo")
 
 
@@ -163,18 +164,27 @@ class Hypervisor(Entity):
 
     async def restore_account(self, machine: VirtualMachine) -> bool:
         """Make the account of a machine that cannot log in; return whether it exists now with our password."""
-        await self.online.wait()
-        try:
-            await self.make_account(machine.uuid, machine.password)
-        except (CommandError, WireError) as error:
-            log.error(
-                "%s: the server refuses its password, and the account cannot be made: %s; if somebody else made it, remove it there",
-                machine.bare,
-                error,
-            )
-            return False
-        log.info("%s: the account was missing on the server and is made anew", machine.bare)
-        return True
+        unheard = False
+        while True:
+            await self.online.wait()
+            try:
+                await self.make_account(machine.uuid, machine.password)
+            except WireError:
+                # Our own session broke, too: once more when it stands again. What was asked may have been done.
+                unheard = True
+                await asyncio.sleep(ONLINE_PAUSE)
+                continue
+            except CommandError as error:
+                if unheard and error.condition == Condition.CONFLICT:
+                    return True
+                log.error(
+                    "%s: the server refuses its password, and the account cannot be made: %s; if somebody else made it, remove it there",
+                    machine.bare,
+                    error,
+                )
+                return False
+            log.info("%s: the account was missing on the server and is made anew", machine.bare)
+            return True
 
     async def _register(self, *children: ET.Element) -> None:
         request = stanzas.iq("set", self.stream.boundjid.host, stanzas.query(ns.REGISTER, *children))

@@ -87,6 +87,4 @@ async def test_an_agent_whose_password_was_changed_says_so_and_does_not_hammer(p
     await eventually(lambda: "does not accept this account and password" in platform.log)
     await asyncio.sleep(STUBBORN)
     assert platform.log.count("does not accept this account and password") == 1
-    platform.agent.kill()
-    with pytest.raises(Exception, match="ended|ready"):
-        await start
+    await start  # it serves nobody, but is ready to: somebody will mend the password

@@ -30,10 +30,10 @@ LEGACY = """<domain type='test'>
 
 @dataclass(frozen=True)
 class Platform:
-    """The servers; everybody's password is his name with ``-secret`` behind it."""
+    """The servers; ``uri`` is libvirt's. Everybody's password is his name with ``-secret`` behind it."""
 
     ejabberd: Ejabberd
-    libvirtd: TestLibvirtd
+    uri: str
     agent: Agent
 
     def environment(self, name: str = "admin") -> dict[str, str]:
@@ -72,7 +72,7 @@ class Platform:
 
     @contextlib.contextmanager
     def _libvirt(self) -> Iterator[libvirt.virConnect]:
-        connection = libvirt.open(self.libvirtd.uri)
+        connection = libvirt.open(self.uri)
         try:
             yield connection
         finally:
@@ -107,19 +107,19 @@ def password_of(name: str) -> str:
 
 
 @contextlib.contextmanager
-def open_platform(folder: Path, authority: Authority) -> Iterator[Platform]:
-    """Start a platform with its shared nodes, and stop it in the end."""
+def open_platform(folder: Path, authority: Authority, uri: str | None = None) -> Iterator[Platform]:
+    """Start a platform with its shared nodes, and stop it in the end; with libvirt's test driver unless there is a URI."""
     with contextlib.ExitStack() as stack:
-        libvirtd = stack.enter_context(TestLibvirtd())
+        uri = uri or stack.enter_context(TestLibvirtd()).uri
         ejabberd = make_ejabberd(folder / "ejabberd", DOMAIN, authority)
         ejabberd.start()
         stack.callback(ejabberd.stop)
         for name in ("hypervisor", *PEOPLE):
             ejabberd.register(name, password_of(name))
-        agent = make_agent(folder / "agent", ejabberd, libvirtd.uri, password_of("hypervisor"))
+        agent = make_agent(folder / "agent", ejabberd, uri, password_of("hypervisor"))
         agent.start()
         stack.callback(agent.stop)
-        platform = Platform(ejabberd, libvirtd, agent)
+        platform = Platform(ejabberd, uri, agent)
         asyncio.run(_prepare(platform))
         yield platform
 

@@ -66,7 +66,7 @@ def test_hypervisors_and_machines_are_hosts_with_variables_and_groups(ansible: A
     assert inventory.hosts("archipel_unreachable") == set()
     web = dict(inventory.variables["web"])
     assert web.pop("ansible_host") == web["archipel_addresses"][0]
-    assert web.pop("archipel_addresses")[0].startswith("192.168.122.")
+    assert web.pop("archipel_addresses")[0].startswith("192.168.")  # the test driver counts on and on
     assert web == {
         "archipel_kind": "machine",
         "archipel_name": "web",

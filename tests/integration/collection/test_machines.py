@@ -165,11 +165,11 @@ async def make_empty(platform: Platform) -> None:
 
 
 def test_forty_machines_are_one_session(ansible: Ansible, platform: Platform) -> None:
-    machines = [{"name": f"seat-{number}"} for number in range(40)]
+    machines = [{"name": f"desk-{number}"} for number in range(40)]
     many = {"archipel.platform.vm": {"machines": machines, "memory": 64}}
     made, again = ansible.run([many, many])
     assert (made["changed"], again["changed"]) == (True, False)
     assert len(made["machines"]) == 40
-    made_by = [entry["jid"] for entry in audit(platform) if entry["action"] == "alloc" and "seat-" in str(entry)]
+    made_by = [entry["jid"] for entry in audit(platform) if entry["action"] == "alloc" and "desk-" in str(entry)]
     assert len(made_by) == 40
     assert len(set(made_by)) == 1

@@ -387,7 +387,7 @@ def write_until_killed(path: Path, acknowledged: int) -> list[tuple[str, str]]:
 async def check_nothing_acknowledged_is_lost(path: Path, rounds: int) -> None:
     promised: dict[str, set[str]] = {}
     for _ in range(rounds):
-        kill_after = random.randint(1, 60)  # noqa: S311 - a moment, no secret
+        kill_after = random.randint(1, 60)
         for event, identity in write_until_killed(path, kill_after):
             promised.setdefault(identity, set()).add(event)
         store = await Store.open(path)

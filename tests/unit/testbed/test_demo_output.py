@@ -108,12 +108,14 @@ def test_a_device_is_lent_and_taken_back(tmp_path: Path, device: Path):
     assert mode(device) == 0o600
 
 
-def test_a_device_is_left_as_it_is_where_udev_rules_or_nothing_is_missing(tmp_path: Path, device: Path):
+def test_a_device_is_left_as_it_is_where_udev_rules_or_nothing_is_missing(tmp_path: Path, device: Path, monkeypatch):
     memo = tmp_path / "memo"
     assert lend_device(memo, tmp_path / "absent") is False
     device.chmod(0o666)
     assert lend_device(memo, device) is False
     device.chmod(0o600)
+    monkeypatch.setattr(acceleration, "GROUP", "no-such-group")
+    assert lend_device(memo, device) is False
     acceleration.UDEV.touch()
     assert lend_device(memo, device) is False
     take_device_back(memo, device)
