@@ -79,9 +79,8 @@ async def test_what_needs_libvirt_is_an_error_at_once(platform: Platform, admin:
         (platform.host, HOST, f"<archipel action='free' jid='{machine.bare}'/>"),
     ]  # fmt: skip
     for address, namespace, request in cases:
-        if "autostart" in request:
-            request = request.replace("40000", "1")
-        answer = await admin.command(address, namespace, request)
+        asked = request.replace("40000", "1") if "autostart" in request else request
+        answer = await admin.command(address, namespace, asked)
         assert_error(answer, code=503, condition="service-unavailable", mentions="libvirt")
     await admin.assert_one_answer_each()
 
