@@ -15,11 +15,9 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 MISSING: str | None = None
 try:
-    import yaml
-
     import archipel.client
 
-    LIBRARIES = (archipel.client, yaml)  # Ansible itself needs the second, so it is where Ansible runs
+    LIBRARY = archipel.client
 except ImportError:
     MISSING = traceback.format_exc()
 

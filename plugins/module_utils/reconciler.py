@@ -14,8 +14,6 @@ from typing import Any
 from ansible_collections.archipel.platform.plugins.module_utils.execution import PartlyFailed
 
 try:
-    import yaml
-
     from archipel.cli.exit_codes import describe
 except ImportError:
     pass  # library.require_library tells the user
@@ -78,7 +76,7 @@ async def reconcile(resource: Resource, *, check_mode: bool) -> Change:
     return Change(resource.title, before, after)
 
 
-async def reconcile_all(resources: Sequence[Resource], key: str, *, check_mode: bool) -> dict[str, Any]:
+async def reconcile_all(resources: Sequence[Resource], key: str, *, check_mode: bool, diff_mode: bool) -> dict[str, Any]:
     """Bring all resources to their declared states, at once, and return the module's result, with a report of each in ``key``.
 
     The failure of one does not keep the others from their changes: raises its error if there is just one resource, else
@@ -91,9 +89,10 @@ async def reconcile_all(resources: Sequence[Resource], key: str, *, check_mode: 
     done = [(resource, change) for resource, change in zip(resources, outcomes, strict=True) if isinstance(change, Change)]
     result = {
         "changed": any(change.changed for _resource, change in done),
-        "diff": [change.diff() for _resource, change in done],
         key: [resource.report(change) for resource, change in done],
     }
+    if diff_mode:
+        result["diff"] = [change.diff() for _resource, change in done]
     if failed:
         texts = "; ".join(f"{title}: {describe(error)}" for title, error in failed.items())
         raise PartlyFailed(f"{len(failed)} of {len(resources)} failed: {texts}", result)
@@ -104,19 +103,16 @@ def to_yaml(values: Values) -> str:
     """Return values as people read them best: plain types, nothing sorted, long texts line by line; no values are no text."""
     if not values:
         return ""
-    return str(yaml.dump(_plain(values), Dumper=_readable_dumper(), sort_keys=False, allow_unicode=True, default_flow_style=False))
+    import yaml  # late: it takes longer than most runs, and few ask for a difference; where Ansible runs, it is there
 
-
-def _readable_dumper() -> type[yaml.SafeDumper]:
     class ReadableDumper(yaml.SafeDumper):
         """Shows texts of several lines as blocks."""
 
-    ReadableDumper.add_representer(str, _represent_text)
-    return ReadableDumper
+    def represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
-
-def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    ReadableDumper.add_representer(str, represent_text)
+    return str(yaml.dump(_plain(values), Dumper=ReadableDumper, sort_keys=False, allow_unicode=True, default_flow_style=False))
 
 
 def _plain(value: Any) -> Any:

@@ -161,7 +161,7 @@ def main() -> None:
     async def grant(hypervisor: Hypervisor) -> Mapping[str, Any]:
         entities = await find_entities(hypervisor, module.params["machines"])
         resources = [GrantedRights(entity, module.params, check_mode=module.check_mode) for entity in entities]
-        return await reconcile_all(resources, "entities", check_mode=module.check_mode)
+        return await reconcile_all(resources, "entities", check_mode=module.check_mode, diff_mode=module._diff)
 
     run(module, grant)
 

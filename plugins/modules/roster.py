@@ -143,7 +143,7 @@ def main() -> None:
     async def enrol(hypervisor: Hypervisor) -> Mapping[str, Any]:
         entities = await find_entities(hypervisor, module.params["machines"])
         resources = [Contacts(entity, module.params) for entity in entities]
-        return await reconcile_all(resources, "entities", check_mode=module.check_mode)
+        return await reconcile_all(resources, "entities", check_mode=module.check_mode, diff_mode=module._diff)
 
     run(module, enrol)
 

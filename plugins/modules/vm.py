@@ -198,7 +198,7 @@ def main() -> None:
         wishes = read_wishes(module.params)
         host = Host(await Directory.load(hypervisor, [wish.reference for wish in wishes]))
         machines = [DeclaredMachine(wish, host) for wish in wishes]
-        result = await reconcile_all(machines, "machines", check_mode=module.check_mode)
+        result = await reconcile_all(machines, "machines", check_mode=module.check_mode, diff_mode=module._diff)
         single = {} if module.params["machines"] is not None else {"machine": result["machines"][0]}
         return {**result, **single, "needs_restart": any(machine["needs_restart"] for machine in result["machines"])}
 

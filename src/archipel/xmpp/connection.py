@@ -134,6 +134,7 @@ class Connection:
         self._mend_refusal = mend_refusal
         self._task: asyncio.Task[None] | None = None
         self._retry = FIRST_RETRY
+        self._ready = False
         self._warned = False
         self.last_error: WireError | None = None
 
@@ -206,12 +207,28 @@ class Connection:
         self._warned = True
         return with_jitter(wait)
 
+    async def _set_up(self, resumed: bool, lost: asyncio.Future[Lost]) -> None:
+        """Let the owner set the session up.
+
+        A connection that breaks meanwhile ends that: its requests are only answered over the next one, for which nobody would
+        come while they are waited for. It is then done anew, even if the session is resumed.
+        """
+        self._ready = False
+        work = asyncio.ensure_future(self._on_online(resumed))
+        try:
+            await asyncio.wait({work, lost}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                work.result()
+                self._ready, self._retry, self._warned = True, FIRST_RETRY, False
+        finally:
+            work.cancel()
+            await asyncio.wait({work})
+
     async def _stay(self, resumed: bool) -> float:
         """Be online until the session is lost; return how long to rest before the next login."""
         lost = self.stream.lost
         try:
-            await self._on_online(resumed)
-            self._retry, self._warned = FIRST_RETRY, False
+            await self._set_up(resumed and self._ready, lost)
             why: Lost = await lost
         except (WireError, CommandError) as error:
             # The session broke, or the server refused something, while its owner set it up: as bad as a failed login.

@@ -63,7 +63,7 @@ async def test_what_is_told_was_read() -> None:
 
 
 async def test_all_are_told_in_the_order_declared() -> None:
-    result = await reconcile_all([Lamp("hall", "off", "on"), Lamp("attic", "on", "on")], "lamps", check_mode=False)
+    result = await reconcile_all([Lamp("hall", "off", "on"), Lamp("attic", "on", "on")], "lamps", check_mode=False, diff_mode=True)
     assert result == {
         "changed": True,
         "diff": [
@@ -77,14 +77,14 @@ async def test_all_are_told_in_the_order_declared() -> None:
 async def test_a_failure_does_not_hide_what_was_done() -> None:
     lamps = [Lamp("hall", "off", "on"), Lamp("attic", "off", "on", error=PermissionDenied("may not", "climb"))]
     with pytest.raises(PartlyFailed, match=r"1 of 2 failed: attic: may not \(missing right: climb\)") as caught:
-        await reconcile_all(lamps, "lamps", check_mode=False)
+        await reconcile_all(lamps, "lamps", check_mode=False, diff_mode=False)
     failure = describe_failure(caught.value)
     assert (failure["changed"], failure["lamps"]) == (True, [{"name": "hall", "light": "on"}])
 
 
 async def test_the_failure_of_the_only_one_is_its_own() -> None:
     with pytest.raises(BadRequest, match="wrong"):
-        await reconcile_all([Lamp("hall", "off", "on", error=BadRequest("wrong"))], "lamps", check_mode=False)
+        await reconcile_all([Lamp("hall", "off", "on", error=BadRequest("wrong"))], "lamps", check_mode=False, diff_mode=False)
 
 
 def test_a_failure_names_right_and_condition() -> None:

@@ -34,6 +34,11 @@ def test_nothing_declared_is_nothing_to_do() -> None:
     assert specify(definition="<domain/>").declares
 
 
+def test_a_machine_may_be_named_by_its_uuid_alone() -> None:
+    assert not read_specification(MachineWish.of({**dict.fromkeys(MACHINE), "uuid": UUID, "state": "running"})).declares
+    assert specify(name=None, uuid=UUID, vcpus=2).change(stored()).name == "web"
+
+
 def test_values_have_the_names_of_the_options() -> None:
     specification = specify(memory="64", domain_type="qemu", vcpus=2)
     assert specification.describe(stored()) == {"domain_type": "kvm", "memory": 64, "vcpus": 1}
