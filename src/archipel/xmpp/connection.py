@@ -14,6 +14,7 @@ import enum
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 from archipel.protocol.errors import CommandError
 from archipel.xmpp.errors import LoginFailed, LoginRefused, ServerUnreachable, UntrustedServer, WireError
@@ -215,14 +216,15 @@ class Connection:
         """
         self._ready = False
         work = asyncio.ensure_future(self._on_online(resumed))
+        either: set[asyncio.Future[Any]] = {work, lost}
         try:
-            await asyncio.wait({work, lost}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 work.result()
                 self._ready, self._retry, self._warned = True, FIRST_RETRY, False
         finally:
             work.cancel()
-            await asyncio.wait({work})
+            await asyncio.gather(work, return_exceptions=True)
 
     async def _stay(self, resumed: bool) -> float:
         """Be online until the session is lost; return how long to rest before the next login."""
