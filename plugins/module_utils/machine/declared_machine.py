@@ -231,7 +231,7 @@ class DeclaredMachine(Resource):
         """Return the machine as it was last read, and why it should be restarted."""
         told = {NEEDS_RESTART: bool(self._reasons), "restart_reasons": list(self._reasons)}
         if self._snapshot is not None:
-            return {**self._snapshot.report(), **told}
+            return {**self._snapshot.report(), "name": self._snapshot.machine.name or self.wish.name, **told}
         entry = self.entry
         known = {"name": self.title} if entry is None else {"name": entry.name, "uuid": entry.uuid, "jid": entry.bare}
         return {**dict.fromkeys(REPORTED), **known, "state": ABSENT if entry is None else None, **told}

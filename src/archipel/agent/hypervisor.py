@@ -28,7 +28,7 @@ from archipel.protocol.rights import EntityKind
 from archipel.protocol.vcard import Organisation
 from archipel.protocol.xml import local_name
 from archipel.xmpp import stanzas
-from archipel.xmpp.errors import WireError
+from archipel.xmpp.errors import Disconnected, WireError
 from archipel.xmpp.pubsub import read_notification
 
 log = logging.getLogger(__name__)
@@ -169,13 +169,13 @@ class Hypervisor(Entity):
             await self.online.wait()
             try:
                 await self.make_account(machine.uuid, machine.password)
-            except WireError:
+            except Disconnected:
                 # Our own session broke, too: once more when it stands again. What was asked may have been done.
                 unheard = True
                 await asyncio.sleep(ONLINE_PAUSE)
                 continue
-            except CommandError as error:
-                if unheard and error.condition == Condition.CONFLICT:
+            except (CommandError, WireError) as error:
+                if unheard and isinstance(error, CommandError) and error.condition == Condition.CONFLICT:
                     return True
                 log.error(
                     "%s: the server refuses its password, and the account cannot be made: %s; if somebody else made it, remove it there",

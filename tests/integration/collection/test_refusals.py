@@ -52,11 +52,11 @@ def test_who_may_not_see_the_list_still_names_machines_by_uuid(ansible: Ansible)
         vm(name="mine", uuid=uuid),
         permission(subject=STUDENT, rights=["presence"]),
         permission(machine="mine", subject=STUDENT, rights=["presence", "info", "create"]),
-        vm(uuid=uuid, state="running", **AS_STUDENT),
+        vm(name="mine", uuid=uuid, state="running", **AS_STUDENT),
         vm(name="mine", state="running", **AS_STUDENT),
     ]
     answers = ansible.run(tasks)
-    assert answers[3]["machine"]["state"] == "running"
+    assert (answers[3]["machine"]["state"], answers[3]["machine"]["name"]) == ("running", "mine")
     assert answers[4]["missing_right"] == "rostervm"
 
 

@@ -11,7 +11,7 @@ from ansible_collections.archipel.platform.plugins.plugin_utils import survey as
 
 from archipel.client import ConnectionSettings, Session
 from archipel.protocol import namespaces as ns
-from archipel.xmpp.errors import NoAnswer, ServerUnreachable
+from archipel.xmpp.errors import NoAnswer, ServerUnreachable, WireError
 from archipel.xmpp.stream import Stream
 from tests.unit.client.scripted_stream import (
     HYPERVISOR,
@@ -82,10 +82,10 @@ Ask = Callable[..., Survey]
 def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Survey one server that answers by the script, changed here and there."""
 
-    def survey_once(changes: dict[str, Answer] | None = None, refusal: Exception | None = None, **options: Any) -> Survey:
+    def survey_once(changes: dict[str, Answer] | None = None, refusal: WireError | None = None, **options: Any) -> Survey:
         def open_session(settings: ConnectionSettings) -> Session:
             stream = ScriptedStream()
-            stream.refusal = refusal  # type: ignore[assignment]
+            stream.refusal = refusal
             for iq, answer in {**SCRIPT, **(changes or {})}.items():
                 stream.answer(iq, answer)
             return Session(settings, stream=cast(Stream, stream))
