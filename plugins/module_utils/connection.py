@@ -65,8 +65,7 @@ SETTING_ARGUMENTS = tuple(_SETTINGS.values())
 def connection_settings(arguments: Mapping[str, Any]) -> ConnectionSettings:
     """Return who connects where; raises :class:`ValueError` or :class:`LoginMissing`, which name the argument and the fix."""
     profile = _load_profile(arguments)
-    given = {name: arguments.get(argument) for name, argument in _SETTINGS.items()}
-    given = {name: value for name, value in given.items() if value is not None}
+    given: dict[str, Any] = {name: arguments[argument] for name, argument in _SETTINGS.items() if arguments.get(argument) is not None}
     if "ca_file" in given:
         given["ca_file"] = Path(given["ca_file"])
     if profile is not None:

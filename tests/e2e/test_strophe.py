@@ -40,7 +40,7 @@ async def test_another_library_finds_and_commands_its_machine(client: Path, auth
         await platform.grant(admin, machine.full, student, "info", "create", "shutdown")
         added = await admin.command(machine.full, SUBSCRIPTION, f"<archipel action='add' jid='{student.bare}'/>")
         assert_payload(added, SUBSCRIPTION, "")
-        await student.until_shown(machine.bare, "xa", "Off")
+        await student.expect_shown(machine.bare, "xa", "Off")
         await student.log_out()
         story = await asyncio.to_thread(run, client, platform.ejabberd.websocket_url, student.bare, platform.pubsub, platform)
     assert [chapter["what"] for chapter in story if chapter["what"] != "push"] == [

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from testbed.certificates import Authority
-from tests.wire.agent_kills import kill_agent_while_people_work
-from tests.wire.connection_cuts import cut_connections_under_load
+from tests.wire.agent_kills import assert_survives_agent_kills
+from tests.wire.connection_cuts import assert_survives_cuts
 from tests.wire.matching import show
 from tests.wire.platform import ADMIN, CONTROL, open_platform
-from tests.wire.server_kills import kill_server_under_load
+from tests.wire.server_kills import assert_survives_server_kills
 from tests.wire.waiting import eventually
 
 TIMES = 20
@@ -23,17 +23,17 @@ pytestmark = pytest.mark.timeout(900)
 
 async def test_the_server_is_killed_under_load(tmp_path: Path, authority: Authority, seed: int):
     async with open_platform(tmp_path, authority, "faults.localhost") as platform:
-        await kill_server_under_load(platform, machines=40, rounds=TIMES, seed=seed)
+        await assert_survives_server_kills(platform, machines=40, rounds=TIMES, seed=seed)
 
 
 async def test_the_agent_is_killed_while_people_work(tmp_path: Path, authority: Authority, seed: int):
     async with open_platform(tmp_path, authority, "faults.localhost") as platform:
-        await kill_agent_while_people_work(platform, rounds=TIMES, seed=seed)
+        await assert_survives_agent_kills(platform, rounds=TIMES, seed=seed)
 
 
 async def test_connections_are_cut_under_load(tmp_path: Path, authority: Authority, seed: int):
     async with open_platform(tmp_path, authority, "faults.localhost", proxied=True) as platform:
-        await cut_connections_under_load(platform, machines=40, rounds=TIMES, seed=seed)
+        await assert_survives_cuts(platform, machines=40, rounds=TIMES, seed=seed)
 
 
 @pytest.mark.parametrize("entity", ["hypervisor", "machine"])

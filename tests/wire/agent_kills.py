@@ -17,7 +17,7 @@ WORKERS = 4
 LONGEST_LIFE = 2.0  # seconds that an agent works until it is killed
 
 
-async def kill_agent_while_people_work(platform: Platform, rounds: int, seed: int) -> None:
+async def assert_survives_agent_kills(platform: Platform, rounds: int, seed: int) -> None:
     """Kill it again and again; after each start everything that was acknowledged must be so."""
     chance = random.Random(seed)
     admin = await platform.enter(ADMIN)

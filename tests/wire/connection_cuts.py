@@ -13,7 +13,7 @@ from tests.wire.platform import ADMIN, CONTROL, Platform
 PER_MACHINE = 10
 
 
-async def cut_connections_under_load(platform: Platform, machines: int, rounds: int, seed: int) -> None:
+async def assert_survives_cuts(platform: Platform, machines: int, rounds: int, seed: int) -> None:
     """The server keeps the sessions (XEP-0198): nobody may notice more than a delay."""
     assert platform.proxy is not None
     chance = random.Random(seed)
@@ -22,7 +22,7 @@ async def cut_connections_under_load(platform: Platform, machines: int, rounds: 
     made = [await platform.make_machine(admin) for _ in range(machines)]
     for machine in made:
         await admin.command(machine.full, CONTROL, "<archipel action='create'/>")
-        await admin.until_shown(machine.bare, None, "Running")
+        await admin.expect_shown(machine.bare, None, "Running")
     since = len(admin.received)
     for _ in range(rounds):
         keys = []

@@ -139,7 +139,7 @@ class Person:
         found = [push for stanza in self.received[since:] for push in _read_pushes(stanza)]
         return [push for push in found if owner in (None, push.owner)]
 
-    async def until_pushed(self, owner: str, topic: str, change: str, since: int = 0) -> Push:
+    async def expect_push(self, owner: str, topic: str, change: str, since: int = 0) -> Push:
         """Wait for a push of ``owner``."""
         wanted = (topic, change)
         [push, *_] = await self.until(
@@ -159,7 +159,7 @@ class Person:
             return None
         return last.findtext(f"{{{CLIENT}}}show"), last.findtext(f"{{{CLIENT}}}status")
 
-    async def until_shown(self, bare: str, show: str | None, status: str) -> None:
+    async def expect_shown(self, bare: str, show: str | None, status: str) -> None:
         """Wait until an account shows itself like that."""
         await self.until(lambda: self.shown(bare) == (show, status), f"{(show, status)} from {bare}, not {self.shown(bare)}")
 

@@ -19,7 +19,7 @@ ASK_AGAIN = 0.5  # seconds
 REQUESTS = ("info", "suspend", "resume", "xmldesc", "memory' value='40000")
 
 
-async def kill_server_under_load(platform: Platform, machines: int, rounds: int, seed: int) -> None:
+async def assert_survives_server_kills(platform: Platform, machines: int, rounds: int, seed: int) -> None:
     """Kill and start it again and again; each time every machine must answer and show itself as it is."""
     chance = random.Random(seed)
     admin = await platform.enter(ADMIN)

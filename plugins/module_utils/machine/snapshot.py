@@ -47,7 +47,7 @@ class Snapshot:
         )
         active = is_active(MachineState.of(info))
         running = await machine.definition() if definitions and active else None
-        return cls(machine, info, stored, running, card and card.organisation)
+        return cls(machine, info, stored, running, None if card is None else card.organisation)
 
     @property
     def state(self) -> MachineState:

@@ -62,7 +62,10 @@ def _installed() -> Iterator[EntryPoint]:
 
 
 def _import(entry: EntryPoint) -> ModuleType:
-    module = entry.load()
+    try:
+        module = entry.load()
+    except Exception as error:  # whatever somebody else's module raises while it is imported
+        raise ImportError(f"the capability {entry.name} ({entry.value}) cannot be loaded: {error!r}") from error
     if not isinstance(module, ModuleType):
         raise ImportError(f"the capability {entry.name} ({entry.value}) is not a module")
     return module

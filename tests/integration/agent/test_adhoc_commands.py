@@ -50,7 +50,7 @@ async def test_a_command_without_fields_is_done_at_once(admin: Person, machine: 
     command = child(answer, "command")
     assert command.get("status") == "completed", show(answer)
     assert child(command, "note").text == "I am starting."
-    await admin.until_shown(machine.bare, None, "Running")
+    await admin.expect_shown(machine.bare, None, "Running")
 
 
 async def test_a_command_with_fields_asks_for_them_first(admin: Person, machine: Machine) -> None:

@@ -60,7 +60,7 @@ async def test_a_domain_is_byte_for_byte_the_same_before_during_and_after(platfo
         bring(domain, state)
         before = all_of(domain)
         assert_payload(await order(platform, admin, "manage", foreign.bare), HOST, "")
-        await admin.until_shown(foreign.bare, *{"off": ("xa", "Off"), "running": (None, "Running"), "paused": ("away", "Paused")}[state])
+        await admin.expect_shown(foreign.bare, *{"off": ("xa", "Off"), "running": (None, "Running"), "paused": ("away", "Paused")}[state])
         assert all_of(domain) == before
         assert_payload(await order(platform, admin, "unmanage", foreign.full), HOST, "")
         assert all_of(domain) == before
@@ -71,9 +71,9 @@ async def test_a_domain_is_byte_for_byte_the_same_before_during_and_after(platfo
 
 async def test_an_adopted_machine_obeys(platform: Platform, admin: Person, foreign: Machine):
     await order(platform, admin, "manage", foreign.uuid)
-    await admin.until_shown(foreign.bare, "xa", "Off")
+    await admin.expect_shown(foreign.bare, "xa", "Off")
     assert_payload(await admin.command(foreign.full, CONTROL, "<archipel action='create'/>"), CONTROL, "<domain id='*'/>")
-    await admin.until_shown(foreign.bare, None, "Running")
+    await admin.expect_shown(foreign.bare, None, "Running")
 
 
 async def test_the_folder_of_an_adopted_machine_stays_when_it_is_freed(platform: Platform, admin: Person, foreign: Machine):
@@ -126,7 +126,7 @@ async def test_manage_of_one_domain_twice_at_once_takes_it_in_once(platform: Pla
     keys = [admin.request(platform.host, request) for _ in range(10)]
     await admin.until(lambda: all(admin.answers(key) for key in keys), "all answers")
     assert sorted(admin.answers(key)[0].get("type") or "" for key in keys) == ["error"] * 9 + ["result"]
-    await admin.until_shown(foreign.bare, "xa", "Off")
+    await admin.expect_shown(foreign.bare, "xa", "Off")
     assert len(platform.rows("SELECT * FROM virtual_machines WHERE uuid = ?", foreign.uuid)) == 1
 
 
@@ -136,10 +136,10 @@ async def test_a_running_domain_without_a_definition_is_taken_in_and_shown_gone_
         domain = connection.createXML(machine.definition())
         before = all_of(domain)[0]
         assert_payload(await order(platform, admin, "manage", machine.bare), HOST, "")
-        await admin.until_shown(machine.bare, None, "Running")
+        await admin.expect_shown(machine.bare, None, "Running")
         assert all_of(domain)[0] == before
         domain.destroy()
-    await admin.until_shown(machine.bare, "xa", "Not defined")
+    await admin.expect_shown(machine.bare, "xa", "Not defined")
 
 
 async def test_all_unmanaged_domains_can_be_taken_in_by_one_request(platform: Platform, admin: Person):
@@ -148,6 +148,6 @@ async def test_all_unmanaged_domains_can_be_taken_in_by_one_request(platform: Pl
     roster = await platform.roster_of_machines(admin)
     assert {roster[f"{uuid}@{platform.domain}/hypervisor"].get("managed") for uuid in uuids_} == {"True"}
     for uuid in uuids_:
-        await admin.until_shown(f"{uuid}@{platform.domain}", "xa", "Off")
+        await admin.expect_shown(f"{uuid}@{platform.domain}", "xa", "Off")
     assert_payload(await order(platform, admin, "unmanage", *uuids_), HOST, "")
     await eventually(lambda: platform.accounts().isdisjoint(uuids_))

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from testbed.certificates import Authority
-from tests.wire.agent_kills import kill_agent_while_people_work
+from tests.wire.agent_kills import assert_survives_agent_kills
 from tests.wire.platform import Platform, open_platform
 
 
@@ -20,4 +20,4 @@ async def platform(authority: Authority, tmp_path_factory: pytest.TempPathFactor
 
 
 async def test_an_agent_that_is_killed_four_times(platform: Platform):
-    await kill_agent_while_people_work(platform, rounds=4, seed=1)
+    await assert_survives_agent_kills(platform, rounds=4, seed=1)

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures
 
 async def test_every_change_is_pushed_and_shown(platform: Platform, admin: Person, machine: Machine):
     await admin.subscribe_to_events(machine.bare, platform.pubsub)
-    await admin.until_shown(machine.bare, "xa", "Off")
+    await admin.expect_shown(machine.bare, "xa", "Off")
     since = len(admin.received)
     with platform.libvirt() as connection:
         domain = connection.lookupByUUIDString(machine.uuid)
@@ -32,8 +32,8 @@ async def test_every_change_is_pushed_and_shown(platform: Platform, admin: Perso
             (lambda: connection.defineXML(machine.definition()), "virtualmachine:definition", "defined", ("xa", "Off")),
         ):
             change()
-            await admin.until_pushed(machine.bare, topic, pushed, since)
-            await admin.until_shown(machine.bare, *shown)
+            await admin.expect_push(machine.bare, topic, pushed, since)
+            await admin.expect_shown(machine.bare, *shown)
     wanted = ["created", "suspended", "resumed", "shutdown", "undefined", "defined"]
     assert [push.change for push in admin.pushes(machine.bare, since) if push.change in wanted][-6:] == wanted
 
@@ -41,38 +41,38 @@ async def test_every_change_is_pushed_and_shown(platform: Platform, admin: Perso
 async def test_a_definition_made_behind_the_back_is_pushed(platform: Platform, admin: Person, machine: Machine):
     await admin.subscribe_to_events(machine.bare, platform.pubsub)
     await admin.command(machine.full, CONTROL, "<archipel action='create'/>")
-    await admin.until_shown(machine.bare, None, "Running")
+    await admin.expect_shown(machine.bare, None, "Running")
     since = len(admin.received)
     with platform.libvirt() as connection:
         connection.defineXML(machine.definition().replace("<vcpu>2</vcpu>", "<vcpu>1</vcpu>"))
-    await admin.until_pushed(machine.bare, "virtualmachine:definition", "defined", since)
+    await admin.expect_push(machine.bare, "virtualmachine:definition", "defined", since)
 
 
 async def test_a_stop_that_was_not_asked_for_is_told_a_moment_later(platform: Platform, admin: Person, machine: Machine):
     """It is held back because a start may follow at once; when none does it is told all the same."""
     await admin.subscribe_to_events(machine.bare, platform.pubsub)
     await admin.command(machine.full, CONTROL, "<archipel action='create'/>")
-    await admin.until_shown(machine.bare, None, "Running")
+    await admin.expect_shown(machine.bare, None, "Running")
     since = len(admin.received)
     with platform.libvirt() as connection:
         connection.lookupByUUIDString(machine.uuid).shutdown()
-    await admin.until_pushed(machine.bare, "virtualmachine:control", "shutdown", since)
-    await admin.until_shown(machine.bare, "xa", "Off")
+    await admin.expect_push(machine.bare, "virtualmachine:control", "shutdown", since)
+    await admin.expect_shown(machine.bare, "xa", "Off")
 
 
 async def test_a_restart_behind_the_back_is_no_stop(platform: Platform, admin: Person, machine: Machine):
     await admin.subscribe_to_events(machine.bare, platform.pubsub)
     await admin.command(machine.full, CONTROL, "<archipel action='create'/>")
-    await admin.until_shown(machine.bare, None, "Running")
-    await admin.until_pushed(machine.bare, "virtualmachine:control", "created")
+    await admin.expect_shown(machine.bare, None, "Running")
+    await admin.expect_push(machine.bare, "virtualmachine:control", "created")
     since = len(admin.received)
     with platform.libvirt() as connection:
         domain = connection.lookupByUUIDString(machine.uuid)
         domain.shutdown()
         domain.create()
-    await admin.until_pushed(machine.bare, "virtualmachine:control", "created", since)
+    await admin.expect_push(machine.bare, "virtualmachine:control", "created", since)
     await admin.command(machine.full, CONTROL, "<archipel action='suspend'/>")
-    await admin.until_pushed(machine.bare, "virtualmachine:control", "suspended", since)
+    await admin.expect_push(machine.bare, "virtualmachine:control", "suspended", since)
     assert [push.change for push in admin.pushes(machine.bare, since)] == ["created", "suspended"]
     assert [text_of(got, "status") for got in admin.presences(machine.bare, since)][-1:] != ["Off"]
 
@@ -89,12 +89,12 @@ async def test_a_new_domain_of_others_is_listed_not_managed(platform: Platform, 
 async def test_a_machine_undefined_behind_the_back_can_be_defined_again(platform: Platform, admin: Person, machine: Machine):
     with platform.libvirt() as connection:
         connection.lookupByUUIDString(machine.uuid).undefine()
-    await admin.until_shown(machine.bare, "xa", "Not defined")
+    await admin.expect_shown(machine.bare, "xa", "Not defined")
     assert_payload(await admin.command(machine.full, CONTROL, "<archipel action='xmldesc'/>", "get"), CONTROL, "<not-defined/>")
     assert machine.full in await platform.roster_of_machines(admin)
     define = f"<archipel action='define'>{machine.definition()}</archipel>"
     assert_payload(await admin.command(machine.full, DEFINITION, define), DEFINITION, "")
-    await admin.until_shown(machine.bare, "xa", "Off")
+    await admin.expect_shown(machine.bare, "xa", "Off")
 
 
 # -- renaming ---------------------------------------------------------------------------------------------------------
@@ -172,10 +172,10 @@ async def test_a_machine_renamed_behind_the_back_is_found_by_its_new_name(platfo
     since = len(admin.received)
     with platform.libvirt() as connection:
         connection.lookupByUUIDString(machine.uuid).rename(name)
-    await admin.until_pushed(machine.bare, "virtualmachine:definition", "defined", since)
+    await admin.expect_push(machine.bare, "virtualmachine:definition", "defined", since)
 
     async def known() -> bool:
         return await names_of(platform, admin, machine) == {name}
 
     await eventually(known, "the new name everywhere")
-    await admin.until_shown(machine.bare, "xa", "Off")
+    await admin.expect_shown(machine.bare, "xa", "Off")

@@ -107,10 +107,10 @@ async def test_4_the_numbers_have_no_gaps(platform: Platform, listener: Person, 
 
 
 async def test_5_the_presence_comes_before_the_push(platform: Platform, listener: Person, machine: Machine) -> None:
-    await listener.until_shown(machine.bare, "xa", "Off")
+    await listener.expect_shown(machine.bare, "xa", "Off")
     before = len(listener.received)
     await listener.command(machine.full, CONTROL, "<archipel action='create'/>")
-    await listener.until_pushed(machine.bare, "virtualmachine:control", "created", before)
+    await listener.expect_push(machine.bare, "virtualmachine:control", "created", before)
     came = [show(stanza) for stanza in listener.received[before:]]
     pushed = next(number for number, stanza in enumerate(came) if 'change="created"' in stanza)
     assert any("<status>Running" in stanza.replace("ns0:", "") for stanza in came[:pushed])
@@ -118,7 +118,7 @@ async def test_5_the_presence_comes_before_the_push(platform: Platform, listener
 
 async def test_6_an_answer_tells_which_pushes_it_includes(platform: Platform, listener: Person, machine: Machine) -> None:
     await listener.command(machine.full, CONTROL, "<archipel action='create'/>")
-    push = await listener.until_pushed(machine.bare, "virtualmachine:control", "created")
+    push = await listener.expect_push(machine.bare, "virtualmachine:control", "created")
     answer = await info(listener, machine)
     assert answer.get("epoch") == push.epoch
     assert int(answer.get("sequence", "0")) >= push.sequence
@@ -140,13 +140,13 @@ async def test_8_a_new_epoch_and_a_presence_tell_that_the_agent_was_away(own_pla
     machine = await own_platform.make_machine(admin)
     await admin.subscribe_to_events(machine.bare, own_platform.pubsub)
     await admin.command(machine.full, CONTROL, "<archipel action='create'/>")
-    old = await admin.until_pushed(machine.bare, "virtualmachine:control", "created")
+    old = await admin.expect_push(machine.bare, "virtualmachine:control", "created")
     before = len(admin.received)
     await asyncio.to_thread(own_platform.agent.kill)
     await asyncio.to_thread(own_platform.agent.start)
     await admin.until(lambda: _came_back(admin.presences(machine.bare, before)), "a presence that goes and comes")
     await admin.command(machine.full, CONTROL, "<archipel action='suspend'/>")
-    new = await admin.until_pushed(machine.bare, "virtualmachine:control", "suspended", before)
+    new = await admin.expect_push(machine.bare, "virtualmachine:control", "suspended", before)
     assert new.epoch != old.epoch
     assert new.sequence == 1
 
@@ -158,23 +158,23 @@ async def test_9_after_a_gap_an_answer_tells_where_to_go_on(platform: Platform, 
     answer = await info(listener, machine)
     seen, before = int(answer.get("sequence", "0")), len(listener.received)
     await listener.command(machine.full, CONTROL, "<archipel action='suspend'/>")
-    push = await listener.until_pushed(machine.bare, "virtualmachine:control", "suspended", before)
+    push = await listener.expect_push(machine.bare, "virtualmachine:control", "suspended", before)
     assert push.sequence == seen + 1
 
 
 async def test_10_a_machine_that_restarts_is_announced_as_created_only(platform: Platform, listener: Person, machine: Machine) -> None:
     await listener.command(machine.full, CONTROL, "<archipel action='create'/>")
-    await listener.until_pushed(machine.bare, "virtualmachine:control", "created")
+    await listener.expect_push(machine.bare, "virtualmachine:control", "created")
     before = len(listener.received)
     with platform.libvirt() as connection:
         domain = connection.lookupByUUIDString(machine.uuid)
         domain.shutdown()  # the guest's own end, as far as the agent can see
         domain.create()
-    await listener.until_pushed(machine.bare, "virtualmachine:control", "created", before)
+    await listener.expect_push(machine.bare, "virtualmachine:control", "created", before)
     assert [push.change for push in listener.pushes(machine.bare, before)] == ["created"]
     before = len(listener.received)
     await listener.command(machine.full, CONTROL, "<archipel action='destroy'/>")
-    await listener.until_pushed(machine.bare, "virtualmachine:control", "shutdown", before)
+    await listener.expect_push(machine.bare, "virtualmachine:control", "shutdown", before)
 
 
 async def test_11_what_was_done_is_answered_as_done_though_its_push_is_lost(platform: Platform, admin: Person) -> None:

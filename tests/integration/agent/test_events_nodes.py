@@ -57,7 +57,7 @@ async def test_holders_of_a_grant_may_and_lose_that_with_their_last_right(platfo
     await admin.subscribe_to_events(bare, platform.pubsub)
     other, since = await platform.enter(), len(admin.received)
     await platform.grant(admin, address, other, "message")
-    await admin.until_pushed(bare, "permissions", other.bare, since)
+    await admin.expect_push(bare, "permissions", other.bare, since)
     assert other.bare not in {push.change for push in student.pushes(bare)}, "he heard what came after his last right"
 
 
@@ -67,6 +67,7 @@ async def test_people_in_the_roster_may_and_lose_that_with_their_place(platform:
     for action, allowed in (("add", True), ("remove", False)):
         await admin.command(address, SUBSCRIPTION, f"<archipel action='{action}' jid='{student.bare}'/>")
         await eventually(functools.partial(_subscribes, platform, student, bare, wanted=allowed))
+    assert not may(await read_items(platform, student, bare))
 
 
 @ENTITIES
@@ -118,7 +119,7 @@ async def test_the_node_keeps_nothing(platform: Platform, admin: Person, machine
     await admin.subscribe_to_events(machine.bare, platform.pubsub)
     since = len(admin.received)
     await admin.command(machine.full, CONTROL, "<archipel action='create'/>")
-    await admin.until_pushed(machine.bare, "virtualmachine:control", "created", since)
+    await admin.expect_push(machine.bare, "virtualmachine:control", "created", since)
     answer = await read_items(platform, admin, machine.bare)
     assert [part for part in answer.iter() if name_of(part) == "item"] == []
 

@@ -205,7 +205,7 @@ async def test_the_maker_holds_all_on_the_machine_and_is_in_its_roster(platform:
         machine.full, "archipel:permissions", f"<archipel action='getown' permission_type='user' permission_target='{student.bare}'/>"
     )
     assert_payload(own, "archipel:permissions", "<permission name='all'/>")
-    await student.until_shown(machine.bare, "xa", "Off")
+    await student.expect_shown(machine.bare, "xa", "Off")
     request = next(presence for presence in student.presences(machine.bare) if presence.get("type") == "subscribe")
     assert [(part.tag, part.text) for part in request if "nick" in part.tag] == [("{http://jabber.org/protocol/nick}nick", machine.name)]
 

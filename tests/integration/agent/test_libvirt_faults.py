@@ -45,7 +45,7 @@ async def outage(platform: Platform, admin: Person) -> AsyncIterator[list[Machin
         await admin.command(machine.full, CONTROL, "<archipel action='create'/>")
     platform.libvirtd.kill()
     for bare in (platform.hypervisor, *(machine.bare for machine in machines)):
-        await admin.until_shown(bare, *LOST)
+        await admin.expect_shown(bare, *LOST)
     yield machines
     if platform.libvirtd.pid is None:
         await asyncio.to_thread(platform.libvirtd.start)
@@ -55,13 +55,13 @@ async def outage(platform: Platform, admin: Person) -> AsyncIterator[list[Machin
 async def test_all_show_it_and_show_again_what_is_when_it_is_back(platform: Platform, admin: Person, outage: list[Machine]):
     await asyncio.to_thread(platform.libvirtd.start)
     for machine in outage:
-        await admin.until_shown(machine.bare, "xa", "Not defined")
+        await admin.expect_shown(machine.bare, "xa", "Not defined")
     await admin.until(lambda: (admin.shown(platform.hypervisor) or ("", ""))[1].startswith("Online ("), "the hypervisor")
     machine = outage[0]
     define = f"<archipel action='define'>{machine.definition()}</archipel>"
     assert_payload(await admin.command(machine.full, DEFINITION, define), DEFINITION, "")
     assert_payload(await admin.command(machine.full, CONTROL, "<archipel action='create'/>"), CONTROL, "<domain id='*'/>")
-    await admin.until_shown(machine.bare, None, "Running")
+    await admin.expect_shown(machine.bare, None, "Running")
 
 
 async def test_what_needs_libvirt_is_an_error_at_once(platform: Platform, admin: Person, outage: list[Machine]):
@@ -112,7 +112,7 @@ async def test_a_machine_that_could_not_be_freed_is_as_it_was(platform: Platform
     answer = await admin.command(platform.host, HOST, f"<archipel action='free' jid='{machine.bare}'/>")
     assert answer.get("type") == "error"
     await asyncio.to_thread(platform.libvirtd.start)
-    await admin.until_shown(machine.bare, "xa", "Not defined")
+    await admin.expect_shown(machine.bare, "xa", "Not defined")
     assert disk.read_text() == "precious"
     assert platform.rows("SELECT phase FROM virtual_machines WHERE uuid = ?", machine.uuid) == [("active",)]
     assert machine.full in await platform.roster_of_machines(admin)
@@ -144,7 +144,7 @@ async def test_an_agent_that_starts_without_libvirt_says_so_and_waits_for_it(pla
     await admin.until(lambda: admin.shown(machine.bare) == LOST, "the machine without libvirt")
     await start
     await asyncio.to_thread(platform.libvirtd.start)
-    await admin.until_shown(machine.bare, "xa", "Not defined")
+    await admin.expect_shown(machine.bare, "xa", "Not defined")
     info = await admin.command(machine.full, CONTROL, "<archipel action='info'/>", "get")
     assert list(child(info, "query")) == []
 
@@ -161,5 +161,5 @@ async def test_libvirt_that_restarts_many_times_is_found_again_each_time(platfor
             return answer.get("type") == "result" and [info.get("state") for info in child(answer, "query")] == ["1"]
 
         await eventually(running)
-        await admin.until_shown(machine.bare, None, "Running")
+        await admin.expect_shown(machine.bare, None, "Running")
     assert "Traceback" not in platform.log

@@ -249,7 +249,7 @@ async def test_the_description_of_the_next_start_can_be_asked_for(machine: Machi
 async def test_the_holder_of_free_may_end_the_machine(platform: Platform, admin: Person, student: Person, machine: Machine, kind: str):
     await platform.grant(admin, machine.full, student, "free")
     assert_payload(await student.command(machine.full, CONTROL, "<archipel xmlns='archipel:vm:control' action='free'/>", kind), CONTROL, "")
-    await admin.until_pushed(platform.hypervisor, "hypervisor", "free")
+    await admin.expect_push(platform.hypervisor, "hypervisor", "free")
     assert platform.definition_in_libvirt(machine.uuid) is None
     assert machine.full not in await platform.roster_of_machines(admin)
 

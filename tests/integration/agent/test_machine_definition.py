@@ -192,7 +192,7 @@ async def test_what_the_driver_cannot_do_is_an_error_in_its_words_and_announces_
     assert_error(answer, code=3, condition="internal-server-error", mentions="not supported", namespace=LIBVIRT, action=action)
     assert platform.definition_in_libvirt(machine.uuid) == before
     await platform.grant(admin, machine.full, student, "xmldesc")  # whatever was announced before has arrived when this is
-    await admin.until_pushed(machine.bare, "permissions", student.bare, received)
+    await admin.expect_push(machine.bare, "permissions", student.bare, received)
     assert ("virtualmachine:definition", "defined") not in {push.what for push in admin.pushes(machine.bare, received)}
 
 

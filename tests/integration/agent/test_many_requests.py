@@ -86,7 +86,7 @@ async def test_fifty_machines_are_made_used_and_freed_at_once(platform: Platform
         assert set(await answers(admin, keys)) == {"result"}
     assert set(await platform.roster_of_machines(admin)) - before == {each.full for each in machines}
     for each in machines:
-        await admin.until_shown(each.bare, "away", "Paused")
+        await admin.expect_shown(each.bare, "away", "Paused")
     keys = [admin.request(platform.host, f"<query xmlns='{HOST}'><archipel action='free' jid='{each.bare}'/></query>") for each in machines]
     assert set(await answers(admin, keys)) == {"result"}
     assert set(await platform.roster_of_machines(admin)) == before

@@ -287,3 +287,4 @@ async def test_presence_follows_the_right_to_see_it(platform: Platform, admin: P
     await student.until(lambda: student.shown(bare), "the entity's presence")
     await platform.grant(admin, address, student, "presence", value="0")
     await student.until(lambda: student.shown(bare) is None, "the end of the entity's presence")
+    assert "unsubscribed" in [got.get("type") for got in student.presences(bare)[-3:]]

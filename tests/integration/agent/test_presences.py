@@ -37,7 +37,7 @@ async def read_card(person: Person, bare: str) -> ET.Element:
 
 
 async def test_a_machine_shows_its_states(platform: Platform, admin: Person, machine: Machine):
-    await admin.until_shown(machine.bare, "xa", "Off")
+    await admin.expect_shown(machine.bare, "xa", "Off")
     for action, show_, status in (
         ("create", None, "Running"),
         ("suspend", "away", "Paused"),
@@ -45,20 +45,20 @@ async def test_a_machine_shows_its_states(platform: Platform, admin: Person, mac
         ("shutdown", "xa", "Off"),
     ):
         await do(admin, machine.full, CONTROL, action)
-        await admin.until_shown(machine.bare, show_, status)
+        await admin.expect_shown(machine.bare, show_, status)
     await do(admin, machine.full, DEFINITION, "undefine")
-    await admin.until_shown(machine.bare, "xa", "Not defined")
+    await admin.expect_shown(machine.bare, "xa", "Not defined")
     await do(admin, machine.full, DEFINITION, f"<archipel action='define'>{machine.definition()}</archipel>")
-    await admin.until_shown(machine.bare, "xa", "Off")
+    await admin.expect_shown(machine.bare, "xa", "Off")
 
 
 async def test_a_machine_without_definition_shows_that(platform: Platform, admin: Person):
     machine = await platform.make_machine(admin, defined=False)
-    await admin.until_shown(machine.bare, "xa", "Not defined")
+    await admin.expect_shown(machine.bare, "xa", "Not defined")
 
 
 async def test_a_presence_comes_from_the_full_jid_by_which_clients_group_machines(admin: Person, machine: Machine):
-    await admin.until_shown(machine.bare, "xa", "Off")
+    await admin.expect_shown(machine.bare, "xa", "Off")
     assert {got.get("from") for got in admin.presences(machine.bare) if got.get("type") is None} == {machine.full}
 
 
@@ -109,7 +109,7 @@ async def test_the_organisation_stands_in_the_vcard_at_some_depth(platform: Plat
 
 
 async def test_a_changed_vcard_is_announced_by_a_presence(platform: Platform, admin: Person, machine: Machine):
-    await admin.until_shown(machine.bare, "xa", "Off")
+    await admin.expect_shown(machine.bare, "xa", "Off")
     before = len(admin.received)
     await do(admin, platform.host, HOST, f"<archipel action='setorginfo' target='{machine.uuid}'><ORGNAME>IUT</ORGNAME></archipel>")
     got = (await admin.until(lambda: admin.presences(machine.bare, before)))[0]
@@ -118,7 +118,7 @@ async def test_a_changed_vcard_is_announced_by_a_presence(platform: Platform, ad
 
 
 async def test_changes_behind_the_agents_back_show_at_once(platform: Platform, admin: Person, machine: Machine):
-    await admin.until_shown(machine.bare, "xa", "Off")
+    await admin.expect_shown(machine.bare, "xa", "Off")
     with platform.libvirt() as connection:
         domain = connection.lookupByUUIDString(machine.uuid)
         for change, show_, status in (
@@ -127,9 +127,9 @@ async def test_changes_behind_the_agents_back_show_at_once(platform: Platform, a
             (domain.resume, None, "Running"),
         ):
             change()
-            await admin.until_shown(machine.bare, show_, status)
+            await admin.expect_shown(machine.bare, show_, status)
         domain.destroy()
-        await admin.until_shown(machine.bare, "xa", "Off")
+        await admin.expect_shown(machine.bare, "xa", "Off")
         assert domain.state()[0] == libvirt.VIR_DOMAIN_SHUTOFF
 
 

@@ -34,7 +34,7 @@ async def follow(platform: Platform, person: Person, bare: str) -> int:
 
 async def pushes_until(person: Person, owner: str, last: tuple[str, str], since: int) -> list[Push]:
     """All pushes of an entity up to and with the last one that is expected."""
-    await person.until_pushed(owner, *last, since)
+    await person.expect_push(owner, *last, since)
     return person.pushes(owner, since)
 
 
@@ -80,7 +80,7 @@ async def test_reading_pushes_nothing(platform: Platform, admin: Person, machine
 async def test_info_tells_which_pushes_it_includes(platform: Platform, admin: Person, machine: Machine):
     since = await follow(platform, admin, machine.bare)
     await do(admin, machine.full, CONTROL, "create")
-    push = await admin.until_pushed(machine.bare, "virtualmachine:control", "created", since)
+    push = await admin.expect_push(machine.bare, "virtualmachine:control", "created", since)
     info = child(child(await admin.command(machine.full, CONTROL, "<archipel action='info'/>", "get"), "query"), "info")
     assert int(info.get("sequence") or 0) >= push.sequence
     assert info.get("epoch") == push.epoch
@@ -90,7 +90,7 @@ async def test_a_push_bears_the_hosts_local_time(platform: Platform, admin: Pers
     since = await follow(platform, admin, machine.bare)
     before = datetime.now()
     await do(admin, machine.full, CONTROL, "create")
-    push = await admin.until_pushed(machine.bare, "virtualmachine:control", "created", since)
+    push = await admin.expect_push(machine.bare, "virtualmachine:control", "created", since)
     assert before <= datetime.strptime(push.date, "%Y-%m-%d %H:%M:%S.%f") <= datetime.now()
 
 
@@ -100,7 +100,7 @@ async def test_the_hypervisor_pushes_what_becomes_of_machines(platform: Platform
     item = f"<item jid='{machine.bare}'/>"
     await do(admin, platform.host, HOST, f"<archipel action='unmanage'>{item}</archipel>", f"<archipel action='manage'>{item}</archipel>")
     await do(admin, platform.host, HOST, f"<archipel action='free' jid='{machine.bare}'/>")
-    await admin.until_pushed(platform.hypervisor, "hypervisor", "free", since)
+    await admin.expect_push(platform.hypervisor, "hypervisor", "free", since)
     pushes = admin.pushes(platform.hypervisor, since)
     assert [push.change for push in pushes if push.what[0] == "hypervisor"] == ["alloc", "unmanage", "alloc", "manage", "free"]
     assert_unbroken(pushes)

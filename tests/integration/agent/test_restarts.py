@@ -57,7 +57,7 @@ async def test_everything_is_as_it_was(platform: Platform, admin: Person, gently
     roster = {jid: dict(item.attrib) for jid, item in (await platform.roster_of_machines(admin)).items()}
     await restart(platform, admin, gently=gently)
     for machine, shown in ((running, (None, "Running")), (off, ("xa", "Off")), (undefined, ("xa", "Not defined"))):
-        await admin.until_shown(machine.bare, *shown)
+        await admin.expect_shown(machine.bare, *shown)
     assert {jid: dict(item.attrib) for jid, item in (await platform.roster_of_machines(admin)).items()} == roster
     assert platform.machine_passwords() == passwords
     answer = await student.command(running.full, CONTROL, "<archipel action='info'/>", "get")
@@ -71,23 +71,23 @@ async def test_everything_is_as_it_was(platform: Platform, admin: Person, gently
 
 async def test_a_leave_in_good_order_is_seen_by_everybody(platform: Platform, admin: Person):
     machine = await platform.make_machine(admin)
-    await admin.until_shown(machine.bare, "xa", "Off")
+    await admin.expect_shown(machine.bare, "xa", "Off")
     await asyncio.to_thread(platform.agent.stop)
     await admin.until(lambda: admin.shown(machine.bare) is None, "the machine's leave")
     await asyncio.to_thread(platform.agent.start)
-    await admin.until_shown(machine.bare, "xa", "Off")
+    await admin.expect_shown(machine.bare, "xa", "Off")
 
 
 async def test_sequence_numbers_begin_anew_in_another_epoch(platform: Platform, admin: Person):
     machine = await platform.make_machine(admin)
     await admin.subscribe_to_events(machine.bare, platform.pubsub)
     await admin.command(machine.full, CONTROL, "<archipel action='create'/>")
-    before = await admin.until_pushed(machine.bare, "virtualmachine:control", "created")
+    before = await admin.expect_push(machine.bare, "virtualmachine:control", "created")
     await restart(platform, admin)
-    await admin.until_shown(machine.bare, None, "Running")
+    await admin.expect_shown(machine.bare, None, "Running")
     since = len(admin.received)
     await admin.command(machine.full, CONTROL, "<archipel action='suspend'/>")
-    after = await admin.until_pushed(machine.bare, "virtualmachine:control", "suspended", since)
+    after = await admin.expect_push(machine.bare, "virtualmachine:control", "suspended", since)
     assert before.epoch != after.epoch
     assert after.sequence == 1
     info = child(child(await admin.command(machine.full, CONTROL, "<archipel action='info'/>", "get"), "query"), "info")
@@ -103,7 +103,7 @@ async def test_a_new_name_survives(platform: Platform, admin: Person, by: str):
     else:
         await admin.command(platform.host, HOST, f"<archipel action='setorginfo' target='{machine.uuid}'><FN>{name}</FN></archipel>")
     await restart(platform, admin)
-    await admin.until_shown(machine.bare, "xa", "Off")
+    await admin.expect_shown(machine.bare, "xa", "Off")
     assert (await platform.roster_of_machines(admin))[machine.full].get("name") == name
     assert name in await admin.say(machine.full, "hello")
 
@@ -116,9 +116,9 @@ async def test_what_changed_meanwhile_is_shown(platform: Platform, admin: Person
         connection.lookupByUUIDString(gone.uuid).undefine()
         connection.lookupByUUIDString(renamed.uuid).rename(f"new-{renamed.name}")
     await asyncio.to_thread(platform.agent.start)
-    await admin.until_shown(started.bare, None, "Running")
-    await admin.until_shown(gone.bare, "xa", "Not defined")
-    await admin.until_shown(renamed.bare, "xa", "Off")
+    await admin.expect_shown(started.bare, None, "Running")
+    await admin.expect_shown(gone.bare, "xa", "Not defined")
+    await admin.expect_shown(renamed.bare, "xa", "Off")
 
 
 async def test_an_account_that_the_server_lost_is_made_anew(platform: Platform, admin: Person):
@@ -133,6 +133,7 @@ async def test_an_account_that_the_server_lost_is_made_anew(platform: Platform, 
         return answer.get("type") == "result"
 
     await eventually(answers)
+    assert machine.uuid in platform.accounts()
 
 
 async def test_a_second_agent_of_the_same_state_does_not_start(platform: Platform, admin: Person):

@@ -12,7 +12,7 @@ import pytest
 from testbed.certificates import Authority
 from tests.wire.matching import assert_payload
 from tests.wire.platform import ADMIN, CONTROL, Platform, open_platform
-from tests.wire.server_kills import assert_all_answer, kill_server_under_load
+from tests.wire.server_kills import assert_all_answer, assert_survives_server_kills
 from tests.wire.waiting import eventually
 
 STUBBORN = 4.0  # seconds in which an agent that fights for its account would have come back
@@ -26,7 +26,7 @@ async def platform(authority: Authority, tmp_path_factory: pytest.TempPathFactor
 
 
 async def test_a_server_that_is_killed_three_times_under_load(platform: Platform):
-    await kill_server_under_load(platform, machines=15, rounds=3, seed=1)
+    await assert_survives_server_kills(platform, machines=15, rounds=3, seed=1)
 
 
 async def test_a_server_that_stays_away_for_a_while(platform: Platform):

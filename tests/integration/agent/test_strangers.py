@@ -71,7 +71,7 @@ async def test_every_action_is_refused_and_nothing_changes(
     platform: Platform, admin: Person, student: Person, machine: Machine, address: str, entity: str, kind: str
 ):
     await admin.subscribe_to_events(address.partition("/")[0], platform.pubsub)
-    await admin.until_shown(machine.bare, "xa", "Off")
+    await admin.expect_shown(machine.bare, "xa", "Off")
     before, since = traces(platform, address), len(admin.received)
     for namespace, actions in ACTIONS[entity].items():
         for action in actions:

@@ -151,7 +151,7 @@ async def test_who_lacks_the_right_is_refused_and_changes_nothing(platform: Plat
         who for who, how in roster.items() if how != "none"
     }
     await platform.grant(admin, address, student, "settags")  # what was pushed before has come when this has
-    await admin.until_pushed(bare(address), "permissions", student.bare, before)
+    await admin.expect_push(bare(address), "permissions", student.bare, before)
     assert {push.what for push in admin.pushes(bare(address), before)} == {("permissions", student.bare)}
 
 
@@ -163,7 +163,7 @@ async def test_who_unsubscribes_leaves_the_roster(platform: Platform, admin: Per
     await student.until(lambda: student.shown(bare(address)), "the entity's presence")
     before = len(admin.received)
     student.send(f"<presence type='unsubscribe' to='{bare(address)}'/>")
-    await admin.until_pushed(bare(address), "subscription", "removed", before)
+    await admin.expect_push(bare(address), "subscription", "removed", before)
     assert student.bare not in roster_on_server(platform, bare(address))
 
 
@@ -185,7 +185,7 @@ async def test_a_directed_presence_of_others_is_not_answered(platform: Platform,
 
 
 async def test_a_contact_hears_each_change_once(platform: Platform, admin: Person, machine: Machine):
-    await admin.until_shown(machine.bare, "xa", "Off")
+    await admin.expect_shown(machine.bare, "xa", "Off")
     await eventually(lambda: roster_on_server(platform, machine.bare) == {admin.bare: "both"})
     before = len(admin.received)
     for action, shown in (
@@ -196,7 +196,7 @@ async def test_a_contact_hears_each_change_once(platform: Platform, admin: Perso
     ):
         answer = await admin.command(machine.full, CONTROL, f"<archipel action='{action}'/>")
         assert answer.get("type") == "result", show(answer)
-        await admin.until_shown(machine.bare, *shown)
+        await admin.expect_shown(machine.bare, *shown)
     await admin.assert_one_answer_each()
     texts = [next((part.text for part in got if name_of(part) == "status"), None) for got in admin.presences(machine.bare, before)]
     assert texts == ["Running", "Paused", "Running", "Off"]
