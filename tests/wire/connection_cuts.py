@@ -36,7 +36,7 @@ async def assert_survives_cuts(platform: Platform, machines: int, rounds: int, s
                 assert platform.proxy.cut() >= 1
         await admin.until(lambda keys=keys: all(admin.answers(key) for key in keys), "all answers")
         wrong = [show(admin.answers(key)[0]) for key in keys if admin.answers(key)[0].get("type") != "result"]
-        assert wrong == []
+        assert wrong == [], "\n".join(wrong[:5])
     await admin.assert_one_answer_each()
     gone = [show(got) for machine in made for got in admin.presences(machine.bare, since) if got.get("type") == "unavailable"]
     assert gone == [], "a machine left and came back"
