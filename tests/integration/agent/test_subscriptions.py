@@ -187,6 +187,7 @@ async def test_a_directed_presence_of_others_is_not_answered(platform: Platform,
 async def test_a_contact_hears_each_change_once(platform: Platform, admin: Person, machine: Machine):
     await admin.expect_shown(machine.bare, "xa", "Off")
     await eventually(lambda: roster_on_server(platform, machine.bare) == {admin.bare: "both"})
+    await admin.command(machine.full, CONTROL, "<archipel action='info'/>")  # what the subscription brought has come when this has
     before = len(admin.received)
     for action, shown in (
         ("create", (None, "Running")),
