@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 PUBSUB = "http://jabber.org/protocol/pubsub"
 PUBSUB_EVENT = f"{PUBSUB}#event"
+TRIES = 5  # at a request that the server wants repeated
 QUIET = 0.3  # seconds in which a second answer would have come
 
 
@@ -97,8 +98,15 @@ class Person:
         return await self.ask(to, f"<query xmlns='{namespace}'>{archipel}</query>", kind)
 
     async def ask_server(self, to: str | None, payload: str, kind: str = "set") -> ET.Element:
-        """Ask the server or its PubSub service; it must agree."""
-        answer = await self.ask(to, payload, kind)
+        """Ask the server or its PubSub service; it must agree, at the latest when asked again after an error that says to wait.
+
+        ejabberd's Mnesia aborts one of two nodes that are made at once.
+        """
+        for _ in range(TRIES):
+            answer = await self.ask(to, payload, kind)
+            if answer.get("type") == "result" or child(answer, "error").get("type") != "wait":
+                break
+            await asyncio.sleep(QUIET)
         assert answer.get("type") == "result", show(answer)
         return answer
 

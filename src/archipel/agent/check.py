@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
 
+from archipel.agent import plugins
 from archipel.agent.settings import Settings
 from archipel.agent.store import Store, StoreError
 from archipel.agent.virt.connection import LibvirtConnection
@@ -19,7 +20,8 @@ from archipel.agent.virt.host import Host
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import CommandError
 from archipel.xmpp import stanzas
-from archipel.xmpp.errors import WireError
+from archipel.xmpp.connection import Address
+from archipel.xmpp.errors import ServerUnreachable, WireError
 from archipel.xmpp.stream import Stream
 from archipel.xmpp.tls import client_context
 
@@ -37,7 +39,7 @@ async def run(settings: Settings) -> int:
     for what, trial in _TRIALS.items():
         try:
             say(f"ok    {what}: {await trial(settings)}")
-        except (WireError, VirtError, StoreError, CommandError, OSError) as error:
+        except (WireError, VirtError, StoreError, CommandError, ImportError, OSError) as error:
             failed += 1
             say(f"FAIL  {what}: {error}")
     say("everything is usable" if not failed else f"{failed} of {len(_TRIALS)} checks failed: the agent would not work")
@@ -45,21 +47,34 @@ async def run(settings: Settings) -> int:
 
 
 async def _try_configuration(settings: Settings) -> str:
-    return f"the agent is {settings.xmpp.jid}/{settings.hostname}"
+    plugins.load(settings)
+    return f"the agent is {settings.xmpp.jid}/{settings.hostname}, and its capabilities can be loaded"
 
 
 async def _try_server(settings: Settings) -> str:
     """Log in as the hypervisor would, and ask the PubSub service for a sign of life."""
     tls = None if settings.xmpp.insecure_plaintext else client_context(settings.xmpp.ca_file)
     stream = Stream(f"{settings.xmpp.jid}/{RESOURCE}", settings.xmpp.password.reveal(), tls)
-    host, port = settings.xmpp.endpoints[0]
     try:
-        await stream.login(host, port, DEADLINE)
+        await _log_in(stream, settings.xmpp.endpoints)
         question = ET.Element(f"{{{ns.DISCO_INFO}}}query")
         await stream.request(stanzas.iq("get", settings.xmpp.pubsub_service, question), DEADLINE)
     finally:
         await stream.logout()
     return f"logged in as {settings.xmpp.jid}, {settings.xmpp.pubsub_service} answers" + (" (WITHOUT encryption)" if tls is None else "")
+
+
+async def _log_in(stream: Stream, endpoints: Sequence[Address]) -> None:
+    """Log in at the first address where somebody listens, as the agent would; names those where nobody does."""
+    for number, (host, port) in enumerate(endpoints, start=1):
+        try:
+            await stream.login(host, port, DEADLINE)
+        except ServerUnreachable as error:
+            if number == len(endpoints):
+                raise
+            say(f"note  XMPP server: {host}, port {port}: {error}")
+        else:
+            return
 
 
 async def _try_libvirt(settings: Settings) -> str:

@@ -27,7 +27,7 @@ from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.logs import configure_logging
 from archipel.agent.rights import Rights
 from archipel.agent.services import Services
-from archipel.agent.settings import Settings
+from archipel.agent.settings import Libvirt, Settings, Xmpp
 from archipel.agent.store import Phase, Store, StoreError
 from archipel.agent.virt.connection import LibvirtConnection
 from archipel.agent.virt.errors import LibvirtUnavailable
@@ -105,7 +105,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         store = await Store.open(settings.state.database)
         stack.push_async_callback(store.close)
         catalogue, registry = plugins.load(settings)
-        libvirt = await stack.enter_async_context(LibvirtConnection(settings.libvirt.uri, threads=settings.libvirt.pool_size))
+        libvirt = await stack.enter_async_context(_connect_libvirt(settings.libvirt))
         yield Services(
             settings=settings,
             store=store,
@@ -113,11 +113,19 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             audit=audit,
             libvirt=libvirt,
             host=Host(libvirt),
-            server=Server(list(settings.xmpp.endpoints), settings.xmpp.login_parallel),
+            server=_describe_server(settings.xmpp),
             tls=None if settings.xmpp.insecure_plaintext else client_context(settings.xmpp.ca_file),
             registry=registry,
             driver=settings.libvirt.uri.partition(":")[0].partition("+")[0].upper(),
         )
+
+
+def _describe_server(xmpp: Xmpp) -> Server:
+    return Server(list(xmpp.endpoints), xmpp.login_parallel, login_deadline=xmpp.login_timeout, probe_interval=xmpp.probe_interval)
+
+
+def _connect_libvirt(libvirt: Libvirt) -> LibvirtConnection:
+    return LibvirtConnection(libvirt.uri, threads=libvirt.pool_size, change_timeout=libvirt.change_timeout)
 
 
 @contextlib.asynccontextmanager

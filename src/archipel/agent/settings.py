@@ -140,8 +140,8 @@ class Libvirt:
 
     uri: str = GLOBAL.option("libvirt_uri", kinds.WORD, "qemu:///system", "Connection URI of the local libvirt.")
     pool_size: int = GLOBAL.option("libvirt_pool_size", integer(1, 16), "8", "How many calls run at once, a thread each.")
-    call_timeout: float = GLOBAL.option(
-        "libvirt_call_timeout", seconds(1, 600), "30", "Time after which a call counts as failed; it is not known then what it did."
+    change_timeout: float = GLOBAL.option(
+        "libvirt_change_timeout", seconds(1, 3600), "60", "Time for a change, such as a start; after it nobody knows what became of it."
     )
 
 

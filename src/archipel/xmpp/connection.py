@@ -18,7 +18,7 @@ from typing import Any
 
 from archipel.protocol.errors import CommandError
 from archipel.xmpp.errors import LoginFailed, LoginRefused, ServerUnreachable, UntrustedServer, WireError
-from archipel.xmpp.stream import Lost, Stream
+from archipel.xmpp.stream import LOGIN_DEADLINE, Lost, Stream
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +49,21 @@ def with_jitter(seconds: float) -> float:
 
 
 class Server:
-    """An XMPP server (one or several addresses of one domain) as all accounts of this process see it."""
+    """An XMPP server (one or several addresses of one domain) as all accounts of this process see it.
 
-    def __init__(self, addresses: list[Address], logins_at_once: int = LOGINS_AT_ONCE) -> None:
+    A login may take ``login_deadline`` seconds; while the server is down it is tried every ``probe_interval`` seconds.
+    """
+
+    def __init__(
+        self,
+        addresses: list[Address],
+        logins_at_once: int = LOGINS_AT_ONCE,
+        *,
+        login_deadline: float = LOGIN_DEADLINE,
+        probe_interval: float = PROBE_INTERVAL,
+    ) -> None:
+        self.login_deadline = login_deadline
+        self.probe_interval = probe_interval
         self._addresses = addresses or [(None, None)]
         self._turn = asyncio.Semaphore(logins_at_once)
         self._up = asyncio.Event()
@@ -99,7 +111,7 @@ class Server:
     def report_unreachable(self, error: WireError) -> None:
         """Say that nobody listens there; the next try goes to the next address."""
         if self.up:
-            log.warning("XMPP server is down: %s; trying every %g s until it is back", error, PROBE_INTERVAL)
+            log.warning("XMPP server is down: %s; trying every %g s until it is back", error, self.probe_interval)
         self._up.clear()
         self._addresses.append(self._addresses.pop(0))
 
@@ -173,13 +185,13 @@ class Connection:
         try:
             async with self._server.turn() as (host, port):
                 try:
-                    resumed = await self.stream.login(host, port)
+                    resumed = await self.stream.login(host, port, self._server.login_deadline)
                 except ServerUnreachable as error:
                     self._server.report_unreachable(error)
                     self.state = ConnectionState.WAITING
                     self.last_error = error
                     # The prober keeps its place while it waits, so that nobody else tries sooner.
-                    await asyncio.sleep(with_jitter(PROBE_INTERVAL))
+                    await asyncio.sleep(with_jitter(self._server.probe_interval))
                     return None
                 self._server.report_reached()
         except WireError as error:

@@ -42,7 +42,7 @@ class DirectStream(ClientXMPP):
         super().__init__(jid, password, **options)
         self.management: Any = None
         self._ack_timer: asyncio.TimerHandle | None = None
-        self._held: list[str] = []
+        self._held: list[ET.Element] = []
         self._early: list[ET.Element] = []
         self.add_event_handler("connected", self._forget_early)
         for event in ("session_start", "session_resumed"):
@@ -64,8 +64,12 @@ class DirectStream(ClientXMPP):
 
     def transmit(self, element: ET.Element) -> None:
         """Send a stanza; one sent while the session is down goes out when it is back, after those sent before it."""
-        self._held.append(serialize(element))
+        self._held.append(element)
         self._flush()
+
+    def withdraw_requests(self) -> None:
+        """Do not send requests that wait for a session: whoever made them was told that they failed."""
+        self._held = [element for element in self._held if element.tag != IQ or element.get("type") not in {"get", "set"}]
 
     def _flush(self, _event: object = None) -> None:
         """Write what is held, unless the session is down, or slixmpp has something queued that must go first."""
@@ -76,7 +80,7 @@ class DirectStream(ClientXMPP):
             return
         held, self._held = self._held, []
         if held:
-            self.transport.write(f"{''.join(map(self._count, held))}{self._take_ack()}".encode())
+            self.transport.write(f"{''.join(map(self._count, map(serialize, held)))}{self._take_ack()}".encode())
 
     def _take_ack(self) -> str:
         """Return the acknowledgement that the server waits for, if it does."""

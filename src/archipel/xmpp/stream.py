@@ -77,6 +77,7 @@ class Stream(DirectStream):
         self._login: asyncio.Future[bool] | None = None
         self._failure: WireError | None = None
         self._conflict = False
+        self._greeted = False
         self.lost: asyncio.Future[Lost] = self.loop.create_future()
         self._restrict_mechanisms(allow_plain, encrypted=tls is not None)
         self._follow_session()
@@ -92,7 +93,7 @@ class Stream(DirectStream):
         :class:`LoginRefused` or :class:`LoginFailed`.
         """
         self._login = self.loop.create_future()
-        self._failure, self._conflict = None, False
+        self._failure, self._conflict, self._greeted = None, False, False
         if self.lost.done():
             self.lost = self.loop.create_future()
         self.connect(host, port)
@@ -188,6 +189,7 @@ class Stream(DirectStream):
     def _follow_session(self) -> None:
         self.add_event_handler("session_start", lambda _event: self._finish_login(resumed=False))
         self.add_event_handler("session_resumed", lambda _event: self._finish_login(resumed=True))
+        self.add_event_handler("session_bind", self._check_binding)
         self.add_event_handler("session_end", lambda _event: self._fail_pending(Disconnected("the session ended")))
         self.add_event_handler("disconnected", self._note_disconnected)
         self.add_event_handler("connection_failed", self._note_unreachable)
@@ -197,11 +199,15 @@ class Stream(DirectStream):
 
     async def _handle_stream_features(self, features: Any) -> bool | None:
         """Go on only as far as encryption and authentication have come: whoever is on the way could offer a session at once."""
+        self._greeted = True
         offered = features["features"]
         if self.enable_starttls and "starttls" not in self.features and "starttls" not in offered:
             self._distrust("the XMPP server offers no encryption (STARTTLS)")
             return True
         encrypted = not self.enable_starttls or "starttls" in self.features
+        if not self.enable_starttls and "starttls" in offered and "mechanisms" not in offered:
+            self._distrust("the XMPP server demands encryption (STARTTLS), and this login was told to go without")
+            return True
         if encrypted and not self.authenticated and "mechanisms" not in offered:
             self._distrust("the XMPP server asks for no authentication")
             return True
@@ -217,6 +223,12 @@ class Stream(DirectStream):
             self._distrust("the XMPP server began a session without encryption or authentication")
         elif self._login is not None and not self._login.done():
             self._login.set_result(resumed)
+
+    def _check_binding(self, jid: JID) -> None:
+        """Slixmpp takes a refused binding of the resource for one to an empty address."""
+        if not jid.full:
+            self._failure = LoginFailed("the XMPP server refused this account the resource; too many sessions, perhaps")
+            self._fail_login(self._failure)
 
     def _fail_login(self, error: WireError) -> None:
         if self._login is not None and not self._login.done():
@@ -245,13 +257,16 @@ class Stream(DirectStream):
     def _note_disconnected(self, reason: object) -> None:
         if isinstance(reason, ssl.SSLError):
             self._note_untrusted(reason)
-        self._fail_login(self._failure or LoginFailed(f"the connection broke during the login: {reason or 'closed'}"))
+        # Whoever accepts connections and says nothing is no server, but perhaps a proxy that has none behind it.
+        failure = LoginFailed if self._greeted else ServerUnreachable
+        self._fail_login(self._failure or failure(f"the connection broke during the login: {reason or 'closed'}"))
         if self.end_session_on_disconnect:
             self._fail_pending(Disconnected("the connection to the XMPP server broke"))
         if not self.lost.done():
             self.lost.set_result(Lost(str(self._failure or reason or "closed"), self._conflict))
 
     def _fail_pending(self, error: WireError) -> None:
+        self.withdraw_requests()
         for _to, future in self._pending.values():
             if not future.done():
                 future.set_exception(error)

@@ -40,7 +40,7 @@ async def test_all_is_well(server: FakeXmpp, agent_settings: Settings, capsys: p
     status, said, last = await lines(agent_settings, capsys)
     assert (status, last) == (0, "everything is usable")
     assert list(said) == ["ok    configuration", "ok    XMPP server", "ok    libvirt", "ok    database", "ok    folders"]
-    assert said["ok    configuration"] == f"the agent is {HYP}/host1"
+    assert said["ok    configuration"] == f"the agent is {HYP}/host1, and its capabilities can be loaded"
     assert said["ok    XMPP server"] == f"logged in as {HYP}, pubsub.lab.example answers"
     assert re.fullmatch(r"test:///default, libvirt \d+\.\d+\.\d+, \d+ domains", said["ok    libvirt"])
     assert said["ok    database"] == f"{agent_settings.state.database} will be made"

@@ -180,7 +180,11 @@ storage = maybe
         ("[HYPERVISOR]\nhypervisor_xmpp_jid = @b", "[HYPERVISOR] hypervisor_xmpp_jid", "is not a JID"),
         ("[GLOBAL]\nxmpp_pubsub_server = a@b", "[GLOBAL] xmpp_pubsub_server", "is not a server's name"),
         ("[GLOBAL]\nxmpp_ca_file = /no/such.pem", "[GLOBAL] xmpp_ca_file", "cannot be read (No such file or directory)"),
-        ("[GLOBAL]\nlibvirt_call_timeout = nan", "[GLOBAL] libvirt_call_timeout", "out of range. Write a number of seconds from 1 to 600"),
+        (
+            "[GLOBAL]\nlibvirt_change_timeout = nan",
+            "[GLOBAL] libvirt_change_timeout",
+            "out of range. Write a number of seconds from 1 to 3600",
+        ),
         ("[GLOBAL]\ninsecure_plaintext = ja", "[GLOBAL] insecure_plaintext", "'ja' is neither true nor false. Write True or False"),
         ("[HYPERVISOR]\nhypervisor_default_avatar = ../x", "[HYPERVISOR] hypervisor_default_avatar", "is not the name of a file"),
     ],

@@ -50,13 +50,15 @@ class FakeStream:
         self.refusals: list[WireError] = []
         self.resumes = False
         self.logins: list[float] = []
+        self.deadlines: list[float] = []
         self.aborted = 0
         self.logged_out = False
         self._server = server
         self.lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
 
-    async def login(self, host: str | None, port: int | None) -> bool:
+    async def login(self, host: str | None, port: int | None, deadline: float) -> bool:
         self.logins.append(now())
+        self.deadlines.append(deadline)
         self._server.addresses.append((host, port))
         if self.lost.done():
             self.lost = asyncio.get_running_loop().create_future()

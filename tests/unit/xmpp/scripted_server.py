@@ -63,6 +63,10 @@ class Client:
             await self._read()
         return self._arrived.pop(0)
 
+    def put_back(self, stanzas: list[ET.Element]) -> None:
+        """Let :meth:`stanza` return these before all others."""
+        self._arrived[:0] = stanzas
+
     async def _read(self) -> None:
         data = await self._reader.read(65536)
         if not data:
@@ -165,7 +169,10 @@ async def start_session(server: ScriptedServer, client: Client) -> None:
         asked = await client.stanza()
     client.answer(asked, f"<bind xmlns='{BIND}'><jid>{FULL}</jid></bind>")
     if server.resumable is not None:
-        assert local_name((await client.stanza()).tag) == "enable"
+        early: list[ET.Element] = []
+        while local_name((element := await client.stanza()).tag) != "enable":
+            early.append(element)  # a bound session may already be used
+        client.put_back(early)
         client.send(f"<enabled xmlns='{SM}' id='sm1' resume='true'/>")
 
 

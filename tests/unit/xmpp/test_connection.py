@@ -18,10 +18,11 @@ from archipel.xmpp.connection import (
     REFUSED_RETRY,
     Connection,
     ConnectionState,
+    Server,
     with_jitter,
 )
 from archipel.xmpp.errors import Disconnected, LoginFailed, LoginRefused, ServerUnreachable, UntrustedServer, WireError
-from tests.unit.xmpp.fake_stream import Account
+from tests.unit.xmpp.fake_stream import Account, FakeServer
 from tests.unit.xmpp.virtual_time import now, run
 
 LEAST = 1 - JITTER  # share of a wait that is certain
@@ -47,6 +48,20 @@ def test_a_connection_is_connecting_then_online_until_it_is_stopped() -> None:
         assert states == [closed, connecting, online, closed]
         assert account.told == ["online", "offline"]
         assert account.stream.logged_out
+
+    run(main())
+
+
+def test_the_server_says_how_long_a_login_and_the_pause_between_probes_may_take() -> None:
+    async def main() -> None:
+        server = Server([], login_deadline=7, probe_interval=20)
+        account = Account(server, FakeServer(up=False))
+        start(account)
+        await asyncio.sleep(100)
+        assert set(account.stream.deadlines) == {7}
+        assert all(20 * LEAST <= gap <= 20 for gap in account.gaps)
+        assert account.gaps
+        await account.connection.stop()
 
     run(main())
 

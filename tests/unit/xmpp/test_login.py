@@ -27,6 +27,7 @@ from tests.unit.xmpp.scripted_server import (
     Client,
     Script,
     ScriptedServer,
+    authenticate,
     be_honest,
     log_in,
     mechanisms,
@@ -222,6 +223,38 @@ async def test_a_connection_that_breaks_during_the_login_says_so(client_tls: ssl
     async with ScriptedServer(script=hang_up) as server:
         with pytest.raises(LoginFailed, match="broke during the login"):
             await login(server, client_tls)
+
+
+async def test_whoever_accepts_and_hangs_up_without_a_word_is_no_server(client_tls: ssl.SSLContext) -> None:
+    async def hang_up(_server: ScriptedServer, client: Client) -> None:
+        client.cut()
+
+    async with ScriptedServer(script=hang_up) as server:
+        with pytest.raises(ServerUnreachable, match="broke during the login"):
+            await login(server, client_tls)
+
+
+async def test_a_refused_resource_ends_the_login_at_once(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> None:
+    async def refuse_resource(server: ScriptedServer, client: Client) -> None:
+        assert server.context is not None
+        await client.open(STARTTLS)
+        await client.start_tls(server.context)
+        await client.open(mechanisms("SCRAM-SHA-256"))
+        await authenticate(server, client)
+        await client.open(BIND_FEATURE)
+        condition = "<resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
+        client.answer(await client.stanza(), f"<error type='wait'>{condition}</error>", "error")
+        await client.stanza()
+
+    async with ScriptedServer(server_tls, refuse_resource) as server:
+        with pytest.raises(LoginFailed, match="refused this account the resource"):
+            await login(server, client_tls)
+
+
+async def test_a_server_that_demands_encryption_tells_whoever_goes_without(server_tls: ssl.SSLContext) -> None:
+    async with ScriptedServer(server_tls) as server:
+        with pytest.raises(UntrustedServer, match="demands encryption"):
+            await login(server, None)
 
 
 async def test_an_error_that_ends_the_stream_is_the_reason(client_tls: ssl.SSLContext) -> None:

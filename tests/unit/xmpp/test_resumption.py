@@ -96,6 +96,21 @@ async def test_a_server_that_forgot_the_session_fails_what_waits(server: Scripte
     await again
 
 
+async def test_a_request_that_failed_is_not_sent_in_the_next_session_but_an_answer_is(
+    server: ScriptedServer, stream: Stream, client: Client
+) -> None:
+    client.cut()
+    await stream.lost
+    pending = asyncio.ensure_future(stream.request(stanzas.iq("set", PEER)))
+    await asyncio.sleep(0)
+    stream.transmit(stanzas.result_of(stanzas.iq("set", PEER)))
+    server.resumable = False
+    _, client = await come_back(server, stream)
+    with pytest.raises(Disconnected):
+        await pending
+    assert (await next_stanza(client)).get("type") == "result"
+
+
 async def test_the_server_is_told_how_much_arrived(stream: Stream, client: Client) -> None:
     stream.on_request = lambda iq: stream.transmit(stanzas.result_of(iq))
     client.send(f"<message/><presence/><r xmlns='{SM}'/><iq type='get' id='1' from='{PEER}'/>")

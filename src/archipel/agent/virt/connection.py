@@ -16,7 +16,7 @@ from archipel.agent.virt import binding
 from archipel.agent.virt.binding import VirFailure
 from archipel.agent.virt.errors import LibvirtUnavailable, VirtError
 from archipel.agent.virt.events import DomainEvents
-from archipel.agent.virt.pool import READ_TIMEOUT, THREADS, CallPool, Lane
+from archipel.agent.virt.pool import CHANGE_TIMEOUT, READ_TIMEOUT, THREADS, CallPool, Lane
 from archipel.agent.virt.session import Session
 from archipel.agent.virt.stopped_hold import HOLD
 
@@ -49,9 +49,21 @@ class LibvirtConnection:
     :class:`LibvirtUnavailable`. Belongs to the asyncio loop that runs when it is made.
     """
 
-    def __init__(self, uri: str, *, threads: int = THREADS, hold: float = HOLD, probe_interval: float = PROBE_INTERVAL) -> None:
-        """``uri`` names driver and transport, such as ``qemu:///system``; ``hold`` and ``probe_interval`` are in seconds."""
+    def __init__(
+        self,
+        uri: str,
+        *,
+        threads: int = THREADS,
+        hold: float = HOLD,
+        probe_interval: float = PROBE_INTERVAL,
+        change_timeout: float = CHANGE_TIMEOUT,
+    ) -> None:
+        """``uri`` names driver and transport, such as ``qemu:///system``; the other times are in seconds.
+
+        ``change_timeout`` is what :class:`Domain` and :class:`Host` give libvirt for a change.
+        """
         self.uri = uri
+        self.change_timeout = change_timeout
         self.state = ConnectionState.CLOSED
         self.last_error: str | None = None
         self.events = DomainEvents(hold)

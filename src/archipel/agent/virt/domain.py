@@ -20,7 +20,6 @@ from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virt.pool import READ_TIMEOUT, Lane
 from archipel.agent.virt.session import Session
 
-CHANGE_TIMEOUT = 60.0  # seconds; libvirt itself waits 30 s for a domain's lock and up to 15 s for QEMU to end
 GUEST_TIMEOUT = 15.0  # seconds; libvirt waits 5 s for a guest agent that does not answer
 
 _SAVED_STATE: Final = binding.UNDEFINE_MANAGED_SAVE | binding.UNDEFINE_SNAPSHOTS_METADATA
@@ -137,7 +136,7 @@ class Domain:
         """
         _check_uuid(xml, self.uuid)
         flags = binding.DEFINE_VALIDATE if validate else 0
-        await self._visit("define", lambda session: session.define(xml, flags), self._changes, CHANGE_TIMEOUT)
+        await self._visit("define", lambda session: session.define(xml, flags), self._changes, self._connection.change_timeout)
 
     async def undefine(self, *, keep_nvram: bool = False) -> None:
         """Remove the definition with managed save, snapshot and checkpoint metadata and the NVRAM file.
@@ -179,8 +178,9 @@ class Domain:
         """Run ``function``, which only reads, in a thread, in turn with the other reads; ``call`` names it in errors."""
         return await self._visit(call, lambda session: session.visit(self.uuid, function), self._reads, within)
 
-    async def change(self, call: str, function: Callable[[VirDomain], T], within: float = CHANGE_TIMEOUT) -> T:
+    async def change(self, call: str, function: Callable[[VirDomain], T]) -> T:
         """Run ``function`` in a thread, in turn with the other changes; ``call`` names it in errors."""
+        within = self._connection.change_timeout
         return await self._visit(call, lambda session: session.visit(self.uuid, function), self._changes, within)
 
     async def ask_guest(self, call: str, function: Callable[[VirDomain], T], within: float = GUEST_TIMEOUT) -> T:
@@ -195,7 +195,7 @@ class Domain:
             session.visit(self.uuid, function)
             session.forget(self.uuid)
 
-        await self._visit(call, work, self._changes, CHANGE_TIMEOUT)
+        await self._visit(call, work, self._changes, self._connection.change_timeout)
 
     def _read_info(self, session: Session) -> DomainInfo:
         def read(domain: VirDomain) -> DomainInfo:

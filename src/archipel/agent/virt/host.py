@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from archipel.agent.virt import binding
 from archipel.agent.virt.connection import LibvirtConnection
-from archipel.agent.virt.domain import CHANGE_TIMEOUT, Domain
+from archipel.agent.virt.domain import Domain
 from archipel.agent.virt.pool import READ_TIMEOUT, Lane
 from archipel.agent.virt.session import Session
 
@@ -81,7 +81,7 @@ class Host:
     async def define(self, xml: str, *, validate: bool = False) -> Domain:
         """Define a domain, new or not; libvirt makes up a UUID where the definition has none."""
         flags = binding.DEFINE_VALIDATE if validate else 0
-        return self.domain(await self._ask("define", lambda session: session.define(xml, flags), CHANGE_TIMEOUT))
+        return self.domain(await self._ask("define", lambda session: session.define(xml, flags), self._connection.change_timeout))
 
     async def find(self, name: str) -> Domain:
         """Return the domain of that name; raises :class:`DomainNotFound`."""

@@ -28,6 +28,7 @@ from archipel.agent.virt.errors import LibvirtBusy, LibvirtTimeout
 log = logging.getLogger(__name__)
 
 THREADS = 8  # libvirtd itself serves one client with five to twenty workers; more threads here only wait there
+CHANGE_TIMEOUT = 60.0  # seconds; libvirt itself waits 30 s for a domain's lock and up to 15 s for QEMU to end
 READ_TIMEOUT = 10.0  # seconds; reading takes a millisecond, and bulk reads were seen to take 4.5 s once
 
 T = TypeVar("T")
