@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -116,12 +116,12 @@ def remember(choice: Virtualization, file: Path) -> None:
 
 
 def recall(file: Path) -> Virtualization | None:
-    """Return the choice that was written down, if there is one."""
+    """Return the choice that was written down, if there is one; another version of the demo may have written it."""
     try:
         stored = json.loads(file.read_text())
-    except (FileNotFoundError, ValueError):
+        return Virtualization(**{known.name: stored[known.name] for known in fields(Virtualization) if known.name in stored})
+    except (FileNotFoundError, ValueError, TypeError):
         return None
-    return Virtualization(**stored)
 
 
 def stop_service(choice: Virtualization) -> None:
