@@ -18,11 +18,13 @@ from typing import Any, Final
 
 from benchmarks.answers import ask_info, ask_roster, measure_in_turn, ping_server, wait_for_all
 from benchmarks.plain_client import PlainClient
+from benchmarks.playbooks import measure_playbooks
 from benchmarks.process import count_threads, cpu_seconds, resident_megabytes
 from benchmarks.pushes import measure_pushes, measure_stop
 from benchmarks.world import World, open_world, start_agent
 
 FEW, MANY = 100, 300
+LISTENERS = 50
 Figures = dict[str, Any]
 GOALS: Final = {
     "start_accounts_to_be_made_s": "12 or less",
@@ -34,7 +36,10 @@ GOALS: Final = {
     "info_over_ping_by_slixmpp": "3 or less (floor 2.0)",
     "roster_100_over_ping_ms": "3 or less",
     "push_one_subscriber": "p50 5, p99 20 ms",
+    "push_50_subscribers": "to each of them",
     "push_stopped": "held back 500 ms on purpose",
+    "vm_loop_s": "seconds above an empty play",
+    "vm_list_s": "seconds above an empty play",
     "back_after_10_s_s": "5 or less",
     "back_after_120_s_s": "5 or less",
 }
@@ -66,6 +71,7 @@ async def measure_all(*, quick: bool) -> Figures:
             ("rest", lambda: measure_rest(world, 10 if quick else 60)),
             ("round trips", lambda: measure_answers(world)),
             ("pushes", lambda: measure_events(world, 50 if quick else 500)),
+            ("playbooks", lambda: measure_playbooks(world, rounds=1 if quick else 5)),
             ("server outages", lambda: measure_outages(world, (2,) if quick else (10, 120))),
         ):
             await _report(what, measure, figures)
@@ -148,7 +154,11 @@ async def measure_answers(world: World) -> Figures:
 
 async def measure_events(world: World, count: int) -> Figures:
     """Return delays of pushes."""
-    return {"push_one_subscriber": await measure_pushes(world, count), "push_stopped": await measure_stop(world, 10)}
+    return {
+        "push_one_subscriber": await measure_pushes(world, count),
+        f"push_{LISTENERS}_subscribers": await measure_pushes(world, count // 5, LISTENERS),
+        "push_stopped": await measure_stop(world, 10),
+    }
 
 
 async def measure_outages(world: World, lengths: tuple[int, ...]) -> Figures:

@@ -9,7 +9,7 @@ import contextlib
 import secrets
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import libvirt
 
 from archipel.agent.secret import Secret
 from archipel.agent.store import MachineRecord, Phase, Store
+from archipel.client import ConnectionSettings, Session
 from archipel.xmpp.stream import Stream
 from archipel.xmpp.tls import client_context
 from testbed.agent import Agent, make_agent
@@ -41,6 +42,7 @@ class World:
     agent: Agent
     password: str
     machines: list[str] = field(default_factory=list)
+    people: dict[str, str] = field(default_factory=dict)
 
     @property
     def hypervisor(self) -> str:
@@ -56,6 +58,26 @@ class World:
         stream = Stream(f"{ADMIN}@{DOMAIN}/{resource}", self.password, client_context(self.ejabberd.ca_file))
         await stream.login(self.ejabberd.host, self.ejabberd.port)
         return stream
+
+    async def readers(self, count: int) -> dict[str, str]:
+        """Return names and passwords of so many people who may read the events of the first machine; the agent must run."""
+        async with self._session() as session:
+            machine = session.machine(f"{self.machines[0]}@{DOMAIN}")
+            for number in range(len(self.people), count):
+                name, password = f"reader-{number:02}", secrets.token_urlsafe(16)
+                self.ejabberd.register(name, password)
+                await machine.grant(f"{name}@{DOMAIN}", "info")
+                self.people[name] = password
+        return dict(list(self.people.items())[:count])
+
+    @contextlib.asynccontextmanager
+    async def _session(self) -> AsyncIterator[Session]:
+        server = self.ejabberd
+        settings = ConnectionSettings(
+            jid=f"{ADMIN}@{DOMAIN}", password=self.password, host=server.host, port=server.port, ca_file=server.ca_file
+        )
+        async with Session(settings) as session:
+            yield session
 
     async def add_machines(self, count: int) -> None:
         """Define and start so many more machines, and write them into the agent's database: it must not run."""
