@@ -80,10 +80,14 @@ class Tour:
         own, other = MACHINES[-1], MACHINES[0]
         accept_requests(self.server, STUDENT, self.demo.accounts / STUDENT, len(MACHINES))
         self.progress.step(f"the student's client says yes to the machines that ask to be contacts; archipel --profile {STUDENT} ls")
-        self._refuse("ls", "info", other, "ls")
+        listed = self._run("student-ls", "archipel", "--profile", STUDENT, "ls")
+        if missing := [machine for machine in MACHINES if not re.search(rf"^{machine} +running ", listed, re.MULTILINE)]:
+            raise DemoError(f"the student should see {missing} running; see {self.demo.logs / 'student-ls.log'}")
+        self.progress.step(f"archipel --profile {STUDENT} show {own}")
+        self._run("student-show", "archipel", "--profile", STUDENT, "show", own)
         self._insist("shutdown", own)
         self._insist("start", own)
-        for verb, right in (("start", "create"), ("shutdown", "shutdown")):
+        for verb, right in (("show", "info"), ("start", "create"), ("shutdown", "shutdown")):
             self.progress.step(f"archipel --profile {STUDENT} {verb} {other}")
             self._refuse(f"refused-{verb}", right, other, verb, other)
 

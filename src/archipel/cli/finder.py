@@ -35,6 +35,11 @@ class Listing:
     found: list[Found] = field(default_factory=list)
     failures: dict[str, Exception] = field(default_factory=dict)
 
+    @property
+    def of_contacts(self) -> bool:
+        """Whether there are machines that only the own roster told of."""
+        return any(not item.hypervisor for item in self.found)
+
 
 class Finder:
     """Looks things up once per run; ``hypervisors`` (JIDs) are those to look at, none means those of the roster."""

@@ -15,7 +15,7 @@ from archipel.cli.invocation import Run, end_with, in_session
 from archipel.client.errors import ClientError
 from archipel.client.machine_state import MachineState
 from archipel.client.virtual_machine import VirtualMachine
-from archipel.protocol.errors import CommandError
+from archipel.protocol.errors import CommandError, PermissionDenied
 
 UNKNOWN = "?"
 NOT_MANAGED = "not managed"
@@ -46,7 +46,9 @@ async def list_machines(run: Run) -> None:
     """List the machines of all known hypervisors, or of those given with --hypervisor."""
     listing, tags = await asyncio.gather(run.finder.listing(), _tags(run))
     for hypervisor, failure in listing.failures.items():
-        run.note(hypervisor, failure)
+        # Who has machines among the contacts is no stranger; not to be asked by him is nothing out of order.
+        if not (isinstance(failure, PermissionDenied) and listing.of_contacts):
+            run.note(hypervisor, failure)
     rows = await asyncio.gather(*(_row(run, found, tags) for found in listing.found))
     rows.sort(key=lambda row: (row.hypervisor or "", row.name))
     if run.output.as_json:
@@ -63,11 +65,14 @@ async def _row(run: Run, found: Found, tags: Mapping[str, tuple[str, ...]]) -> R
 
 
 async def _state(run: Run, found: Found) -> MachineState | None:
+    """Return the state as the machine tells it, or as its presence shows it to who may not ask."""
     try:
         return await VirtualMachine(run.session, found.entry.jid).state()
     except FAILURES as error:
-        run.note(found.entry.name, error)
-        return None
+        shown = MachineState.shown_by(run.session.presences.status(found.entry.bare)) if isinstance(error, PermissionDenied) else None
+        if shown is None:
+            run.note(found.entry.name, error)
+        return shown
 
 
 async def _owner(run: Run, found: Found) -> str | None:

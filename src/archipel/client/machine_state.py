@@ -27,6 +27,11 @@ class MachineState(enum.StrEnum):
         """Return the state that ``info`` tells; no info means that there is no domain."""
         return cls.NOT_DEFINED if info is None else _OF_NUMBER.get(info.state, cls.UNKNOWN)
 
+    @classmethod
+    def shown_by(cls, status: presence.Status | None) -> MachineState | None:
+        """Return the state that a machine's presence shows; ``None`` if it shows none."""
+        return None if status is None else _OF_STATUS.get(status)
+
 
 _OF_NUMBER = {
     presence.NO_STATE: MachineState.UNKNOWN,
@@ -37,4 +42,13 @@ _OF_NUMBER = {
     presence.SHUTOFF: MachineState.OFF,
     presence.CRASHED_STATE: MachineState.CRASHED,
     presence.PM_SUSPENDED: MachineState.ASLEEP,
+}
+_OF_STATUS = {
+    presence.RUNNING: MachineState.RUNNING,
+    presence.PAUSED: MachineState.PAUSED,
+    presence.SHUTTING_DOWN: MachineState.SHUTTING_DOWN,
+    presence.OFF: MachineState.OFF,
+    presence.CRASHED: MachineState.CRASHED,
+    presence.ASLEEP: MachineState.ASLEEP,
+    presence.NOT_DEFINED: MachineState.NOT_DEFINED,
 }

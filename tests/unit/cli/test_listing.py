@@ -90,9 +90,31 @@ def test_where_the_hypervisor_may_not_be_asked_the_own_roster_tells(archipel: Co
         else None
     )
     script_info(archipel.wire, 1)
-    result = archipel.run("ls", code=3)
+    result = archipel.run("ls")
     assert result.stdout.splitlines()[1].split() == ["web", "running", "alice", UUID]
-    assert f"{HYPERVISOR}: You lack the right rostervm" in result.stderr
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "shown, state",
+    [("<status>Running</status>", "running"), ("<show>xa</show><status>Off</status>", "off"), ("<status>Napping</status>", "?")],
+)
+def test_who_may_not_ask_a_machine_is_told_what_its_presence_shows(archipel: CommandLine, shown: str, state: str) -> None:
+    archipel.wire.answer(LIST, no_right("rostervm"))
+    script_roster(archipel.wire, MACHINE)
+    script_vcard(archipel.wire, owner="alice")
+    script_tags(archipel.wire)
+    archipel.wire.answers_to = lambda text: (
+        archipel.wire.deliver_soon(
+            f"<presence from='{MACHINE_FULL}'>{shown}</presence>" if MACHINE in text else f"<presence from='{HYPERVISOR_FULL}'/>"
+        )
+        if "probe" in text
+        else None
+    )
+    archipel.wire.answer(INFO, no_right("info"))
+    result = archipel.run("ls", code=3 if state == "?" else 0)
+    assert result.stdout.splitlines()[1].split() == ["web", state, "alice", UUID]
+    assert ("lack the right info" in result.stderr) == (state == "?")
 
 
 def test_without_named_hypervisors_those_of_the_roster_are_asked(stranger: CommandLine) -> None:
