@@ -36,8 +36,9 @@ test: lint ## all checks that a change must pass: lint, unit and integration tes
 	$(PYTEST) tests/unit tests/integration
 
 .PHONY: test-all
-test-all: lint ## what "test" does, and the long tests on real guests
+test-all: lint ## what "test" does, the long tests of faults, and those on real guests
 	$(PYTEST) tests/unit tests/integration
+	$(MAKE) test-faults
 	$(MAKE) test-e2e
 
 .PHONY: test-unit
@@ -47,6 +48,10 @@ test-unit: bootstrap ## unit tests only
 .PHONY: test-integration
 test-integration: bootstrap ## tests against a real ejabberd and libvirt's test driver
 	$(PYTEST) tests/integration
+
+.PHONY: test-faults
+test-faults: bootstrap ## server, agent and connections fail twenty times each; minutes
+	pytest $(PYTEST_ARGS) tests/faults
 
 .PHONY: test-e2e
 test-e2e: bootstrap ## tests with real guests and another client library, one after the other

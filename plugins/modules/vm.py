@@ -168,6 +168,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.execution import
 from ansible_collections.archipel.platform.plugins.module_utils.machine.arguments import DEFINITION_OR_HARDWARE, MACHINE, read_wishes
 from ansible_collections.archipel.platform.plugins.module_utils.machine.declared_machine import DeclaredMachine
 from ansible_collections.archipel.platform.plugins.module_utils.machine.host import Host
+from ansible_collections.archipel.platform.plugins.module_utils.machine.whole_definition import find_secrets
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
 
 if TYPE_CHECKING:
@@ -192,7 +193,10 @@ def main() -> None:
         supports_check_mode=True,
         mutually_exclusive=[*DEFINITION_OR_HARDWARE, ("machines", "name"), ("machines", "uuid")],
         required_one_of=[("name", "uuid", "machines")],
+        no_log=True,  # for the system's log, which would get a definition with its passwords; the result shows all but those
     )
+    for arguments in (module.params, *(module.params["machines"] or ())):
+        module.no_log_values.update(find_secrets(arguments["definition"] or ""))
 
     async def declare(hypervisor: Hypervisor) -> Mapping[str, Any]:
         wishes = read_wishes(module.params)

@@ -31,6 +31,7 @@ from tests.wire.proxy import Proxy
 HYPERVISOR, ADMIN = "hypervisor", "admin"
 CONTROL, DEFINITION, HOST = "archipel:vm:control", "archipel:vm:definition", "archipel:hypervisor:control"
 PERMISSIONS, SUBSCRIPTION, TAGS, ROSTER = "archipel:permissions", "archipel:subscription", "archipel:tags", "archipel:roster"
+TAGS_NODE = "/archipel/tags"
 
 DEFINITION_XML = (
     "<domain type='test'><name>{name}</name><uuid>{uuid}</uuid><memory unit='KiB'>65536</memory>"
@@ -128,8 +129,8 @@ class Platform:
         assert person.presences(self.hypervisor)[-1].get("from") == self.host
 
     async def log_all_out(self) -> None:
-        for person in self.people:
-            await person.log_out()
+        """End all sessions; each waits a moment for its connection to close, all at once."""
+        await asyncio.gather(*(person.log_out() for person in self.people))
 
     # -- rights ---------------------------------------------------------------------------------------------------------
 
@@ -172,6 +173,12 @@ class Platform:
         with self.libvirt() as connection:
             flags = libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_INACTIVE
             return next((found.XMLDesc(flags) for found in connection.listAllDomains() if found.UUIDString() == uuid), None)
+
+    def roster_on_server(self, account: str) -> dict[str, str]:
+        """Who is in an account's roster, with the subscription, as the server keeps it."""
+        found = self.ejabberd.call("get_roster", user=account.partition("@")[0], server=self.domain)
+        assert isinstance(found, list)
+        return {item["jid"]: item["subscription"] for item in found}
 
     # -- what the agent and the server keep -----------------------------------------------------------------------------
 

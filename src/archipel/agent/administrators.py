@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 from archipel.agent.jids import MalformedJid, account_jid, bare_jid
 from archipel.protocol.errors import CommandError
 from archipel.protocol.events import ADMIN_ACCOUNTS_NODE as NODE
+from archipel.protocol.events import Topic
 from archipel.xmpp.errors import WireError
 from archipel.xmpp.pubsub import Item
 
@@ -50,6 +51,7 @@ async def refresh(hypervisor: Hypervisor) -> None:
         log.info("administrators by %s: %s", NODE, ", ".join(sorted(accounts)) or "none")
         for entity in (hypervisor, *hypervisor.machines.values()):
             await entity.refresh_readers()
+            entity.push(Topic.PERMISSIONS, "admins")  # to all who may read: each asks for his rights anew
 
 
 async def _read(hypervisor: Hypervisor) -> frozenset[str]:

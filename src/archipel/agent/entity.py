@@ -159,8 +159,9 @@ class Entity(abc.ABC):
             return None
 
     def _make_card(self) -> VCard:
-        photo = self.avatar() if self.services.settings.vcard.use_avatar else b""
-        return VCard(str(self.kind), f"{self.title} ({self.services.driver})", self.name, self.organisation, photo)
+        card = self.services.settings.vcard
+        photo = self.avatar() if card.use_avatar else b""
+        return VCard(str(self.kind), f"{self.title} ({self.services.driver})", self.name, self.organisation, photo, card.url)
 
     async def rename(self, name: str, organisation: Organisation) -> None:
         """Take another name or organisation into the vCard, and let clients know that it changed."""

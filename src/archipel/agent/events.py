@@ -47,10 +47,11 @@ class EventsNode:
 
         A node of that name which is somebody else's is a trap for subscribers: nothing is published there.
         """
+        self._usable = False
         try:
             found = await self._pubsub.affiliations(self._node)
+            await self._correct(readers)
         except CommandError as error:
-            self._usable = False
             if error.condition != Condition.ITEM_NOT_FOUND:
                 log.error("%s belongs to somebody else (%s): an administrator must delete it; no events until then", self._node, error.text)
                 return
@@ -59,6 +60,12 @@ class EventsNode:
         self._usable = True
         self._readers = {jid for jid, affiliation in found.items() if affiliation == "member"}
         await self.admit(readers)
+
+    async def _correct(self, readers: set[str]) -> None:
+        """Close a node that was open: the founding agent's let everybody subscribe, and ejabberd goes on serving who did."""
+        if "pubsub#access_model" in await self._pubsub.correct(self._node, CONFIGURATION):
+            log.warning("%s was open to all; it is not any more", self._node)
+            await self._end_subscriptions(await self._pubsub.subscribers(self._node) - readers - {self._owner})
 
     async def admit(self, readers: set[str]) -> None:
         """Let exactly ``readers`` read the node from now on."""

@@ -28,7 +28,6 @@ CONFIGURATION: Final = {
 }
 _MAY_PUBLISH: Final = frozenset({"owner", "publisher"})
 _NOTHING: Final[tuple[str, ...]] = ()
-_YES: Final = {"true": "1", "false": "0"}
 
 
 @dataclass(frozen=True)
@@ -91,11 +90,7 @@ async def _prepare_node(session: Session, node: str, publishers: Collection[str]
 
 async def _configure(session: Session, node: str) -> tuple[str, ...]:
     """Correct the options that differ, and return their names."""
-    present = await session.pubsub.configuration(node)
-    wrong = tuple(name for name, value in CONFIGURATION.items() if _YES.get(present.get(name, ""), present.get(name)) != value)
-    if wrong:
-        await session.pubsub.configure(node, {name: CONFIGURATION[name] for name in wrong})
-    return tuple(name.removeprefix("pubsub#") for name in wrong)
+    return tuple(name.removeprefix("pubsub#") for name in await session.pubsub.correct(node, CONFIGURATION))
 
 
 def _explain(error: CommandError) -> str:

@@ -37,6 +37,7 @@ class VCard:
     name: str
     organisation: Organisation = field(default_factory=Organisation)
     photo: bytes = b""
+    url: str = ""
 
     @functools.cached_property
     def photo_hash(self) -> str:
@@ -55,6 +56,7 @@ class VCard:
         _put(card, "ADR/LOCALITY", own.locality)
         _put(card, "EMAIL/USERID", own.userid)
         _put(card, "CATEGORIES/KEYWORD", own.categories)
+        _put(card, "URL", self.url)
         if self.photo:
             _put(card, "PHOTO/TYPE", "image/png")
             _put(card, "PHOTO/BINVAL", base64.b64encode(self.photo).decode())
@@ -69,7 +71,7 @@ class VCard:
         categories = _get(card, "KEYWORD") or _get(card, "CATEGORIES").strip()
         own = Organisation(_get(card, "ORGNAME"), _get(card, "ORGUNIT"), _get(card, "LOCALITY"), _get(card, "USERID"), categories)
         photo = base64.b64decode(_get(card, "BINVAL"))
-        return cls(_get(card, "ROLE"), _get(card, "TITLE"), _get(card, "FN"), own, photo)
+        return cls(_get(card, "ROLE"), _get(card, "TITLE"), _get(card, "FN"), own, photo, _get(card, "URL"))
 
     def update(self) -> ET.Element:
         """Return the element that every presence carries, so that clients know when to read the vCard again (XEP-0153)."""

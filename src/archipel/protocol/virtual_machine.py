@@ -18,7 +18,7 @@ class Info(Payload, tag="info"):
 
     ``state`` is libvirt's virDomainState; memories are in KiB; ``cpu_percent`` is of the whole host, 0 until it was
     measured over an interval; ``hypervisor`` is the full JID of the hypervisor. New here: ``sequence`` and ``epoch``
-    say which pushes this answer already includes (docs/events.md), ``persistent`` whether the domain outlives a stop.
+    say which pushes this answer already includes (docs/events.md).
     """
 
     state: int = attribute()

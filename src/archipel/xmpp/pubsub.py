@@ -23,6 +23,7 @@ from archipel.xmpp.stream import Stream
 RETRIES: Final = 8  # of a create or delete that met another one in the server's transaction; seven were the most ever seen
 FIRST_PAUSE: Final = 0.02  # seconds, doubled with each try and randomised (measured: see docs/performance.md)
 SUBSCRIPTIONS: Final = "subscriptions"
+_BITS: Final = {"true": "1", "false": "0"}  # both are spellings of a boolean (XEP-0004, 3.3)
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,19 @@ class PubSub:
         answer = await self._ask("get", ns.PUBSUB_OWNER, ET.Element(f"{{{ns.PUBSUB_OWNER}}}configure", {"node": node}))
         fields = answer.iter(f"{{{ns.DATA_FORMS}}}field")
         return {found.get("var", ""): found.findtext(f"{{{ns.DATA_FORMS}}}value") or "" for found in fields}
+
+    async def correct(self, node: str, configuration: Mapping[str, str]) -> tuple[str, ...]:
+        """Change those options of an own node that differ from ``configuration``, and return their names."""
+        present = await self.configuration(node)
+        wrong = tuple(name for name, value in configuration.items() if _BITS.get(present.get(name, ""), present.get(name)) != value)
+        if wrong:
+            await self.configure(node, {name: configuration[name] for name in wrong})
+        return wrong
+
+    async def subscribers(self, node: str) -> set[str]:
+        """Return the bare JIDs of those who are subscribed to an own node."""
+        answer = await self._ask("get", ns.PUBSUB_OWNER, ET.Element(f"{{{ns.PUBSUB_OWNER}}}{SUBSCRIPTIONS}", {"node": node}))
+        return {found.get("jid", "").partition("/")[0] for found in answer.iter(f"{{{ns.PUBSUB_OWNER}}}subscription")}
 
     async def delete(self, node: str) -> None:
         """Delete an own node."""

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from testbed.certificates import Authority
-from tests.wire.person import Person
-from tests.wire.platform import ADMIN, Machine, Platform, open_platform
+from tests.wire.person import PUBSUB, Person
+from tests.wire.platform import ADMIN, TAGS_NODE, Machine, Platform, open_platform
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -50,3 +50,18 @@ async def student(platform: Platform) -> Person:
 async def machine(platform: Platform, admin: Person) -> Machine:
     """A machine of the administrator's, defined and off."""
     return await platform.make_machine(admin)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def tags_node(platform: Platform, admin: Person) -> AsyncIterator[None]:
+    """The node as an administrator makes it for the platform: hypervisors publish, everybody reads."""
+    fields = {"access_model": "open", "publish_model": "publishers", "max_items": "1000", "persist_items": "1", "notify_retract": "1"}
+    form = "".join(f"<field var='pubsub#{name}'><value>{value}</value></field>" for name, value in fields.items())
+    kind = "<field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/pubsub#node_config</value></field>"
+    configure = f"<configure><x xmlns='jabber:x:data' type='submit'>{kind}{form}</x></configure>"
+    await admin.ask_server(platform.pubsub, f"<pubsub xmlns='{PUBSUB}'><create node='{TAGS_NODE}'/>{configure}</pubsub>")
+    publisher = f"<affiliation jid='{platform.hypervisor}' affiliation='publisher'/>"
+    owner = f"<pubsub xmlns='{PUBSUB}#owner'><affiliations node='{TAGS_NODE}'>{publisher}</affiliations></pubsub>"
+    await admin.ask_server(platform.pubsub, owner)
+    yield
+    await admin.ask_server(platform.pubsub, f"<pubsub xmlns='{PUBSUB}#owner'><delete node='{TAGS_NODE}'/></pubsub>")

@@ -24,21 +24,6 @@ def address(platform: Platform, machine: Machine, entity: str) -> str:
     return {"hypervisor": platform.host, "machine": machine.full}[entity]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def tags_node(platform: Platform, admin: Person) -> AsyncIterator[None]:
-    """The node as an administrator makes it for the platform: hypervisors publish, everybody reads."""
-    fields = {"access_model": "open", "publish_model": "publishers", "max_items": "1000", "persist_items": "1", "notify_retract": "1"}
-    form = "".join(f"<field var='pubsub#{name}'><value>{value}</value></field>" for name, value in fields.items())
-    kind = "<field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/pubsub#node_config</value></field>"
-    configure = f"<configure><x xmlns='jabber:x:data' type='submit'>{kind}{form}</x></configure>"
-    await admin.ask_server(platform.pubsub, f"<pubsub xmlns='{PUBSUB}'><create node='{NODE}'/>{configure}</pubsub>")
-    publisher = f"<affiliation jid='{platform.hypervisor}' affiliation='publisher'/>"
-    owner = f"<pubsub xmlns='{PUBSUB}#owner'><affiliations node='{NODE}'>{publisher}</affiliations></pubsub>"
-    await admin.ask_server(platform.pubsub, owner)
-    yield
-    await admin.ask_server(platform.pubsub, f"<pubsub xmlns='{PUBSUB}#owner'><delete node='{NODE}'/></pubsub>")
-
-
 async def tags_of(platform: Platform, admin: Person, bare: str) -> list[str]:
     """What the node says of an entity: one item, or none."""
     answer = await admin.ask_server(platform.pubsub, f"<pubsub xmlns='{PUBSUB}'><items node='{NODE}'/></pubsub>", "get")

@@ -152,6 +152,15 @@ async def definition_of(platform: Platform, uuid: str) -> str:
         return definition.to_text()
 
 
+@pytest.mark.parametrize("as_list", [False, True])
+def test_passwords_in_a_definition_are_shown_nowhere(as_list: bool, ansible: Ansible) -> None:
+    machine = {"name": "web", "definition": TEMPLATE}
+    (made,) = ansible.run([{"archipel.platform.vm": {"machines": [machine]} if as_list else machine}], "-vvv")
+    shown = json.dumps(made["invocation"])
+    assert "secret" not in json.dumps(made)
+    assert "autoport='yes' passwd='********'" in shown, "all but the password may be seen"
+
+
 def test_a_machine_without_definition_gets_one(ansible: Ansible, platform: Platform) -> None:
     asyncio.run(make_empty(platform))
     undefined, defined = ansible.run([vm(), vm(state="running", memory=64)])

@@ -92,6 +92,8 @@ class FakeXmpp:
             (ns.PUBSUB, "set", "subscribe"): ("subscribe", self._subscribe),
             (ns.PUBSUB_OWNER, "get", "affiliations"): ("read affiliations", self._read_affiliations),
             (ns.PUBSUB_OWNER, "set", "affiliations"): ("change affiliations", self._change_affiliations),
+            (ns.PUBSUB_OWNER, "get", "configure"): ("read configuration", self._read_configuration),
+            (ns.PUBSUB_OWNER, "set", "configure"): ("change configuration", self._change_configuration),
             (ns.PUBSUB_OWNER, "get", "subscriptions"): ("read subscribers", self._read_subscribers),
             (ns.PUBSUB_OWNER, "set", "subscriptions"): ("end subscriptions", self._end_subscriptions),
             (ns.PUBSUB_OWNER, "set", "delete"): ("delete node", self._delete),
@@ -204,6 +206,18 @@ class FakeXmpp:
         for jid, affiliation in {node.owner: "owner", **node.affiliations}.items():
             ET.SubElement(answer, f"{{{ns.PUBSUB_OWNER}}}affiliation", {"jid": jid, "affiliation": affiliation})
         return [answer]
+
+    def _read_configuration(self, stream: FakeStream, asked: ET.Element) -> list[ET.Element]:
+        answer = ET.Element(f"{{{ns.PUBSUB_OWNER}}}pubsub")
+        for name, value in self.owned(stream, asked).configuration.items():
+            field = ET.SubElement(answer, f"{{{ns.DATA_FORMS}}}field", {"var": name})
+            ET.SubElement(field, f"{{{ns.DATA_FORMS}}}value").text = {"1": "true", "0": "false"}.get(value, value)
+        return [answer]
+
+    def _change_configuration(self, stream: FakeStream, asked: ET.Element) -> list[ET.Element]:
+        for found in asked.iter(f"{{{ns.DATA_FORMS}}}field"):
+            self.owned(stream, asked).configuration[found.get("var", "")] = found.findtext(f"{{{ns.DATA_FORMS}}}value") or ""
+        return []
 
     def _change_affiliations(self, stream: FakeStream, asked: ET.Element) -> list[ET.Element]:
         affiliations = self.owned(stream, asked).affiliations

@@ -41,6 +41,28 @@ async def test_a_node_that_is_there_is_kept_and_its_readers_brought_up_to_date(x
     assert xmpp.asked("create node") == 0
 
 
+async def test_a_node_that_was_open_to_all_is_closed_and_strangers_are_sent_away(xmpp: FakeXmpp, events: EventsNode) -> None:
+    """The founding agent's nodes were open, and had the same names and owners."""
+    xmpp.nodes[NODE] = Node(WEB, {**CONFIGURATION, "pubsub#access_model": "open"}, subscribers=[f"{ALICE}/desk", f"{EVE}/desk"])
+    await events.prepare({ALICE})
+    assert xmpp.nodes[NODE].configuration["pubsub#access_model"] == "whitelist"
+    assert xmpp.nodes[NODE].subscribers == [f"{ALICE}/desk"]
+
+
+async def test_a_node_that_is_as_it_should_be_is_not_configured_again(xmpp: FakeXmpp, events: EventsNode) -> None:
+    xmpp.nodes[NODE] = Node(WEB, dict(CONFIGURATION))
+    await events.prepare({ALICE})
+    assert xmpp.asked("change configuration") == 0
+
+
+async def test_nothing_is_published_on_a_node_that_cannot_be_closed(xmpp: FakeXmpp, events: EventsNode) -> None:
+    xmpp.nodes[NODE] = Node(WEB, {"pubsub#access_model": "open"})
+    xmpp.refuse["change configuration"] = CommandError("not now", 500, Condition.INTERNAL_SERVER_ERROR)
+    await events.prepare({ALICE})
+    await events.push(Topic.VM_CONTROL, "created")
+    assert xmpp.nodes[NODE].items == {}
+
+
 async def test_readers_come_and_go_one_by_one(xmpp: FakeXmpp, events: EventsNode) -> None:
     await events.prepare({ALICE})
     await events.admit({ALICE, BOB})

@@ -14,6 +14,7 @@ from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import hypervisor as wire
 from archipel.protocol.errors import CommandError, Condition, ErrorCode
+from archipel.protocol.events import Topic
 from archipel.protocol.rights import EntityKind
 from archipel.protocol.vcard import Organisation
 
@@ -83,12 +84,16 @@ async def set_organisation(hypervisor: Hypervisor, request: wire.SetOrganisation
     machine = hypervisor.find(request.target)
     if not await _is_off(machine):
         raise CommandError(f"{machine.name} is running: shut it down first", condition=Condition.UNEXPECTED_REQUEST)
-    if request.name and request.name.strip() != machine.name:
-        await definition.rename(machine, request.name)
+    name = (request.name or machine.name).strip()
+    renamed = name != machine.name
+    if renamed:
+        await definition.rename(machine, name)  # libvirt's event of it is pushed
     fields = {field.name: getattr(request, field.name) for field in dataclasses.fields(Organisation)}
     organisation = dataclasses.replace(machine.organisation, **{name: value for name, value in fields.items() if value is not None})
     await hypervisor.services.store.set_organisation(machine.uuid, organisation)
     await machine.rename(machine.name, organisation)
+    if not renamed:
+        machine.push(Topic.VM_DEFINITION, "defined")  # founding clients read name and organisation anew when they see it
     return wire.MachineAddress(jid=machine.full)
 
 

@@ -1,0 +1,308 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every action that an entity takes, as it goes over the wire: with its right, allowed, and wrong in each of its fields.
+
+One row is tried by ``tests/integration/agent/test_every_action.py`` with get and with set; ``tests/unit/test_completeness.py``
+fails for an action that has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import libvirt
+
+from tests.wire.platform import CONTROL, DEFINITION, HOST, PERMISSIONS, ROSTER, SUBSCRIPTION, TAGS
+
+HYPERVISOR, MACHINE = "hypervisor", "virtualmachine"
+NEVER = "never-made"  # the name in requests that must make nothing
+ORG = "orgname='' orgunit='' locality='' userid='' categories=''"
+CARD = (
+    "<devices><interface type='network'><mac address='52:54:00:0a:0b:0c'/><source network='default'/><target dev='tap7'/></interface>"
+    "</devices>"
+)
+COUNTERS = " ".join(f"{way}_{what}='*'" for way in ("rx", "tx") for what in ("bytes", "packets", "errs", "drop"))
+NODE = " ".join(f"{name}='*'" for name in "model memory nrCPU mHzCPU nrNumaNodes nrSockets nrCoreperSocket nrThreadperCore".split())
+INTERFACE = "<interface type='network'><mac address='52:54:00:00:00:aa'/><source network='default'/></interface>"
+
+
+def in_state(state: int) -> Callable[[Any], bool]:
+    return lambda domain: domain.state()[0] == state
+
+
+RUNNING, PAUSED, OFF = map(in_state, (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_SHUTOFF))
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A request that is malformed, and the field that the error names."""
+
+    mentions: str
+    attributes: str = ""
+    inner: str = ""
+
+
+@dataclass(frozen=True)
+class Action:
+    """An action of one kind of entity.
+
+    In attributes, content and answer stand ``{{jid}}``, ``{{full}}`` and ``{{uuid}}`` for a managed machine's, ``{{other}}`` for the
+    JID of a domain that is not managed, ``{{person}}`` for the asker, ``{{host}}`` for the hypervisor, ``{{definition}}`` for a
+    changed definition. ``right`` None: whoever is known may. ``answer`` None: any, looked at elsewhere. ``effect`` is what
+    libvirt says of the machine afterwards; ``fails`` are the words of libvirt's test driver where it cannot do it.
+    """
+
+    kind: str
+    namespace: str
+    action: str
+    right: str | None
+    code: int
+    attributes: str = ""
+    inner: str = ""
+    state: str = "off"
+    answer: str | None = ""
+    effect: Callable[[Any], bool] | None = None
+    fails: str = ""
+    malformed: tuple[Wrong, ...] = field(default=(), repr=False)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.kind, self.namespace, self.action
+
+    def request(self, words: dict[str, str], wrong: Wrong | None = None) -> str:
+        """The command, or a malformed one."""
+        attributes, inner = (self.attributes, self.inner) if wrong is None else (wrong.attributes, wrong.inner)
+        return f"<archipel action='{self.action}' {attributes.format(**words)}>{inner.format(**words)}</archipel>"
+
+    def __str__(self) -> str:
+        return f"{self.kind}-{self.namespace.removeprefix('archipel:')}-{self.action}"
+
+
+def grant(target: str, name: str, value: str = "1", kind: str = "user") -> str:
+    """An element as founding clients write it."""
+    return f"<permission permission_type='{kind}' permission_target='{target}' permission_name='{name}' permission_value='{value}'/>"
+
+
+NO_ACCOUNTS = ("", "{0}=''", "{0}='   '", "{0}='@'", "{0}='no jid at all'", "{0}='agents.localhost'", "{0}='@agents.localhost'")
+
+
+def no_account(name: str) -> tuple[Wrong, ...]:
+    """What names nobody."""
+    return tuple(Wrong(name, text.format(name)) for text in NO_ACCOUNTS)
+
+
+def values(*wrong: str, name: str = "value") -> tuple[Wrong, ...]:
+    return (Wrong(name), *(Wrong(name, f"{name}='{text}'") for text in wrong))
+
+
+BAD_GRANTS = tuple(
+    Wrong(mentions, inner=grant("{person}", "message") + element)
+    for mentions, element in (
+        ("permission_target", "<permission permission_type='user' permission_name='message' permission_value='1'/>"),
+        ("permission_target", grant("", "message")),
+        ("permission_name", "<permission permission_type='user' permission_target='{person}' permission_value='1'/>"),
+        ("permission_type", grant("{person}", "message", kind="role")),
+    )
+)
+NOT_A_JID = tuple(
+    Wrong("permission_target", inner=grant("{person}", "message") + grant(name, "message")) for name in ("not a jid", "agents.localhost")
+)
+UNKNOWN_RIGHT = Wrong("message", inner=grant("{person}", "presence") + grant("{person}", "mesage"))
+
+
+def every_entity(kind: str) -> tuple[Action, ...]:
+    """What hypervisors and machines take alike."""
+    target = "permission_type='user' permission_target='{person}'"
+    return (
+        Action(kind, PERMISSIONS, "list", "permission_list", -3, answer=None),
+        # permission_get is everybody's by default, once he is known
+        Action(kind, PERMISSIONS, "get", None, -4, target, answer=grant_name("message"), malformed=no_account("permission_target")),
+        Action(kind, PERMISSIONS, "getown", None, -4, target, answer=grant_name("message"), malformed=no_account("permission_target")),
+        Action(
+            kind,
+            PERMISSIONS,
+            "set",
+            "permission_set",
+            -5,
+            inner=grant("nobody@agents.localhost", "message"),
+            malformed=(*BAD_GRANTS, *NOT_A_JID, UNKNOWN_RIGHT),
+        ),
+        Action(
+            kind,
+            PERMISSIONS,
+            "setown",
+            "permission_setown",
+            -5,
+            inner=grant("{person}", "message", "0"),
+            malformed=(*BAD_GRANTS, *NOT_A_JID),
+        ),
+        Action(kind, SUBSCRIPTION, "add", "subscription_add", -8, "jid='{person}'", malformed=no_account("jid")),
+        Action(kind, SUBSCRIPTION, "remove", "subscription_remove", -9, "jid='{person}'", malformed=no_account("jid")),
+        Action(
+            kind,
+            TAGS,
+            "settags",
+            "settags",
+            -7,
+            "tags='web;;lab'",
+            malformed=(Wrong("tags"), *(Wrong("tags", f"tags='{tags}'") for tags in ("x" * 101, ";;".join(map(str, range(51)))))),
+        ),
+        Action(kind, ROSTER, "getroster", "getroster", -10, answer=None),
+    )
+
+
+def grant_name(name: str) -> str:
+    return f"<permission name='{name}'/>"
+
+
+def device(action: str) -> Action:
+    """A change of a device. libvirt's test driver plugs nothing in or out; that it works is shown with real guests."""
+    wrong = ("", "<device/>", f"<device>{INTERFACE}{INTERFACE}</device>", INTERFACE)
+    return Action(
+        MACHINE,
+        DEFINITION,
+        action,
+        "define",
+        -1007,
+        inner=f"<device>{INTERFACE}</device>",
+        fails="not supported",
+        malformed=(*(Wrong("device", inner=inner) for inner in wrong), Wrong("live", "live='x'", f"<device>{INTERFACE}</device>")),
+    )
+
+
+ON_MACHINE = (
+    Action(
+        MACHINE,
+        CONTROL,
+        "info",
+        "info",
+        -1009,
+        state="running",
+        answer="<info state='1' maxMem='65536' memory='65536' nrVirtCpu='2' cpuPrct='*' hypervisor='{host}' autostart='0' sequence='*' epoch='*'/>",
+    ),
+    Action(MACHINE, CONTROL, "create", "create", -1001, answer="<domain id='*'/>", effect=RUNNING),
+    Action(MACHINE, CONTROL, "shutdown", "shutdown", -1005, state="running", effect=OFF),
+    Action(MACHINE, CONTROL, "destroy", "destroy", -1004, state="running", effect=OFF),
+    Action(MACHINE, CONTROL, "reboot", "reboot", -1006, state="running", effect=RUNNING),
+    Action(MACHINE, CONTROL, "suspend", "suspend", -1002, state="running", effect=PAUSED),
+    Action(MACHINE, CONTROL, "resume", "resume", -1003, state="paused", effect=RUNNING),
+    Action(MACHINE, CONTROL, "xmldesc", "xmldesc", -1011, answer=None, malformed=(Wrong("inactive", "inactive='maybe'"),)),
+    Action(
+        MACHINE,
+        CONTROL,
+        "autostart",
+        "autostart",
+        -1015,
+        "value='1'",
+        effect=lambda domain: domain.autostart() == 1,
+        malformed=values("maybe", "2"),
+    ),
+    Action(
+        MACHINE,
+        CONTROL,
+        "memory",
+        "memory",
+        -1016,
+        "value='32768'",
+        state="running",
+        effect=lambda domain: domain.info()[2] == 32768,
+        malformed=values("9", "-65536", "lots", "1e4", "\u20ac", "", "9" * 400),
+    ),
+    Action(
+        MACHINE,
+        CONTROL,
+        "setvcpus",
+        "setvcpus",
+        -1016,
+        "value='1'",
+        state="running",
+        effect=lambda domain: domain.vcpusFlags() == 1,
+        malformed=values("0", "two", "1.5", "\u0661"),
+    ),
+    Action(MACHINE, CONTROL, "networkinfo", "networkinfo", -1017, state="running", answer=f"<network name='*' {COUNTERS}/>"),
+    Action(
+        MACHINE,
+        CONTROL,
+        "addresses",
+        "networkinfo",
+        -1017,
+        state="running",
+        answer="<address interface='tap7' mac='52:54:00:0a:0b:0c' address='*' prefix='24' source='lease'/>",
+    ),
+    Action(MACHINE, CONTROL, "free", "free", -1020, malformed=(Wrong("keep", "keep='everything'"),)),
+    Action(
+        MACHINE,
+        DEFINITION,
+        "define",
+        "define",
+        -1007,
+        inner="{definition}",
+        effect=lambda domain: domain.maxMemory() == 32768,
+        malformed=(
+            Wrong("domain"),
+            Wrong("domain", inner="<machine/>"),
+            Wrong("uuid", inner="<domain type='test'><name>a</name></domain>"),
+            Wrong("uuid", inner="<domain type='test'><uuid>1234</uuid></domain>"),
+            Wrong("uuid", inner="<domain type='test'><uuid>6f0c2a3e-1b7d-4c55-9a0e-3d2b1c4f5a69</uuid></domain>"),
+        ),
+    ),
+    Action(MACHINE, DEFINITION, "undefine", "undefine", -1008),
+    Action(MACHINE, DEFINITION, "capabilities", "capabilities", -1019, answer=None),
+    *map(device, ("attachdevice", "detachdevice", "updatedevice")),
+)
+
+NO_MACHINE = (Wrong("jid", inner="<item/>"), Wrong("jid", inner="<item jid=''/>"))
+LONG = "x" * 1001
+ON_HYPERVISOR = (
+    Action(HYPERVISOR, HOST, "rostervm", "rostervm", -9003, answer=None),
+    Action(HYPERVISOR, HOST, "ip", "ip", -9005, answer="<ip>*</ip>"),
+    Action(HYPERVISOR, HOST, "capabilities", "capabilities", -9009, answer=None),
+    Action(HYPERVISOR, HOST, "nodeinfo", "nodeinfo", -9014, answer=f"<nodeinfo {NODE}/>"),
+    Action(
+        HYPERVISOR,
+        HOST,
+        "alloc",
+        "alloc",
+        -9001,
+        ORG,
+        answer="<virtualmachine jid='*'/>",
+        malformed=(
+            Wrong("UUID", f"name='{NEVER}' uuid='12'"),
+            Wrong("slash", "name='never/made'"),
+            Wrong("orgname", f"name='{NEVER}' orgname='{LONG}'"),
+            Wrong("domain", f"name='{NEVER}'", f"<domain>{'<a>' * 200}{'</a>' * 200}</domain>"),
+        ),
+    ),
+    Action(
+        HYPERVISOR,
+        HOST,
+        "free",
+        "free",
+        -9002,
+        "jid='{jid}'",
+        answer="<virtualmachine jid='{jid}'/>",
+        malformed=(Wrong("jid"), Wrong("jid", "jid=' '"), Wrong("keep", "jid='{jid}' keep='all'")),
+    ),
+    Action(HYPERVISOR, HOST, "manage", "manage", -9010, inner="<item jid='{other}'/>", malformed=NO_MACHINE),
+    Action(HYPERVISOR, HOST, "unmanage", "unmanage", -9011, inner="<item jid='{jid}'/>", malformed=NO_MACHINE),
+    Action(
+        HYPERVISOR,
+        HOST,
+        "setorginfo",
+        "setorginfo",
+        -9013,
+        "target='{uuid}'",
+        "<ORGNAME>IUT</ORGNAME>",
+        answer="<virtualmachine jid='{full}'/>",
+        malformed=(
+            Wrong("target"),
+            Wrong("target", "target=''"),
+            Wrong("ORGNAME", "target='{uuid}'", f"<ORGNAME>{LONG}</ORGNAME>"),
+            Wrong("slash", "target='{uuid}'", "<FN>never/made</FN>"),
+        ),
+    ),
+)
+
+ACTIONS = (*ON_HYPERVISOR, *every_entity(HYPERVISOR), *ON_MACHINE, *every_entity(MACHINE))
