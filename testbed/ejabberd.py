@@ -140,7 +140,17 @@ class Ejabberd:
         """Remove an account; its sessions end."""
         self.call("unregister", user=user, host=self.domain)
 
-    def call(self, command: str, **arguments: str) -> object:
+    def add_contact(self, user: str, contact: str) -> None:
+        """Put the account ``contact`` into the roster of ``user``, both seeing each other's presence as far as this roster says."""
+        arguments = {"localuser": user, "localhost": self.domain, "user": contact, "host": self.domain, "nick": "", "subs": "both"}
+        try:
+            self.call("add_rosteritem", **arguments, group="")
+        except EjabberdError as error:
+            if "unknown arguments" not in str(error):
+                raise
+            self.call("add_rosteritem", **arguments, groups=[])  # so since ejabberd 23.10
+
+    def call(self, command: str, **arguments: str | list[str]) -> object:
         """Call one of `API_COMMANDS`; no secret is seen in a list of processes.
 
         Returns the JSON value of the answer. Raises EjabberdError when the server refuses or cannot be reached.

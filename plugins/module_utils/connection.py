@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from ansible.module_utils.basic import env_fallback
 
 try:
-    from archipel.cli.errors import LoginMissing
-    from archipel.cli.profile import Profile, ProfileFile
     from archipel.client import ConnectionSettings
+    from archipel.client.errors import LoginMissing
+    from archipel.client.profile import Profile, ProfileFile
 except ImportError:
     pass  # library.require_library tells the user
 
@@ -123,10 +123,10 @@ def read_password_file(path: Path) -> str:
 
 def _load_password(profile: Profile) -> str:
     try:
-        from archipel.cli import password
+        from archipel.client import password
     except ImportError as error:
         raise LoginMissing(
             f"profile: the password of {profile.name!r} is kept by the command line's libraries, which are missing here ({error}); "
-            "install archipel[cli], or give xmpp_password_file"
+            "pip install 'PATH-OF-THE-COLLECTION[cli]' brings them, or give xmpp_password_file"
         ) from None
     return password.load(profile)

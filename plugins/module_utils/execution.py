@@ -13,8 +13,8 @@ from ansible_collections.archipel.platform.plugins.module_utils.connection impor
 from ansible_collections.archipel.platform.plugins.module_utils.library import require_library
 
 try:
-    from archipel.cli.exit_codes import EXPECTED, describe
     from archipel.client import Session
+    from archipel.client.failures import EXPECTED, describe
     from archipel.protocol.errors import CommandError, PermissionDenied
 except ImportError:
     pass  # library.require_library tells the user

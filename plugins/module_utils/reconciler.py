@@ -14,7 +14,7 @@ from typing import Any
 from ansible_collections.archipel.platform.plugins.module_utils.execution import PartlyFailed
 
 try:
-    from archipel.cli.exit_codes import describe
+    from archipel.client.failures import describe
 except ImportError:
     pass  # library.require_library tells the user
 

@@ -19,9 +19,9 @@ from ansible_collections.archipel.platform.plugins.module_utils.connection impor
 from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot import describe_resources, is_active
 
 try:
-    from archipel.cli.exit_codes import EXPECTED, describe
-    from archipel.cli.profile import ProfileFile
     from archipel.client import MachineEntry, MachineState, NotOnline, Session, VirtualMachine
+    from archipel.client.failures import EXPECTED, describe
+    from archipel.client.profile import ProfileFile
     from archipel.protocol.errors import PermissionDenied
     from archipel.xmpp.errors import NoAnswer
 except ImportError:

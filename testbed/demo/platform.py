@@ -23,6 +23,10 @@ from testbed.guest import GuestImage, GuestImageError, make_guest
 DOMAIN: Final = "archipel.localhost"
 # A build product of the checkout, shared with its tests; "make clean" removes it.
 GUEST: Final = CHECKOUT / ".cache" / "guest"
+WHY_LOOPBACK: Final = (
+    "PLAIN gives the server the password itself, and ejabberd before 26.07 lets a request with PLAIN open somebody else's session:\n"
+    "this server listens on loopback only"
+)
 RUNNERS: Final = {"kvm": "KVM", "qemu": "QEMU's emulation: KVM does not work on this host"}
 
 
@@ -107,6 +111,8 @@ class Platform:
         make_accounts(server, self.demo.accounts)
         how = "SCRAM-SHA-256, and PLAIN inside TLS as you asked" if plain_inside_tls else "SCRAM-SHA-256"
         self.progress.step(f"ejabberd: {server.host}:{server.port}, domain {DOMAIN}, TLS required, {how}")
+        if plain_inside_tls:
+            self.progress.detail(WHY_LOOPBACK)
         self.progress.detail(f"accounts: {', '.join((HYPERVISOR, *PEOPLE))}; passwords in {self.demo.accounts} (only you can read them)")
 
     def _log_people_in(self) -> None:

@@ -23,6 +23,7 @@ import pytest
 
 from testbed.demo.folder import VARIABLE, DemoFolder, as_root
 from testbed.demo.machines import IMAGE, MACHINES, NETWORK
+from testbed.demo.tour import read_changes, read_difference, read_recap
 
 pytestmark = pytest.mark.timeout(900)
 DEMO = [sys.executable, "-m", "testbed.demo"]
@@ -96,6 +97,15 @@ class Demo:
                 found[int(process.name)] = command
         return found
 
+    def play(self, *options: str) -> str:
+        """Run the demo's play once more, as the words at the end of the demo say; returns what it printed."""
+        command = f'source {self.parts.environment}; exec ansible-playbook archipel.platform.demo "$@"'
+        result = subprocess.run(
+            ["bash", "-c", command, "play", *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        assert result.returncode == 0, result.stdout
+        return result.stdout
+
     def list_machines(self) -> dict[str, tuple[str, str]]:
         """Return UUID and state of each machine, as the command line shows them."""
         output = subprocess.run([self.parts.programs / "archipel", "ls"], capture_output=True, text=True, check=True).stdout
@@ -141,6 +151,15 @@ def test_an_acceleration_is_proved_by_a_guest_that_comes_up(demo: Demo, seconds:
     assert sorted(ast.literal_eval(left)) == sorted(MACHINES)
 
 
+def test_a_run_does_what_the_dry_run_said_and_the_next_nothing(demo: Demo):
+    declared = ("--diff", "--extra-vars", '{"db_memory": 144}')
+    predicted, real, again = demo.play("--check", *declared), demo.play(*declared), demo.play(*declared)
+    assert read_changes(read_difference(predicted)) == ["-memory: 128", "+memory: 144"]
+    assert read_difference(real) == read_difference(predicted)
+    assert read_recap(predicted)[1] == read_recap(real)[1] == "1"
+    assert (read_recap(again)[1], read_difference(again)) == ("0", [])
+
+
 def test_a_second_start_keeps_its_machines(demo: Demo):
     before = demo.list_machines()
     assert "a demo is here already" in demo.run("start")
@@ -159,6 +178,8 @@ def test_after_a_crash_of_agent_and_server_it_goes_on(demo: Demo):
 def test_killed_in_the_middle_it_can_be_started_again(demo: Demo):
     demo.run("stop")
     demo.kill_start_at("ejabberd: ")
+    demo.kill_start_at("ansible-playbook playbooks/demo.yml")
+    assert read_recap(demo.play("--check"))[3] == "0", "on a platform without machines, and without rights for those who make them"
     demo.run("start")
     assert set(demo.list_machines()) == set(MACHINES)
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from archipel.xmpp.stream import Stream
+from archipel.xmpp.tls import client_context
 from testbed.certificates import Authority
 from testbed.ejabberd import Ejabberd, EjabberdError, make_ejabberd
 
@@ -63,10 +65,16 @@ def test_only_scram_sha_256_is_offered_and_only_inside_tls(ejabberd: Ejabberd):
     assert "<mechanism>SCRAM-SHA-256</mechanism>" in after
 
 
-def test_plain_inside_tls_must_be_asked_for(tmp_path: Path, authority: Authority):
+async def test_plain_inside_tls_must_be_asked_for(tmp_path: Path, authority: Authority):
     server = make_ejabberd(tmp_path / "server", "own.localhost", authority, plain_inside_tls=True)
     server.start()
     before, after = read_features(server)
+    server.register("guest", "word")
+    stream = Stream("guest@own.localhost", "word", client_context(server.ca_file), allow_plain=True)
+    stream.plugin["feature_mechanisms"].use_mechs = {"PLAIN"}
+    await stream.login(server.host, server.port)
+    assert stream.online
+    await stream.logout()
     server.stop()
     assert "PLAIN" not in before
     assert "<mechanism>PLAIN</mechanism>" in after

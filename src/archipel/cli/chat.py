@@ -9,9 +9,9 @@ import sys
 
 import click
 
-from archipel.cli.exit_codes import describe
 from archipel.cli.invocation import Run, in_session
 from archipel.client.entity import Entity
+from archipel.client.failures import describe
 from archipel.xmpp.errors import NoAnswer
 
 PROMPT = "> "

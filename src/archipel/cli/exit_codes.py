@@ -1,15 +1,14 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How errors end the command: the exit code and the words (docs/cli.md lists the codes)."""
+"""How errors end the command: the exit code, and the words for scripts (docs/cli.md lists the codes)."""
 
 from __future__ import annotations
 
 import enum
 from typing import Any, Final
 
-from archipel.cli.errors import LoginMissing
-from archipel.client.errors import AmbiguousMachine, ClientError, MachineNotFound, MalformedAddress, NotOnline
-from archipel.protocol.domain.xml_values import DomainXmlError
+from archipel.client.errors import AmbiguousMachine, LoginMissing, MachineNotFound, MalformedAddress, NotOnline
+from archipel.client.failures import describe
 from archipel.protocol.errors import CommandError, Condition, PermissionDenied
 from archipel.xmpp.errors import LoginRefused, UntrustedServer, WireError
 
@@ -25,9 +24,6 @@ class ExitCode(enum.IntEnum):
     NOT_FOUND = 5
     LOGIN = 6
 
-
-EXPECTED: Final = (ClientError, CommandError, DomainXmlError, LoginMissing, OSError, WireError)
-"""Errors that are told in a line; any other is a defect of this program."""
 
 _REFUSALS: Final = frozenset({Condition.FORBIDDEN, Condition.NOT_ALLOWED})
 _BY_CLASS: Final[tuple[tuple[type[Exception], ExitCode], ...]] = (
@@ -54,13 +50,6 @@ def exit_code_of_all(errors: list[BaseException]) -> ExitCode:
     """Return how a command on several machines ends: as the errors do if they all end alike."""
     codes = {exit_code(error) for error in errors}
     return ExitCode.OK if not codes else codes.pop() if len(codes) == 1 else ExitCode.FAILED
-
-
-def describe(error: BaseException) -> str:
-    """Return the words for an error."""
-    if isinstance(error, PermissionDenied) and error.right and error.right not in str(error):
-        return f"{error} (missing right: {error.right})"
-    return str(error) or type(error).__name__
 
 
 def as_json(error: BaseException) -> dict[str, Any]:

@@ -14,12 +14,13 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import click
 
-from archipel.cli import password as passwords
-from archipel.cli.errors import LoginMissing
-from archipel.cli.exit_codes import EXPECTED, ExitCode, as_json, describe, exit_code, exit_code_of_all
+from archipel.cli.exit_codes import ExitCode, as_json, exit_code, exit_code_of_all
 from archipel.cli.finder import Finder
 from archipel.cli.output import Output
-from archipel.cli.profile import DEFAULT, Profile, ProfileFile
+from archipel.client import password as passwords
+from archipel.client.errors import LoginMissing
+from archipel.client.failures import EXPECTED, describe
+from archipel.client.profile import DEFAULT, Profile, ProfileFile
 from archipel.client.session import Session
 from archipel.client.settings import ConnectionSettings
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from archipel.cli import password as passwords
-from archipel.cli.errors import LoginMissing
 from archipel.cli.invocation import Invocation, Run
-from archipel.cli.profile import KEYRING, NAME, Profile, ProfileFile
+from archipel.client import password as passwords
 from archipel.client.addresses import bare_address
+from archipel.client.errors import LoginMissing
+from archipel.client.profile import KEYRING, NAME, Profile, ProfileFile
 from archipel.client.settings import ANSWER_TIMEOUT
 
 

@@ -15,10 +15,10 @@ from archipel.cli.invocation import Commands, Invocation
 from archipel.cli.listing import list_machines
 from archipel.cli.login import login
 from archipel.cli.platform import platform
-from archipel.cli.profile import DEFAULT
 from archipel.cli.rights import grant, list_rights, revoke
 from archipel.cli.show import show
 from archipel.cli.watch import watch
+from archipel.client.profile import DEFAULT
 
 EXIT_CODES = """
 \b

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import click
 
-from archipel.cli.exit_codes import describe
 from archipel.cli.finder import FAILURES
 from archipel.cli.invocation import Run, in_session
+from archipel.client.failures import describe
 from archipel.client.machine_state import MachineState
 from archipel.client.virtual_machine import VirtualMachine
 from archipel.protocol.domain.devices import Disk, Interface

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from archipel.cli.exit_codes import describe
 from archipel.cli.finder import FAILURES
 from archipel.cli.invocation import Run, in_session
 from archipel.client.entity import Entity
 from archipel.client.events import Event, Events, PresenceChanged, Pushed, Reason, Resynced, Said, SubscriptionRefused
+from archipel.client.failures import describe
 from archipel.client.hypervisor import Hypervisor
 from archipel.client.virtual_machine import VirtualMachine
 from archipel.protocol.events import Topic

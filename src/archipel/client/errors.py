@@ -39,3 +39,7 @@ class MalformedAnswer(ClientError):
 
 class WaitTimedOut(ClientError):
     """A machine did not reach the wanted state in time; the text says which state it is in."""
+
+
+class LoginMissing(ClientError):
+    """There is no usable login: no such profile, no password for it, or one that others can read."""

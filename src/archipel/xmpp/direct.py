@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
@@ -32,6 +33,25 @@ ACK_DELAY: Final = 1.0  # seconds an answer to the server's ack request waits fo
 WINDOW: Final = 20  # stanzas sent before the server is asked what arrived; what it did not confirm is kept for resending
 
 
+class PromptParser(ET.XMLPullParser):  # type: ignore[type-arg] # generic for type checkers alone
+    """Parses what came at once.
+
+    expat 2.6 and newer wait with a long tag until more comes than what they have, against senders who make them parse it again
+    and again: a stanza that ends within such a tag's packet would lie there until somebody sends another. The server limits the
+    size of stanzas, and with it what a repeated parsing costs.
+    """
+
+    def feed(self, data: Any) -> None:
+        """Take what came, all of it."""
+        super().feed(data)
+        flush: Callable[[], None] | None = getattr(self, "flush", None)  # Python 3.13, and later releases of 3.11 and 3.12
+        try:
+            if flush is not None:
+                flush()
+        except ET.ParseError:
+            super().feed(b"")  # finds the same error and keeps it for who reads the events
+
+
 class DirectStream(ClientXMPP):
     """A client stream that hands stanzas to :meth:`take_stanza` and writes those of :meth:`transmit` at once.
 
@@ -48,6 +68,11 @@ class DirectStream(ClientXMPP):
         for event in ("session_start", "session_resumed"):
             self.add_event_handler(event, self._flush)
             self.add_event_handler(event, self._take_early)
+
+    def init_parser(self) -> None:
+        """Begin a stream with an empty parser."""
+        super().init_parser()
+        self.parser = PromptParser(("start", "end"))
 
     def manage_stream(self) -> None:
         """Have the server keep the session for a while when the connection breaks (XEP-0198)."""

@@ -22,6 +22,7 @@ from testbed.libvirtd import TestLibvirtd
 DOMAIN = "example.org"
 HYPERVISOR = f"hypervisor@{DOMAIN}"
 PEOPLE = ("admin", "teacher", "student", "guest")
+ADDRESS = "192.0.2.1"  # of the hypervisor, as it tells; reserved for documentation (RFC 5737)
 PATIENCE = 20  # greetings until the agent is online; one a second
 LEGACY = """<domain type='test'>
   <name>{name}</name><memory unit='MiB'>64</memory><vcpu>1</vcpu><os><type>hvm</type></os>
@@ -116,7 +117,8 @@ def open_platform(folder: Path, authority: Authority, uri: str | None = None) ->
         stack.callback(ejabberd.stop)
         for name in ("hypervisor", *PEOPLE):
             ejabberd.register(name, password_of(name))
-        agent = make_agent(folder / "agent", ejabberd, uri, password_of("hypervisor"))
+        options = {("GLOBAL", "machine_ip"): ADDRESS}
+        agent = make_agent(folder / "agent", ejabberd, uri, password_of("hypervisor"), options=options)
         agent.start()
         stack.callback(agent.stop)
         platform = Platform(ejabberd, uri, agent)

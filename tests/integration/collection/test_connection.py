@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from archipel.cli.password import store
-from archipel.cli.profile import Profile, ProfileFile, configuration_folder
+from archipel.client.password import store
+from archipel.client.profile import Profile, ProfileFile, configuration_folder
 from tests.integration.collection.platform import DOMAIN, HYPERVISOR, Platform, password_of
 from tests.integration.collection.playbook import Ansible
 

@@ -134,9 +134,7 @@ def test_a_complete_answer_is_cached(ansible: Ansible, tmp_path: Path) -> None:
 def test_without_a_list_the_hypervisors_are_those_among_the_contacts(ansible: Ansible, platform: Platform) -> None:
     del ansible.environment["ARCHIPEL_HYPERVISOR"]
     assert Inventory(ansible, {}).hosts("archipel_hypervisors") == set()
-    platform.ejabberd.call(
-        "add_rosteritem", localuser="admin", localhost=DOMAIN, user="hypervisor", host=DOMAIN, nick="", group="", subs="both"
-    )
+    platform.ejabberd.add_contact("admin", "hypervisor")
     assert Inventory(ansible, {}).hosts("archipel_machines") == {"web", "mail"}
     platform.ejabberd.call("delete_rosteritem", localuser="admin", localhost=DOMAIN, user="hypervisor", host=DOMAIN)
 

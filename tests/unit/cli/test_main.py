@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archipel.cli.exit_codes import ExitCode, as_json, describe, exit_code, exit_code_of_all
+from archipel.cli.exit_codes import ExitCode, as_json, exit_code, exit_code_of_all
 from archipel.cli.output import printable
 from archipel.client.errors import AmbiguousMachine, MachineNotFound, MalformedAddress, MalformedAnswer, NotOnline, WaitTimedOut
+from archipel.client.failures import describe
 from archipel.client.platform import CONFIGURATION, SHARED_NODES
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import CommandError, Condition, LibvirtFailed, PermissionDenied, RemoteError

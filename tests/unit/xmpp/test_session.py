@@ -234,3 +234,20 @@ async def test_what_is_sent_between_two_sessions_goes_out_with_the_next(server: 
 
 async def test_a_full_jid_is_bound_as_asked(stream: Stream, client: Client) -> None:
     assert client.received.count(FULL.partition("/")[2]) == 1
+
+
+async def test_a_stanza_with_a_long_tag_is_taken_when_its_end_is_there(client: Client, stream: Stream) -> None:
+    """expat 2.6 and newer would wait for the next stanza."""
+    arrived = asyncio.get_running_loop().create_future()
+    stream.on_message = arrived.set_result
+    client.send(f"<message from='{PEER}' id='{'x' * 50_000}")
+    await asyncio.sleep(SOON)
+    client.send("'/>")
+    async with asyncio.timeout(30):
+        assert len((await arrived).get("id", "")) == 50_000
+
+
+async def test_a_stream_that_is_no_xml_ends_the_session(client: Client, stream: Stream) -> None:
+    client.send("<message <")
+    async with asyncio.timeout(30):
+        await stream.lost

@@ -13,10 +13,10 @@ from ansible_collections.archipel.platform.plugins.module_utils.connection impor
     read_password_file,
 )
 
-from archipel.cli.errors import LoginMissing
-from archipel.cli.password import store
-from archipel.cli.profile import Profile, ProfileFile
 from archipel.client import Session
+from archipel.client.errors import LoginMissing
+from archipel.client.password import store
+from archipel.client.profile import Profile, ProfileFile
 
 JID = "teacher@example.org"
 

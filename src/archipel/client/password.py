@@ -13,8 +13,8 @@ from typing import Final
 import keyring
 from keyring.errors import KeyringError
 
-from archipel.cli.errors import LoginMissing
-from archipel.cli.profile import FILE, KEYRING, Profile, configuration_folder
+from archipel.client.errors import LoginMissing
+from archipel.client.profile import FILE, KEYRING, Profile, configuration_folder
 
 SERVICE: Final = "archipel"
 LEAST_PRIORITY: Final = 1  # keyring's documentation: a backend below that is not recommended (it may keep clear text)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Profiles: who logs in where, kept in the user's configuration folder; the password is elsewhere (:mod:`archipel.cli.password`)."""
+"""Profiles: who logs in where, kept in the user's configuration folder; the password is elsewhere (:mod:`archipel.client.password`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
-from archipel.cli.errors import LoginMissing
+from archipel.client.errors import LoginMissing
 from archipel.client.settings import ANSWER_TIMEOUT, ConnectionSettings
 
 DEFAULT: Final = "default"
