@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -64,6 +65,15 @@ class CommandLine:
     def _open_session(self, settings: ConnectionSettings, *, reconnect: bool = False) -> Session:
         self.settings.append(settings)
         return Session(settings, reconnect=reconnect, stream=cast(Stream, self.wire))
+
+
+@pytest.fixture(autouse=True)
+def log_level() -> Iterator[None]:
+    """Give the level back that the command takes for its own process."""
+    logger = logging.getLogger("archipel")
+    before = logger.level
+    yield
+    logger.setLevel(before)
 
 
 @pytest.fixture
