@@ -59,7 +59,7 @@ test-e2e: bootstrap ## tests with real guests and another client library, one af
 	pytest $(PYTEST_ARGS) tests/e2e
 
 .PHONY: lint
-lint: lint-python lint-types lint-imports lint-shell lint-yaml lint-ansible lint-changelog lint-sanity ## all static checks
+lint: lint-python lint-types lint-imports lint-shell lint-yaml lint-ansible lint-docs lint-changelog lint-sanity ## all static checks
 
 .PHONY: lint-python
 lint-python: bootstrap ## ruff: rules and format
@@ -85,6 +85,10 @@ lint-yaml: bootstrap ## yamllint
 .PHONY: lint-ansible
 lint-ansible: bootstrap ## ansible-lint, production profile, offline
 	ansible-lint --offline --profile production
+
+.PHONY: lint-docs
+lint-docs: bootstrap ## antsibull-docs: the modules' documentation and what it refers to
+	antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck --validate-collection-refs all .
 
 .PHONY: lint-changelog
 lint-changelog: bootstrap ## changelog fragments

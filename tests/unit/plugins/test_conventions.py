@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -55,6 +56,22 @@ def all_options(options: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
         yield prefix + name
         if "options" in option and name != "machines":
             yield from all_options(option["options"], f"{prefix}{name}.")
+
+
+def imported_modules(source: str) -> Iterator[str]:
+    """Yield what a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def test_plugins_know_the_client_library_and_nothing_behind_or_before_it(root: Path) -> None:
+    known = ("archipel.client", "archipel.protocol", "archipel.xmpp.errors")
+    for file in (root / "plugins").rglob("*.py"):
+        ours = {name for name in imported_modules(file.read_text()) if name.startswith("archipel")}
+        assert {name for name in ours if not name.startswith(known)} == set(), file
 
 
 def test_every_option_is_used_by_a_task_that_a_test_executes(root: Path) -> None:
