@@ -22,8 +22,11 @@ from archipel.protocol.events import Topic
 if TYPE_CHECKING:
     from archipel.agent.virtual_machine import VirtualMachine
 
-# The founding agent kept a machine's account in its description: ``JID::::PASSWORD``.
-FOUNDING_DESCRIPTION: Final = re.compile(r"^\S+@\S+::::\S*$")
+# The founding agent kept a machine's account in its description: ``JID::::PASSWORD``. No two of its parts overlap: matching is linear.
+FOUNDING_DESCRIPTION: Final = re.compile(r"[^\s@]+@[^\s@:]+::::\S*")
+# Bytes of a definition, several times what libvirt writes for the largest machines. It must come back in an answer: Debian's
+# ejabberd ends a session that sends a stanza of more than 256 KiB.
+MOST_BYTES: Final = 100_000
 
 
 async def define(machine: VirtualMachine, element: ET.Element, caller: Caller, *, name: str | None = None) -> None:
@@ -47,24 +50,38 @@ async def define(machine: VirtualMachine, element: ET.Element, caller: Caller, *
 def read_domain(element: ET.Element) -> Domain:
     """Return the definition in a stanza, or raise what is wrong with it."""
     try:
-        return Domain.from_element(element)
+        domain = Domain.from_element(element)
     except DomainXmlError as error:
         raise CommandError(f"domain: {error}", condition=Condition.BAD_REQUEST) from error
+    size = len(domain.to_text().encode())
+    if size > MOST_BYTES:
+        raise CommandError(f"domain: the definition has {size} bytes; at most {MOST_BYTES} are taken", condition=Condition.BAD_REQUEST)
+    return domain
 
 
 async def read_current(machine: VirtualMachine) -> Domain | None:
     """Return the definition that the machine's next start will use, without secrets; ``None`` if it has none."""
     try:
-        return parse(await machine.domain.xml(inactive=True))
+        return read_stored(await machine.domain.xml(inactive=True))
     except DomainNotFound:
         return None
 
 
+def read_stored(text: str) -> Domain:
+    """Return the definition that libvirt has, or raise in plain words that it cannot be read."""
+    try:
+        return parse(text)
+    except DomainXmlError as error:
+        raise CommandError(f"what libvirt has cannot be read: {error}; an administrator can mend it with virsh edit") from error
+
+
 def describe(text: str) -> ET.Element:
     """Return libvirt's XML as an answer: a founding agent's description, which holds a password, is left out."""
-    root = parse(text).element
+    if len(text.encode()) > MOST_BYTES:
+        raise CommandError(f"the definition has more than {MOST_BYTES} bytes and fits in no answer; read it with virsh dumpxml")
+    root = read_stored(text).element
     for description in root.findall("description"):
-        if FOUNDING_DESCRIPTION.match((description.text or "").strip()):
+        if FOUNDING_DESCRIPTION.fullmatch((description.text or "").strip()):
             root.remove(description)
     return root
 
@@ -79,7 +96,7 @@ def _check_identity(machine: VirtualMachine, wanted: Domain) -> None:
 
 async def _keep_passwords(machine: VirtualMachine, wanted: Domain) -> None:
     """Put the consoles' passwords back that a definition without them was read without."""
-    stored = parse(await machine.domain.xml(secure=True, inactive=True))
+    stored = read_stored(await machine.domain.xml(secure=True, inactive=True))
     passwords = {graphics.type: graphics.password for graphics in stored.graphics}
     for graphics in wanted.graphics:
         if graphics.password is None and passwords.get(graphics.type) is not None:

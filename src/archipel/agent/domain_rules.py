@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
 from archipel.agent.dispatch import Caller
-from archipel.agent.virt.disk_policy import judge_disks
+from archipel.agent.virt.disk_policy import judge_own_images
 from archipel.agent.virt.domain_policy import DomainPolicy, Violation, check_domain
-from archipel.protocol.domain.domain import Domain
+from archipel.protocol.domain.domain import Domain, parse
 from archipel.protocol.errors import PermissionDenied
 from archipel.protocol.rights import DOMAIN_POLICY_BYPASS
 
@@ -34,7 +34,8 @@ async def refuse_forbidden(machine: VirtualMachine, wanted: Domain, current: Dom
     if machine.decide(caller.bare, DOMAIN_POLICY_BYPASS).allowed:
         return
     policy = await policy_of(machine)
-    _refuse(await asyncio.to_thread(check_domain, wanted, policy, current))
+    running = parse(await machine.domain.xml()) if current is not None and await machine.domain.is_active() else None
+    _refuse(await asyncio.to_thread(check_domain, wanted, policy, current, running))
 
 
 async def refuse_changed_images(machine: VirtualMachine, current: Domain) -> None:
@@ -43,20 +44,16 @@ async def refuse_changed_images(machine: VirtualMachine, current: Domain) -> Non
     A guest can write into a raw disk what will be an image's header once the disk is declared otherwise: so whoever starts
     the machine, its images are read again.
     """
-    own = Domain.from_element(current.element)
-    devices = own.element.find("devices")
-    for disk in list(own.disks):
-        if devices is not None and not (disk.path or "").startswith(f"{machine.folder}/"):
-            devices.remove(disk.element)
-    if len(own.disks):
+    if len(current.disks):
         policy = await policy_of(machine)
-        _refuse(await asyncio.to_thread(lambda: list(judge_disks(own, policy))))
+        _refuse(await asyncio.to_thread(judge_own_images, current, policy))
 
 
 async def policy_of(machine: VirtualMachine) -> DomainPolicy:
     """Return the policy for this machine; libvirt's own emulators are no danger, and founding clients name them."""
-    settings = machine.services.settings
-    capabilities = ET.fromstring(await machine.services.host.capabilities())  # noqa: S314 - libvirt's own
+    settings, host = machine.services.settings, machine.services.host
+    capabilities = ET.fromstring(await host.capabilities())  # noqa: S314 - libvirt's own
+    hardware = await host.node_info()
     return DomainPolicy(
         vm_folder=machine.folder,
         iso_folders=settings.machines.iso_folders,
@@ -67,6 +64,8 @@ async def policy_of(machine: VirtualMachine) -> DomainPolicy:
         bridges=settings.policy.bridges,
         pools=settings.policy.pools,
         emulators=frozenset(found.text or "" for found in capabilities.iter("emulator")),
+        max_vcpus=settings.policy.max_vcpus or hardware.cpus,
+        max_memory=(settings.policy.max_memory or hardware.memory) * 1024,
         domain_types=DOMAIN_TYPES.get(machine.services.driver, frozenset({machine.services.driver.lower()})),
     )
 

@@ -179,6 +179,12 @@ class Policy:
     pools: tuple[str, ...] = POLICY.option(
         "allowed_pools", list_of(kinds.PATTERN), "", "libvirt storage pools where disks of every machine may lie."
     )
+    max_vcpus: int | None = POLICY.option(
+        "max_vcpus", optional(integer(1, 4096)), "", "Most processors of a machine; left out, as many as the host has."
+    )
+    max_memory: int | None = POLICY.option(
+        "max_memory", optional(integer(1, 2**30)), "", "Most memory of a machine, in MiB; left out, as much as the host has."
+    )
 
     def allows_network(self, name: str) -> bool:
         """Whether a machine may be attached to the libvirt network ``name``."""

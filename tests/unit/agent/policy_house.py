@@ -78,9 +78,10 @@ class House:
           </devices>
         </domain>"""
 
-    def check(self, domain: Domain | str, **settings: Any) -> list[Violation]:
+    def check(self, domain: Domain | str, *, running: Domain | None = None, **settings: Any) -> list[Violation]:
         """Check a definition, with other settings if any are given."""
-        return check_domain(parse(domain) if isinstance(domain, str) else domain, dataclasses.replace(self.policy, **settings))
+        wanted = parse(domain) if isinstance(domain, str) else domain
+        return check_domain(wanted, dataclasses.replace(self.policy, **settings), None, running)
 
     def places(self, domain: Domain | str, **settings: Any) -> set[str]:
         """Return where a definition violates the policy."""

@@ -385,7 +385,7 @@ class TestCapabilities:
 )
 def test_the_policy_matches_shell_patterns(patterns: str, name: str, allowed: bool):
     words = tuple(patterns.split())
-    policy = Policy(networks=words, bridges=words, pools=words)
+    policy = Policy(networks=words, bridges=words, pools=words, max_vcpus=None, max_memory=None)
     assert (policy.allows_network(name), policy.allows_bridge(name), policy.allows_pool(name)) == (allowed, allowed, allowed)
 
 

@@ -14,6 +14,7 @@ from archipel.agent.domain_rules import refuse_changed_images
 from archipel.agent.events import EPOCH
 from archipel.agent.virt.errors import DomainNotFound, TooManyVcpus
 from archipel.agent.virt.interfaces import InterfaceStats
+from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import presence
 from archipel.protocol import virtual_machine as wire
@@ -56,12 +57,13 @@ async def get_info(vm: VirtualMachine, _request: wire.GetInfo, _caller: Caller) 
         info = await vm.domain.info()
     except DomainNotFound:
         return None
+    used = vm.cpu.sample(info.cpu_time, time.monotonic())
     return wire.Info(
         state=int(info.state),
         max_memory=info.max_memory,
         memory=info.memory,
         vcpus=info.vcpus,
-        cpu_percent=round(vm.cpu.sample(info.cpu_time, time.monotonic())),
+        cpu_percent=0 if info.state is DomainState.SHUTOFF else round(used),
         hypervisor=vm.hypervisor.full,
         autostart=info.autostart,
         sequence=sequence,

@@ -71,6 +71,11 @@ def matching(pattern: str, wanted: str) -> Kind:
     return lambda value, _: None if compiled.fullmatch(value) else f"use {wanted}"
 
 
+def shorter_than(most: int) -> Kind:
+    """Return the kind of free texts of fewer than ``most`` characters."""
+    return lambda value, _scope: None if len(value) < most else f"use fewer than {most} characters"
+
+
 def up_to(most: int) -> Kind:
     """Allow whole numbers, decimal or hexadecimal, from 0 (or -1, libvirt's own choice) to ``most``."""
 

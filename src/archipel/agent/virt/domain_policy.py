@@ -103,7 +103,7 @@ class Scope:
     domain: Domain
 
 
-def check_domain(domain: Domain, policy: DomainPolicy, current: Domain | None = None) -> list[Violation]:
+def check_domain(domain: Domain, policy: DomainPolicy, current: Domain | None = None, running: Domain | None = None) -> list[Violation]:
     """Return everything in the definition that the policy does not allow, all at once; nothing means that it may be used.
 
     Reads the headers of images, through a program by default: call it where blocking is allowed.
@@ -113,11 +113,12 @@ def check_domain(domain: Domain, policy: DomainPolicy, current: Domain | None = 
         policy: what it may use.
         current: the stored definition. What stands there just so is not held against the author: an administrator gave it to
             the machine, and its people may still change the rest.
+        running: the definition in force, if the machine runs.
     """
     scope = Scope(policy, domain)
     violations = list(judge_element(domain.element, DOMAIN, "domain", scope))
     try:
-        violations += [*judge_disks(domain, policy), *_judge_limits(domain, policy, current)]
+        violations += [*judge_disks(domain, policy, running), *_judge_limits(domain, policy, current)]
     except DomainXmlError as error:
         violations.append(Violation("domain", str(error), "correct it"))
     kept = set() if current is None else set(_unchanged_places(domain.element, current.element, DOMAIN, "domain"))

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from archipel.agent.virt.allow_list import NUMBER, ON_OFF, WORD, YES_NO, Rule, anything, many, matching, one_of, up_to
+from archipel.agent.virt.allow_list import NUMBER, ON_OFF, WORD, YES_NO, Rule, anything, many, matching, one_of, shorter_than, up_to
 from archipel.agent.virt.confined_paths import PathRefused, confine
 from archipel.agent.virt.device_rules import DEVICES
 
@@ -172,8 +172,8 @@ DOMAIN: Final = Rule(
         "name": Rule(text=matching(r"(?!\.{1,2}$)[^/\x00-\x1f\x7f]{1,255}", "a name without slash and control characters")),
         "uuid": Rule(text=matching(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}", "a UUID")),
         "genid": Rule(text=matching(r"[0-9a-fA-F-]{0,36}", "a UUID")),
-        "title": Rule(text=anything),
-        "description": Rule(text=anything),
+        "title": Rule(text=shorter_than(256)),
+        "description": Rule(text=shorter_than(4096)),
         "metadata": Rule(opaque=True),
         "memory": _MEMORY,
         "currentMemory": _MEMORY,

@@ -81,22 +81,23 @@ def _has_external_data(path: Path) -> bool:
     return bool(version >= 3 and features & _EXTERNAL_DATA)
 
 
-def follow_chain(path: str, image_format: str, folders: Sequence[Path], read: ReadImage) -> None:
-    """Check every file that an image stands on; the image itself is at an allowed path already.
+def follow_chain(path: str, image_format: str, folders: Sequence[Path], read: ReadImage) -> list[Path]:
+    """Check every file that an image stands on, and return where they are; the image itself is at an allowed path already.
 
     Raises:
         PathRefused: the chain leaves ``folders``, or cannot be followed.
     """
     if image_format not in FORMATS:
         raise PathRefused(f"has another format than {' or '.join(FORMATS)}")
+    below: list[Path] = []
     followed: set[str] = set()
     while path not in followed and len(followed) < MOST_IMAGES:
         followed.add(path)
         if image_format == "raw" or not os.path.exists(path):
-            return
+            return below
         facts = _facts(path, image_format, read)
         if facts.backing is None:
-            return
+            return below
         if _PROTOCOL.match(facts.backing):
             raise PathRefused("has a backing file that is no plain file")
         if facts.backing_format not in FORMATS:
@@ -104,7 +105,7 @@ def follow_chain(path: str, image_format: str, folders: Sequence[Path], read: Re
         # QEMU takes a relative name from where the overlay's own name leads (path_combine)
         path, image_format = os.path.join(os.path.dirname(path), facts.backing), facts.backing_format
         try:
-            confine(path, folders)
+            below.append(confine(path, folders))
         except PathRefused as error:
             raise PathRefused(f"has a backing file that {error}") from None
     raise PathRefused(f"stands on more than {MOST_IMAGES} other images, or on itself")
