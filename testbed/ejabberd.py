@@ -24,6 +24,9 @@ SETTINGS = "settings.json"
 # SCRAM-SHA-256 is what is left; PLAIN only goes when nobody asked for it.
 REFUSED_MECHANISMS = ("DIGEST-MD5", "X-OAUTH2", "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS")
 # What the owner of the folder may call.
+# Kilowords for each kind of scheduler, the most there is (erl(1)). The library that writes XML calls itself for each level: with the
+# usual 128 a message of 28 KB, 4000 elements deep, from anybody with an account ends the server by a segmentation fault (23.01).
+BIG_STACKS = ("+sss", "8192", "+sssdcpu", "8192", "+sssdio", "8192")
 API_COMMANDS = (
     "add_rosteritem",
     "change_password",
@@ -172,7 +175,7 @@ class Ejabberd:
 
     def _make_command(self) -> list[str]:
         # Without -sname there is no distribution: nothing listens for other nodes and no epmd is started.
-        return ["erl", "+K", "true", "+P", "250000", "-mnesia", "dir", '"spool"', "-s", "ejabberd", "-noinput"]
+        return ["erl", "+K", "true", "+P", "250000", *BIG_STACKS, "-mnesia", "dir", '"spool"', "-s", "ejabberd", "-noinput"]
 
     def _make_environment(self) -> dict[str, str]:
         return {

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import re
 import socket
@@ -19,6 +20,7 @@ from archipel.xmpp.tls import client_context
 from testbed.certificates import Authority
 from testbed.ejabberd import Ejabberd, EjabberdError, make_ejabberd
 
+DEEP = 100_000  # elements, which fit into the largest stanza
 OPEN_STREAM = "<stream:stream to='{}' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
 START_TLS = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
 OPEN_WEBSOCKET_STREAM = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='{}' version='1.0'/>"
@@ -79,6 +81,25 @@ async def test_plain_inside_tls_must_be_asked_for(tmp_path: Path, authority: Aut
     assert "PLAIN" not in before
     assert "<mechanism>PLAIN</mechanism>" in after
     assert "SCRAM-SHA-256</mechanism>" in after
+
+
+async def test_a_deep_message_does_not_end_the_server(server: Ejabberd):
+    server.start()
+    people = []
+    for name in ("alice", "bob"):
+        server.register(name, "word")
+        person = Stream(f"{name}@own.localhost/desk", "word", client_context(server.ca_file))
+        await person.login(server.host, server.port)
+        people.append(person)
+    alice, bob = people
+    arrived = asyncio.get_running_loop().create_future()
+    bob.on_message = arrived.set_result
+    alice.send_raw(f"<message to='{bob.boundjid}'>{'<a>' * DEEP}{'</a>' * DEEP}</message>")
+    async with asyncio.timeout(30):
+        assert len((await arrived).findall(".//{jabber:client}a")) == DEEP
+    assert server.pid is not None
+    for person in people:
+        await person.logout()
 
 
 def test_browsers_come_in_over_websocket_when_asked_for(tmp_path: Path, authority: Authority):

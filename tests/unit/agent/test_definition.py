@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from archipel.agent import definition
-from archipel.agent.definition import change_device, define, describe, read_device, rename
+from archipel.agent.definition import FOUNDING_DESCRIPTION, change_device, define, describe, read_device, rename
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import VirtError
@@ -263,3 +263,9 @@ async def test_what_the_store_cannot_keep_is_an_error(machine: VirtualMachine, m
     with pytest.raises(StoreError):
         await definition.rename(machine, "db")
     assert machine.name == "web"
+
+
+def test_a_description_without_end_is_read_at_once() -> None:
+    """A pattern whose parts overlap would take hours for this; the test's own limit is two minutes."""
+    assert FOUNDING_DESCRIPTION.fullmatch("@" * 2_000_000) is None
+    assert FOUNDING_DESCRIPTION.fullmatch("web@lab.example::::" + "x" * 2_000_000)
