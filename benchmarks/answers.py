@@ -9,8 +9,10 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 from xml.etree import ElementTree as ET
+
+import libvirt
 
 from archipel.protocol import hypervisor, namespaces, virtual_machine
 from archipel.protocol.errors import CommandError
@@ -39,6 +41,25 @@ class Delay:
 def ping_server() -> ET.Element:
     """Return a ping of the server: what the way there and back costs."""
     return stanzas.iq("get", DOMAIN, ET.Element(f"{{{namespaces.PING}}}ping"))
+
+
+def ping_machine(world: World) -> ET.Element:
+    """Return a ping of a machine's account: what any answer of an entity costs."""
+    return stanzas.iq("get", world.machine(0), ET.Element(f"{{{namespaces.PING}}}ping"))
+
+
+def measure_libvirt(world: World, count: int) -> Delay:
+    """Return how long libvirt takes for the two questions behind ``info``, asked by nobody else and in no other thread."""
+    connection: Any = libvirt.open(world.libvirtd.uri)
+    domain = connection.lookupByUUIDString(world.machines[0])
+    times = []
+    for _ in range(count):
+        start = time.perf_counter()
+        domain.info()
+        domain.autostart()
+        times.append(time.perf_counter() - start)
+    connection.close()
+    return Delay.of(times)
 
 
 def ask_info(world: World, number: int = 0) -> ET.Element:
