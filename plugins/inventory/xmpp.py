@@ -16,6 +16,14 @@ description:
   - A server, hypervisor or machine that does not answer is a warning. Those of them that are known by name are in the group
     C(archipel_unreachable); all others are there as ever.
   - The inventory's file must be named C(xmpp.yml) or C(archipel.yml), or end so (also C(.yaml)).
+notes:
+  - Who may make machines chooses their names, and Ansible knows a host by its name alone. A machine never takes the name of a group
+    or of a host that is in the inventory already. Sources that are read later cannot be known, though, and a host of the same name
+    there becomes one with the machine, with its variables. With several sources read this one last (the files of a folder are
+    read in the order of their names, options C(--inventory) as given), and choose names that nobody else has, such as
+    O(host_format="{name}.{hypervisor}") or O(host_format="{jid}").
+  - Without C(ansible_host) Ansible connects to whatever has the host's name; O(compose) can set it.
+  - Give O(keyed_groups) of what others choose (names, tags) a C(prefix), so that they cannot be groups of yours.
 extends_documentation_fragment:
   - ansible.builtin.constructed
   - ansible.builtin.inventory_cache
@@ -145,7 +153,9 @@ options:
   host_format:
     description:
       - How hosts are named. There are V({name}), V({uuid}), V({jid}) and V({hypervisor}), the account of the machine's hypervisor.
-      - Of several that come out alike, all but the first are named by their JIDs, with a warning.
+      - Of several that come out alike, all but the first are named by their JIDs, with a warning. So is who would have the name
+        of a group, of a host that another source has named, or of the machine that runs Ansible.
+      - Hypervisors have names like machines; their own JID is V({hypervisor}).
     type: str
     default: "{name}"
   keyed_groups:
@@ -178,6 +188,8 @@ servers:
 filters:
   - archipel_state == 'running'
   - "'course-101' in archipel_tags"
+# Names that no other source of the inventory has, whatever students call their machines.
+host_format: "{name}.{hypervisor}"
 compose:
   ansible_host: archipel_addresses | first
 groups:
@@ -189,12 +201,14 @@ cache_connection: /tmp/archipel-inventory
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible_collections.archipel.platform.plugins.module_utils.connection import SETTING_ARGUMENTS
 from ansible_collections.archipel.platform.plugins.module_utils.library import MISSING, missing_library
+from ansible_collections.archipel.platform.plugins.plugin_utils.host_names import HostNames
+from ansible_collections.archipel.platform.plugins.plugin_utils.rehearsal import ON_TRIAL, Rehearsal, Steps, repeat_steps
 from ansible_collections.archipel.platform.plugins.plugin_utils.survey import UNREACHABLE, Survey, survey_all
 
 HYPERVISORS = "archipel_hypervisors"
@@ -206,6 +220,14 @@ ENDPOINT_OPTIONS = (*SETTING_ARGUMENTS, *SECRET_OPTIONS, "hypervisors")
 IDENTITY = ("name", "uuid", "jid", "hypervisor", "state", "tags", "organisation", "addresses")
 RESOURCES = ("memory", "max_memory", "vcpus", "autostart")
 FILE_ENDINGS = ("xmpp.yml", "xmpp.yaml", "archipel.yml", "archipel.yaml")
+
+
+class Member(NamedTuple):
+    """A hypervisor or machine that is to be a host of a group, with its variables."""
+
+    group: str
+    entity: Mapping[str, Any]
+    variables: dict[str, Any]
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -267,10 +289,17 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _populate(self, survey: Survey) -> None:
         for group in (HYPERVISORS, MACHINES, UNREACHABLE_GROUP):
             self.inventory.add_group(group)
+        members, rehearsed = list(self._members(survey)), dict[int, Steps]()
+        for position, name in self._choose_names(members, rehearsed).items():
+            repeat_steps(rehearsed[position], self.inventory, name)
+
+    def _members(self, survey: Survey) -> Iterator[Member]:
+        """Yield what is to be a host; hypervisors first, so that no machine takes the name of one."""
         for hypervisor in survey["hypervisors"]:
-            self._add(HYPERVISORS, hypervisor, hypervisor_variables(hypervisor))
+            yield Member(HYPERVISORS, hypervisor, hypervisor_variables(hypervisor))
+        for hypervisor in survey["hypervisors"]:
             for machine, variables in self._chosen(hypervisor["machines"]):
-                self._add(MACHINES, machine, variables)
+                yield Member(MACHINES, machine, variables)
 
     def _chosen(self, machines: list[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], dict[str, Any]]]:
         """Yield the machines that no filter leaves out, with their variables; who does not answer cannot be judged, and stays."""
@@ -289,24 +318,47 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 raise AnsibleParserError(f"filters: {condition!r} cannot be judged for {variables['archipel_name']}: {error}") from error
             return False
 
-    def _add(self, group: str, entity: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
-        host = self._choose_name(entity)
-        self.inventory.add_host(host, group)
-        if entity["state"] == UNREACHABLE:
-            self.inventory.add_host(host, UNREACHABLE_GROUP)
-        for name, value in variables.items():
+    def _add(self, host: str, member: Member) -> None:
+        for group in (member.group, *((UNREACHABLE_GROUP,) if member.entity["state"] == UNREACHABLE else ())):
+            self.inventory.add_group(group)
+            self.inventory.add_host(host, group)
+        for name, value in member.variables.items():
             self.inventory.set_variable(host, name, value)
-        self._construct(host, variables)
+        self._construct(host, member.variables)
 
-    def _choose_name(self, entity: Mapping[str, Any]) -> str:
+    def _choose_names(self, members: list[Member], rehearsed: dict[int, Steps]) -> dict[int, str]:
+        """Return the names of hosts by their positions in the list; ``rehearsed`` gets what makes hosts of them."""
+
+        def find_groups(names: Mapping[int, str]) -> set[str]:
+            rehearsal = Rehearsal(self.inventory.current_source)
+            for position, name in names.items():
+                rehearsed[position] = self._rehearse(rehearsal, name, members[position])
+            return set(rehearsal.groups)
+
+        jids = [str(member.entity["jid"]) for member in members]
+        wanted = [self._format_name(member.entity) for member in members]
+        names = HostNames(jids, wanted, self.inventory.hosts, set(self.inventory.groups), find_groups)
+        chosen = names.choose()
+        for objection in names.objections:
+            self.display.warning(f"Archipel inventory: {objection}")
+        return chosen
+
+    def _format_name(self, entity: Mapping[str, Any]) -> str:
         try:
-            name = self.get_option("host_format").format(**names_of(entity))
+            return str(self.get_option("host_format").format(**names_of(entity)))
         except (KeyError, IndexError, ValueError) as error:
             raise AnsibleParserError(f"host_format: there are {', '.join(names_of(entity))}, not {error}") from error
-        if name in self.inventory.hosts:
-            self.display.warning(f"Archipel inventory: there is a host {name!r} already; {entity['jid']} is named by its JID")
-            return str(entity["jid"])
-        return name
+
+    def _rehearse(self, rehearsal: Rehearsal, name: str, member: Member) -> Steps:
+        """Return what makes a host of a member, tried out where a name that means something else does no harm."""
+        real, self.inventory = self.inventory, rehearsal
+        try:
+            self._add(rehearsal.begin(name), member)
+        except AnsibleError as error:
+            raise AnsibleParserError(str(error).replace(ON_TRIAL, name)) from error
+        finally:
+            self.inventory = real
+        return rehearsal.steps
 
     def _construct(self, host: str, variables: Mapping[str, Any]) -> None:
         strict, variables = self.get_option("strict"), dict(variables)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import stat
 from pathlib import Path
 from typing import Final
@@ -14,11 +13,11 @@ import keyring
 from keyring.errors import KeyringError
 
 from archipel.client.errors import LoginMissing
+from archipel.client.private_files import make_private_folder, refuse_writable_by_others, write_privately
 from archipel.client.profile import FILE, KEYRING, Profile, configuration_folder
 
 SERVICE: Final = "archipel"
 LEAST_PRIORITY: Final = 1  # keyring's documentation: a backend below that is not recommended (it may keep clear text)
-PRIVATE: Final = 0o600
 
 
 def usable_keyring() -> bool:
@@ -30,13 +29,19 @@ def usable_keyring() -> bool:
 
 
 def store(profile: Profile, password: str, *, in_keyring: bool) -> str:
-    """Keep the password; return where: ``keyring`` or ``file``. A keyring that refuses is no reason to fail."""
+    """Keep the password; return where: ``keyring`` or ``file``. A keyring that refuses is no reason to fail.
+
+    Raises :class:`LoginMissing` if others can write the folder.
+    """
     if in_keyring and usable_keyring():
         with contextlib.suppress(KeyringError):
             keyring.set_password(SERVICE, _entry(profile), password)
             password_file(profile.name).unlink(missing_ok=True)
             return KEYRING
-    _write_privately(password_file(profile.name), password)
+    file = password_file(profile.name)
+    for folder in (configuration_folder(), file.parent):
+        make_private_folder(folder)
+    write_privately(file, password)
     return FILE
 
 
@@ -52,6 +57,8 @@ def load(profile: Profile) -> str:
             raise LoginMissing(f"the keyring has no password for profile {profile.name!r}. {again}")
         return password
     path = password_file(profile.name)
+    for folder in (configuration_folder(), path.parent):
+        refuse_writable_by_others(folder)
     try:
         _refuse_readable_by_others(path)
         return path.read_text(encoding="utf-8")
@@ -74,13 +81,3 @@ def _refuse_readable_by_others(path: Path) -> None:
         raise LoginMissing(
             f"others can read the password in {path} (mode {mode:04o}). Correct it: chmod 600 {path}; and change the password"
         )
-
-
-def _write_privately(path: Path, text: str) -> None:
-    """Write a file that at no moment anybody else can read."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "w", encoding="utf-8") as file:
-        file.write(text)
-    draft.replace(path)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import configparser
+import io
 import os
 import re
 from dataclasses import dataclass, fields
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from archipel.client.errors import LoginMissing
+from archipel.client.private_files import make_private_folder, refuse_writable_by_others, write_privately
 from archipel.client.settings import ANSWER_TIMEOUT, ConnectionSettings
 
 DEFAULT: Final = "default"
@@ -54,13 +56,16 @@ class Profile:
 
 
 class ProfileFile:
-    """The file with all profiles, one section each."""
+    """The file with all profiles, one section each.
+
+    Who could change it could lead logins to another server: it is not used while others can write it, or its folder.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or configuration_folder() / "profiles.ini"
 
     def load(self, name: str) -> Profile:
-        """Return a profile; raises :class:`LoginMissing` if there is none, or if it cannot be read."""
+        """Return a profile; raises :class:`LoginMissing` if there is none, if it cannot be read, or if others could have written it."""
         parser = self._parse()
         if not parser.has_section(name):
             others = f"; there are: {', '.join(parser.sections())}" if parser.sections() else ""
@@ -71,16 +76,17 @@ class ProfileFile:
             raise LoginMissing(f"{self.path}: profile {name!r}: {error}") from None
 
     def save(self, profile: Profile) -> None:
-        """Write a profile, in place of one of the same name; the others stay."""
+        """Write a profile, in place of one of the same name; the others stay. Raises :class:`LoginMissing` as :meth:`load` does."""
+        make_private_folder(self.path.parent)
         parser = self._parse()
         parser[profile.name] = _write(profile)
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self.path.with_suffix(".new")
-        with draft.open("w", encoding="utf-8") as file:
-            parser.write(file)
-        draft.replace(self.path)
+        text = io.StringIO()
+        parser.write(text)
+        write_privately(self.path, text.getvalue())
 
     def _parse(self) -> configparser.ConfigParser:
+        for path in (self.path.parent, self.path):
+            refuse_writable_by_others(path)
         parser = configparser.ConfigParser(interpolation=None, default_section=_NO_DEFAULTS)
         try:
             parser.read(self.path, encoding="utf-8")

@@ -154,6 +154,29 @@ def test_what_an_account_may_not_see_is_not_there(ansible: Ansible, platform: Pl
     assert machines[1]["name"] == "mail"
 
 
+def test_a_machine_named_like_a_group_or_a_host_changes_neither(ansible: Ansible, tmp_path: Path) -> None:
+    """Who makes machines chooses their names, but not where plays for other hosts go."""
+    names = ["all", "ungrouped", "archipel_hypervisors", "tag_bait", "databases", "db1", "localhost"]
+    machines = [{"name": name, "tags": ["bait"]} for name in names]
+    (answer,) = ansible.run([{"archipel.platform.vm": {"memory": 64, "machines": machines}}])
+    folder = tmp_path / "inventory"
+    folder.mkdir()
+    (folder / "1-hosts.yml").write_text(yaml.safe_dump({"databases": {"hosts": {"db1": {}, "vault1": {}}}}))
+    options = {"plugin": "archipel.platform.xmpp", "compose": {"ansible_host": "'192.0.2.66'"}}
+    (folder / "2-campus.xmpp.yml").write_text(yaml.safe_dump(options))
+    ended = ansible.call("ansible-inventory", "--inventory", str(folder), "--list")
+    assert ended.returncode == 0, ended.stderr
+    groups = json.loads(ended.stdout, object_hook=lambda found: found.get("__ansible_unsafe", found))
+    variables = groups["_meta"]["hostvars"]
+    jids = {machine["jid"] for machine in answer["machines"]}
+    assert set(groups["archipel_machines"]["hosts"]) == set(groups["tag_bait"]["hosts"]) == jids
+    assert {variables[jid]["archipel_name"] for jid in jids} == set(names)
+    assert set(groups["databases"]["hosts"]) == {"db1", "vault1"}
+    assert not variables.keys() & {"db1", "vault1", "localhost"}  # they have no variables at all
+    assert ended.stderr.count("is named by its JID") == len(names)
+    assert "same name" not in ended.stderr
+
+
 def test_the_examples_are_read(ansible: Ansible, root: Path, platform: Platform, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()

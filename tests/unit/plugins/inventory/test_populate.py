@@ -72,7 +72,7 @@ def test_who_does_not_answer_is_in_a_group(make_plugin: MakePlugin) -> None:
     plugin = make_plugin()
     away = {"jid": "far@example.org", "name": "far", "state": "unreachable", "machines": []}
     plugin._populate({"hypervisors": [*survey(machine("web", state="unreachable"))["hypervisors"], away], "failures": []})
-    assert hosts_of(plugin, "archipel_unreachable") == ["web", "far"]
+    assert hosts_of(plugin, "archipel_unreachable") == ["far", "web"]
 
 
 # -- names --------------------------------------------------------------------------------------------------------------
@@ -151,5 +151,5 @@ def test_variables_and_groups_are_composed(make_plugin: MakePlugin) -> None:
 
 def test_a_strict_inventory_refuses_what_it_cannot_compose(make_plugin: MakePlugin) -> None:
     plugin = make_plugin(compose={"x": "archipel_nothing"}, strict=True)
-    with pytest.raises(AnsibleError, match="Could not set x"):
+    with pytest.raises(AnsibleError, match="Could not set x for host host:"):
         plugin._populate(survey(FULL))
