@@ -5,18 +5,20 @@
 from __future__ import annotations
 
 import importlib
-import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from archipel.agent import capabilities
 from archipel.agent.dispatch import Command, Registry
+from archipel.protocol.payload import Payload, _fields
 from archipel.protocol.rights import CORE_TOKENS, EntityKind
+from tests.wire.actions import ACTIONS
 
 # Rights of the founding protocol whose actions the following issues bring; they can be granted already.
 WAITING = {"clone", "migrationinfo", "migrate", "screenshot", "nodeinfo", "getavatars", "setavatar"}
+# Fields in which no word is wrong: nobody of another type than "user" holds a right, and what does not grant revokes.
+FREE_TEXTS = {("get", "permission_type"), ("getown", "permission_type"), ("set", "permission_value"), ("setown", "permission_value")}
 
 
 def declared_capabilities(root: Path) -> dict[str, str]:
@@ -25,16 +27,22 @@ def declared_capabilities(root: Path) -> dict[str, str]:
     return declared
 
 
-def all_commands(root: Path) -> list[Command]:
+def all_actions(root: Path) -> dict[tuple[str, str, str], Command]:
+    """Every command by kind of entity, namespace and action."""
     registry = Registry()
     for name in declared_capabilities(root).values():
         registry.add(importlib.import_module(name))
-    return [command for kind in EntityKind for command in registry.commands(kind)]
+    found = [(kind, command) for kind in EntityKind for command in registry.commands(kind)]
+    return {(str(kind), command.request.namespace, command.request.action): command for kind, command in found}
 
 
-@pytest.fixture(scope="module")
-def integration_tests(root: Path) -> str:
-    return "\n".join(path.read_text() for path in sorted((root / "tests" / "integration" / "agent").glob("test_*.py")))
+def names_of_fields(request: type[Payload]) -> Iterator[str]:
+    """The fields of a request as they are called on the wire, those of its list's items included."""
+    for item in _fields(request):
+        if item.place == "children":
+            yield from names_of_fields(item.type)
+        else:
+            yield item.xml_name
 
 
 def test_every_capability_has_its_entry_point(root: Path) -> None:
@@ -42,17 +50,38 @@ def test_every_capability_has_its_entry_point(root: Path) -> None:
     assert {name.rpartition(".")[2] for name in declared_capabilities(root).values()} == files
 
 
-def test_every_action_is_tried_on_a_real_server(root: Path, integration_tests: str) -> None:
-    named = set(re.findall(r"""['"](\w+)['"]""", integration_tests))
-    missing = {command.request.action for command in all_commands(root)} - named
-    assert not missing, f"no integration test asks for {sorted(missing)}"
+def test_every_action_is_tried_on_a_real_server(root: Path) -> None:
+    """Each row of the table is tried allowed, refused and malformed, with get and with set."""
+    rows = {action.key: action for action in ACTIONS}
+    assert len(rows) == len(ACTIONS), "two rows for one action"
+    assert set(rows) == set(all_actions(root)), "tests/wire/actions.py has one row for each action of each kind of entity"
+
+
+def test_the_table_of_actions_names_their_error_codes(root: Path) -> None:
+    actions = all_actions(root)
+    assert {key: command.failure for key, command in actions.items()} == {action.key: action.code for action in ACTIONS}
+
+
+def test_the_table_of_actions_names_their_rights(root: Path) -> None:
+    """A right that everybody known has by default cannot be lacked: what it guards is refused to strangers alone."""
+    defaults = {token.name for token in CORE_TOKENS if token.default}
+    needed = {key: None if command.right in defaults else command.right for key, command in all_actions(root).items()}
+    assert needed == {action.key: action.right for action in ACTIONS}
+
+
+def test_every_field_of_an_action_is_tried_malformed(root: Path) -> None:
+    untried = {}
+    for action in ACTIONS:
+        fields = {(action.action, name) for name in names_of_fields(all_actions(root)[action.key].request)} - FREE_TEXTS
+        untried[action.key] = fields ^ {(action.action, wrong.field) for wrong in action.malformed}
+    assert {key: sorted(fields) for key, fields in untried.items() if fields} == {}
 
 
 def test_every_right_guards_an_action_or_is_named_as_waiting(root: Path) -> None:
-    guarding = {command.right for command in all_commands(root)} | {command.in_chat.right for command in all_commands(root)}
+    guarding = {command.right for command in all_actions(root).values()} | {command.in_chat.right for command in all_actions(root).values()}
     without_action = {"all", "presence", "message", "permission_getown", "domain_policy_bypass"}  # asked for elsewhere
     assert {token.name for token in CORE_TOKENS} - guarding - without_action - WAITING == set()
 
 
 def test_every_command_has_a_help_text(root: Path) -> None:
-    assert [command.request.action for command in all_commands(root) if not command.help] == []
+    assert [command.request.action for command in all_actions(root).values() if not command.help] == []

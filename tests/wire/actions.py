@@ -9,7 +9,7 @@ fails for an action that has none.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import libvirt
@@ -18,13 +18,14 @@ from tests.wire.platform import CONTROL, DEFINITION, HOST, PERMISSIONS, ROSTER, 
 
 HYPERVISOR, MACHINE = "hypervisor", "virtualmachine"
 NEVER = "never-made"  # the name in requests that must make nothing
-ORG = "orgname='' orgunit='' locality='' userid='' categories=''"
+ORGANISATION = ("orgname", "orgunit", "locality", "userid", "categories")
 CARD = (
     "<devices><interface type='network'><mac address='52:54:00:0a:0b:0c'/><source network='default'/><target dev='tap7'/></interface>"
     "</devices>"
 )
 COUNTERS = " ".join(f"{way}_{what}='*'" for way in ("rx", "tx") for what in ("bytes", "packets", "errs", "drop"))
-NODE = " ".join(f"{name}='*'" for name in "model memory nrCPU mHzCPU nrNumaNodes nrSockets nrCoreperSocket nrThreadperCore".split())
+FIGURES = ("model", "memory", "nrCPU", "mHzCPU", "nrNumaNodes", "nrSockets", "nrCoreperSocket", "nrThreadperCore")
+NODE = " ".join(f"{name}='*'" for name in FIGURES)
 INTERFACE = "<interface type='network'><mac address='52:54:00:00:00:aa'/><source network='default'/></interface>"
 
 
@@ -37,11 +38,16 @@ RUNNING, PAUSED, OFF = map(in_state, (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DO
 
 @dataclass(frozen=True)
 class Wrong:
-    """A request that is malformed, and the field that the error names."""
+    """A request that is malformed: in which field, and what the error mentions (its name, unless told otherwise)."""
 
-    mentions: str
+    field: str
     attributes: str = ""
     inner: str = ""
+    mentions: str = ""
+
+    @property
+    def told(self) -> str:
+        return self.mentions or self.field
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ class Action:
     answer: str | None = ""
     effect: Callable[[Any], bool] | None = None
     fails: str = ""
-    malformed: tuple[Wrong, ...] = field(default=(), repr=False)
+    malformed: tuple[Wrong, ...] = ()
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -109,14 +115,14 @@ BAD_GRANTS = tuple(
 NOT_A_JID = tuple(
     Wrong("permission_target", inner=grant("{person}", "message") + grant(name, "message")) for name in ("not a jid", "agents.localhost")
 )
-UNKNOWN_RIGHT = Wrong("message", inner=grant("{person}", "presence") + grant("{person}", "mesage"))
+UNKNOWN_RIGHT = Wrong("permission_name", inner=grant("{person}", "presence") + grant("{person}", "mesage"), mentions="'mesage'")
 
 
 def every_entity(kind: str) -> tuple[Action, ...]:
     """What hypervisors and machines take alike."""
     target = "permission_type='user' permission_target='{person}'"
     return (
-        Action(kind, PERMISSIONS, "list", "permission_list", -3, answer=None),
+        Action(kind, PERMISSIONS, "list", "permission_list", -6, answer=None),
         # permission_get is everybody's by default, once he is known
         Action(kind, PERMISSIONS, "get", None, -4, target, answer=grant_name("message"), malformed=no_account("permission_target")),
         Action(kind, PERMISSIONS, "getown", None, -4, target, answer=grant_name("message"), malformed=no_account("permission_target")),
@@ -149,7 +155,7 @@ def every_entity(kind: str) -> tuple[Action, ...]:
             "tags='web;;lab'",
             malformed=(Wrong("tags"), *(Wrong("tags", f"tags='{tags}'") for tags in ("x" * 101, ";;".join(map(str, range(51)))))),
         ),
-        Action(kind, ROSTER, "getroster", "getroster", -10, answer=None),
+        Action(kind, ROSTER, "getroster", "getroster", -450001, answer=None),
     )
 
 
@@ -243,9 +249,10 @@ ON_MACHINE = (
         malformed=(
             Wrong("domain"),
             Wrong("domain", inner="<machine/>"),
-            Wrong("uuid", inner="<domain type='test'><name>a</name></domain>"),
-            Wrong("uuid", inner="<domain type='test'><uuid>1234</uuid></domain>"),
-            Wrong("uuid", inner="<domain type='test'><uuid>6f0c2a3e-1b7d-4c55-9a0e-3d2b1c4f5a69</uuid></domain>"),
+            *(
+                Wrong("domain", inner=f"<domain type='test'>{uuid}</domain>", mentions="uuid")
+                for uuid in ("", "<uuid>1234</uuid>", "<uuid>6f0c2a3e-1b7d-4c55-9a0e-3d2b1c4f5a69</uuid>")
+            ),
         ),
     ),
     Action(MACHINE, DEFINITION, "undefine", "undefine", -1008),
@@ -266,12 +273,12 @@ ON_HYPERVISOR = (
         "alloc",
         "alloc",
         -9001,
-        ORG,
+        " ".join(f"{name}=''" for name in ORGANISATION),
         answer="<virtualmachine jid='*'/>",
         malformed=(
-            Wrong("UUID", f"name='{NEVER}' uuid='12'"),
-            Wrong("slash", "name='never/made'"),
-            Wrong("orgname", f"name='{NEVER}' orgname='{LONG}'"),
+            Wrong("uuid", f"name='{NEVER}' uuid='12'", mentions="UUID"),
+            Wrong("name", "name='never/made'", mentions="slash"),
+            *(Wrong(name, f"name='{NEVER}' {name}='{LONG}'") for name in ORGANISATION),
             Wrong("domain", f"name='{NEVER}'", f"<domain>{'<a>' * 200}{'</a>' * 200}</domain>"),
         ),
     ),
@@ -299,8 +306,8 @@ ON_HYPERVISOR = (
         malformed=(
             Wrong("target"),
             Wrong("target", "target=''"),
-            Wrong("ORGNAME", "target='{uuid}'", f"<ORGNAME>{LONG}</ORGNAME>"),
-            Wrong("slash", "target='{uuid}'", "<FN>never/made</FN>"),
+            *(Wrong(name, "target='{uuid}'", f"<{name}>{LONG}</{name}>") for name in map(str.upper, ORGANISATION)),
+            Wrong("FN", "target='{uuid}'", "<FN>never/made</FN>", mentions="slash"),
         ),
     ),
 )

@@ -136,7 +136,17 @@ async def test_what_a_machine_says_of_itself(platform: Platform, admin: Person, 
     assert "64 of 64 MiB" in await admin.say(machine.full, "info")
     assert f"<name>{machine.name}</name>" in await admin.say(machine.full, "xml")
     assert admin.bare in await admin.say(machine.full, "roster")
-    await platform.make_machine(admin, defined=False)
+
+
+async def test_a_machine_without_definition_says_so(platform: Platform, admin: Person):
+    machine = await platform.make_machine(admin, defined=False)
+    assert await admin.say(machine.full, "info") == "I have no definition yet."
+    assert await admin.say(machine.full, "xml") == "<not-defined />"
+    assert await admin.say(machine.full, "net") == "I have no network interface."
+    for phrase in ("start", "pause", "destroy", "memory 32768"):
+        assert (await admin.say(machine.full, phrase)).startswith("I am sorry"), phrase
+    assert "define it first" in await admin.say(machine.full, "start")
+    await admin.expect_shown(machine.bare, "xa", "Not defined")
 
 
 async def test_what_a_hypervisor_says_of_itself(platform: Platform, admin: Person, machine: Machine):

@@ -8,14 +8,17 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from testbed.certificates import Authority
 from tests.wire.connection_cuts import assert_survives_cuts
 from tests.wire.matching import assert_payload
 from tests.wire.platform import ADMIN, CONTROL, HOST, Platform, open_platform
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-@pytest.fixture
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def platform(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
     """A platform whose agent comes to the server through a network that fails."""
     async with open_platform(tmp_path_factory.mktemp("cuts"), authority, "cuts.localhost", proxied=True) as platform:
@@ -78,6 +81,6 @@ async def test_a_machine_made_over_a_cut_is_made_once(platform: Platform):
         [answer] = await admin.until(lambda key=key: admin.answers(key), "the answer")
         assert_payload(answer, HOST, "<virtualmachine jid='*'/>")
     await admin.assert_one_answer_each()
-    rows = {uuid for (uuid,) in platform.rows("SELECT uuid FROM virtual_machines WHERE phase = 'active'")}
+    rows = {uuid for (uuid,) in platform.rows("SELECT uuid FROM virtual_machines WHERE phase = 'active' AND name LIKE 'cut-%'")}
     assert len(rows) == 6
     assert rows <= platform.accounts()

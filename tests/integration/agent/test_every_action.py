@@ -12,6 +12,7 @@ import secrets
 import uuid as uuids
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from xml.etree import ElementTree as ET
 
 import libvirt
 import pytest
@@ -123,7 +124,7 @@ async def test_who_holds_the_right_may(platform: Platform, admin: Person, asker:
             await eventually(lambda: platform.rows("SELECT uuid FROM virtual_machines WHERE uuid = ?", scene.machine.uuid) == [])
 
 
-def assert_allowed(scene: Scene, action: Action, answer: object) -> None:
+def assert_allowed(scene: Scene, action: Action, answer: ET.Element) -> None:
     assert answer.get("type") == "result", show(answer)
     if action.answer is not None:
         assert_payload(answer, action.namespace, action.answer.format(**scene.words()))
@@ -155,5 +156,5 @@ async def test_what_is_malformed_is_named_and_changes_nothing(scene: Scene, acti
     await scene.let_hold(action, {action.right or "message"})
     before = scene.all_that_could_change(action)
     answer = await scene.asker.command(scene.address(action), action.namespace, action.request(scene.words(), wrong), kind)
-    assert_error(answer, code=action.code, condition="bad-request", mentions=wrong.mentions, action=action.action)
+    assert_error(answer, code=action.code, condition="bad-request", mentions=wrong.told, action=action.action)
     assert scene.all_that_could_change(action) == before

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.wire.matching import assert_payload, assert_refused
+from tests.wire.matching import assert_payload
 from tests.wire.person import Person
 from tests.wire.platform import CONTROL, Platform
 
@@ -32,9 +32,3 @@ async def test_a_running_machine_has_addresses(platform: Platform, admin: Person
 async def test_a_machine_that_is_off_has_none(platform: Platform, admin: Person, defined: bool):
     machine = await platform.make_machine(admin, more=CARD, defined=defined)
     assert_payload(await admin.command(machine.full, CONTROL, REQUEST, "get"), CONTROL, "")
-
-
-async def test_addresses_take_the_right_networkinfo(platform: Platform, admin: Person, student: Person):
-    machine = await platform.make_machine(admin, more=CARD)
-    await platform.grant(admin, machine.full, student, "info")
-    assert_refused(await student.command(machine.full, CONTROL, REQUEST), "networkinfo")

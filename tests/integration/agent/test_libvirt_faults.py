@@ -151,7 +151,7 @@ async def test_an_agent_that_starts_without_libvirt_says_so_and_waits_for_it(pla
 
 async def test_libvirt_that_restarts_many_times_is_found_again_each_time(platform: Platform, admin: Person):
     machine = await platform.make_machine(admin)
-    for _ in range(4):
+    for _ in range(3):
         await asyncio.to_thread(platform.libvirtd.restart)
         with platform.libvirt() as connection:
             connection.defineXML(machine.definition()).create()

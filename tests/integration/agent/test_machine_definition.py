@@ -1,14 +1,12 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""archipel:vm:definition on the wire: definitions and devices, allowed, refused and malformed, with get and with set."""
+"""archipel:vm:definition on the wire: definitions and devices (refused and malformed: test_every_action.py)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 
-from tests.wire.matching import LIBVIRT, PERMISSION, assert_error, assert_payload, assert_refused, child, name_of, show, text_of
+from tests.wire.matching import LIBVIRT, PERMISSION, assert_error, assert_payload, child, name_of, show, text_of
 from tests.wire.person import Person
 from tests.wire.platform import CONTROL, DEFINITION, Machine, Platform
 
@@ -20,33 +18,6 @@ DEVICE_ACTIONS = ("attachdevice", "detachdevice", "updatedevice")
 
 def define(machine: Machine, definition: str | None = None) -> str:
     return f"<archipel action='define'>{definition or machine.definition().replace('65536', '32768')}</archipel>"
-
-
-@dataclass(frozen=True)
-class Case:
-    """An action and the right it needs."""
-
-    action: str
-    right: str
-    code: int
-
-    def request(self, machine: Machine) -> str:
-        if self.action == "define":
-            return define(machine)
-        if self.action in DEVICE_ACTIONS:
-            return f"<archipel action='{self.action}'><device>{INTERFACE}</device></archipel>"
-        return f"<archipel action='{self.action}'/>"
-
-    def __str__(self) -> str:
-        return self.action
-
-
-CASES = [
-    Case("define", "define", -1007),
-    Case("undefine", "undefine", -1008),
-    Case("capabilities", "capabilities", -1019),
-    *(Case(action, "define", -1007) for action in DEVICE_ACTIONS),
-]
 
 
 @pytest.mark.parametrize("kind", ["get", "set"])
@@ -72,36 +43,7 @@ async def test_who_may_sees_the_capabilities(platform: Platform, admin: Person, 
     assert {name_of(part) for part in answer.iter()} >= {"host", "guest", "os_type", "arch", "domain"}
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-async def test_who_is_known_but_lacks_the_right_is_told_which(
-    platform: Platform, admin: Person, student: Person, machine: Machine, case: Case
-):
-    await platform.grant(admin, machine.full, student, *({"define", "undefine", "capabilities", "xmldesc"} - {case.right}))
-    before = platform.definition_in_libvirt(machine.uuid)
-    assert_refused(await student.command(machine.full, DEFINITION, case.request(machine)), case.right)
-    assert platform.definition_in_libvirt(machine.uuid) == before
-
-
 # -- definitions that are wrong ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "wrong, mentions",
-    [
-        ("", "domain"),
-        ("<machine/>", "domain"),
-        ("<domain type='test'><name>a</name></domain>", "uuid"),
-        ("<domain type='test'><uuid>1234</uuid></domain>", "uuid"),
-        ("<domain type='test'><uuid>6f0c2a3e-1b7d-4c55-9a0e-3d2b1c4f5a69</uuid></domain>", "uuid"),
-    ],
-)
-async def test_what_is_no_definition_of_this_machine_is_refused(
-    platform: Platform, admin: Person, machine: Machine, wrong: str, mentions: str
-):
-    before = platform.definition_in_libvirt(machine.uuid)
-    answer = await admin.command(machine.full, DEFINITION, f"<archipel action='define'>{wrong}</archipel>")
-    assert_error(answer, code=-1007, condition="bad-request", mentions=mentions, action="define")
-    assert platform.definition_in_libvirt(machine.uuid) == before
 
 
 async def test_the_uuid_is_the_machines_in_any_spelling(platform: Platform, admin: Person, machine: Machine):
@@ -159,18 +101,6 @@ async def test_a_running_machine_takes_a_definition_for_its_next_start(platform:
 
 
 # -- devices ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "wrong, mentions",
-    [("", "device"), ("<device/>", "device"), (f"<device>{INTERFACE}{INTERFACE}</device>", "device"), (INTERFACE, "device")],
-)
-@pytest.mark.parametrize("action", DEVICE_ACTIONS)
-async def test_what_is_no_device_is_refused(platform: Platform, admin: Person, machine: Machine, action: str, wrong: str, mentions: str):
-    before = platform.definition_in_libvirt(machine.uuid)
-    answer = await admin.command(machine.full, DEFINITION, f"<archipel action='{action}'>{wrong}</archipel>")
-    assert_error(answer, code=-1007, condition="bad-request", mentions=mentions, action=action)
-    assert platform.definition_in_libvirt(machine.uuid) == before
 
 
 @pytest.mark.parametrize("action", ["attachdevice", "updatedevice"])

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""archipel:permissions on the wire, on hypervisors and machines alike."""
+"""archipel:permissions on the wire, on hypervisors and machines alike (refused and malformed: test_every_action.py)."""
 
 from __future__ import annotations
 
@@ -117,26 +117,6 @@ async def test_getown_is_about_oneself(platform: Platform, admin: Person, studen
     assert_error(answer, code=-4, condition="not-allowed", mentions="permission_target", action="getown")
 
 
-@ENTITIES
-@pytest.mark.parametrize("action, code", [("get", -4), ("getown", -4)])
-async def test_a_question_without_a_person_is_malformed(admin: Person, address: str, action: str, code: int):
-    for target in ("", "permission_target=''", "permission_target='@'", "permission_target='a b@c d'", "permission_target='archipel.org'"):
-        answer = await admin.command(address, PERMISSIONS, f"<archipel action='{action}' permission_type='user' {target}/>", "get")
-        assert_error(answer, code=code, condition="bad-request", mentions="permission_target", action=action)
-
-
-@ENTITIES
-@pytest.mark.parametrize("action, right", [("list", "permission_list"), ("set", "permission_set"), ("setown", "permission_setown")])
-async def test_who_is_known_but_lacks_the_right_is_told_which(
-    platform: Platform, admin: Person, student: Person, address: str, action: str, right: str
-):
-    await platform.grant(admin, address, student, *({"permission_list", "permission_set", "permission_setown"} - {right}))
-    before = await rights_of(admin, address, student)
-    request = change(permission(student.bare, "message", "1"), action=action)
-    assert_refused(await student.command(address, PERMISSIONS, request), right)
-    assert await rights_of(admin, address, student) == before
-
-
 # -- set ----------------------------------------------------------------------------------------------------------------
 
 
@@ -183,31 +163,6 @@ async def test_a_right_of_another_kind_of_entity_is_unknown(admin: Person, stude
     answer = await admin.command(address, PERMISSIONS, change(permission(student.bare, other, "1")))
     assert_error(answer, code=-5, condition="bad-request", mentions=f"'{other}'", action="set")
     assert await rights_of(admin, address, student) == set()
-
-
-@ENTITIES
-@pytest.mark.parametrize(
-    "element, mentions",
-    [
-        ("<permission permission_type='user' permission_name='message' permission_value='1'/>", "permission_target"),
-        ("<permission permission_type='user' permission_target='' permission_name='message' permission_value='1'/>", "permission_target"),
-        ("<permission permission_type='user' permission_target='a@b' permission_value='1'/>", "permission_name"),
-        (permission("not a jid", "message", "1"), "permission_target"),
-        (permission("agents.localhost", "message", "1"), "permission_target"),
-        (permission("a@agents.localhost", "message", "1", "role"), "permission_type"),
-    ],
-)
-@pytest.mark.parametrize("action", ["set", "setown"])
-async def test_a_malformed_grant_is_refused_and_none_is_made(
-    admin: Person, student: Person, address: str, element: str, mentions: str, action: str
-):
-    person = {"set": student, "setown": admin}[action]
-    before = await rights_of(admin, address, person)
-    answer = await admin.command(address, PERMISSIONS, change(permission(person.bare, "message", "1"), element, action=action))
-    if action == "set":
-        assert_error(answer, code=-5, condition="bad-request", mentions=mentions, action=action)
-    assert child(answer, "error").get("code") == "-5", show(answer)
-    assert await rights_of(admin, address, person) == before
 
 
 @ENTITIES

@@ -35,7 +35,7 @@ async def test_a_server_that_stays_away_for_a_while(platform: Platform):
     await platform.meet_hypervisor(admin)
     machines = [await platform.make_machine(admin) for _ in range(5)]
     await asyncio.to_thread(platform.ejabberd.stop)
-    await asyncio.sleep(5)  # longer than the agent takes between two tries
+    await asyncio.sleep(2.5)  # longer than the agent takes between two tries
     with platform.libvirt() as connection:
         for machine in machines:
             connection.lookupByUUIDString(machine.uuid).create()

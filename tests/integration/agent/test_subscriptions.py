@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.wire.matching import assert_error, assert_payload, assert_refused, child, name_of, show
+from tests.wire.matching import assert_error, assert_payload, child, name_of, show
 from tests.wire.person import Person
 from tests.wire.platform import CONTROL, PERMISSIONS, ROSTER, SUBSCRIPTION, Machine, Platform
 from tests.wire.waiting import eventually
@@ -78,27 +78,6 @@ async def test_remove_lets_somebody_go(platform: Platform, admin: Person, studen
 
 
 @ENTITIES
-@pytest.mark.parametrize("action, right", [("add", "subscription_add"), ("remove", "subscription_remove")])
-async def test_who_is_known_but_lacks_the_right_is_told_which(
-    platform: Platform, admin: Person, student: Person, address: str, action: str, right: str
-):
-    await platform.grant(admin, address, student, *({"subscription_add", "subscription_remove"} - {right}))
-    before = set(roster_on_server(platform, bare(address)))
-    assert_refused(await student.command(address, SUBSCRIPTION, f"<archipel action='{action}' jid='{student.bare}'/>"), right)
-    assert set(roster_on_server(platform, bare(address))) == before
-
-
-@ENTITIES
-@pytest.mark.parametrize("action, code", [("add", -8), ("remove", -9)])
-@pytest.mark.parametrize("wrong", ["", "jid=''", "jid='   '", "jid='no jid at all'", "jid='agents.localhost'", "jid='@agents.localhost'"])
-async def test_a_wrong_jid_is_named(platform: Platform, admin: Person, address: str, action: str, code: int, wrong: str):
-    before = set(roster_on_server(platform, bare(address)))
-    answer = await admin.command(address, SUBSCRIPTION, f"<archipel action='{action}' {wrong}/>")
-    assert_error(answer, code=code, condition="bad-request", mentions="jid", action=action)
-    assert set(roster_on_server(platform, bare(address))) == before
-
-
-@ENTITIES
 async def test_remove_of_somebody_who_is_not_there_is_done_already(admin: Person, student: Person, address: str):
     assert_payload(await admin.command(address, SUBSCRIPTION, f"<archipel action='remove' jid='{student.bare}'/>"), SUBSCRIPTION, "")
 
@@ -112,12 +91,6 @@ async def test_getroster_lists_who_is_in_the_roster(platform: Platform, admin: P
     await eventually(lambda: roster_on_server(platform, machine.bare) == {admin.bare: "both"})
     answer = await student.command(machine.full, ROSTER, "<archipel action='getroster'/>", kind)
     assert_payload(answer, ROSTER, f"<item jid='{admin.bare}' subscription='both'/>")
-
-
-@ENTITIES
-async def test_getroster_is_refused_without_its_right(platform: Platform, admin: Person, student: Person, address: str):
-    await platform.grant(admin, address, student, "message", "subscription_add")
-    assert_refused(await student.command(address, ROSTER, "<archipel action='getroster'/>"), "getroster")
 
 
 async def test_a_hypervisor_lists_its_roster_too(platform: Platform, admin: Person, student: Person):

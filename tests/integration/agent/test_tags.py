@@ -4,12 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
-from tests.wire.matching import assert_error, assert_payload, assert_refused, name_of, show
+from tests.wire.matching import assert_error, assert_payload, name_of, show
 from tests.wire.person import PUBSUB, Person
 from tests.wire.platform import HOST, TAGS, Machine, Platform
 
@@ -45,15 +42,6 @@ async def test_tags_stand_on_the_platforms_node(platform: Platform, admin: Perso
     ):
         assert_payload(await student.command(address, TAGS, f"<archipel action='settags' tags='{given}'/>", kind), TAGS, "")
         assert await tags_of(platform, admin, bare) == kept
-
-
-@ENTITIES
-async def test_who_is_known_but_lacks_the_right_is_told_which(platform: Platform, admin: Person, student: Person, address: str):
-    bare = address.partition("/")[0]
-    await platform.grant(admin, address, student, "setavatar")
-    before = await tags_of(platform, admin, bare)
-    assert_refused(await student.command(address, TAGS, "<archipel action='settags' tags='mine'/>"), "settags")
-    assert await tags_of(platform, admin, bare) == before
 
 
 @ENTITIES
