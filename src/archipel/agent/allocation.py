@@ -3,7 +3,8 @@
 """How machines come and go: allocated, adopted, freed, let go.
 
 Each way is a row of intents: the store is written before the first step, so that a crash at any moment is undone or finished
-at the next start (:func:`recover`). An error leaves nothing behind.
+soon or at the next start (:mod:`archipel.agent.recovery`). An error leaves nothing behind: what cannot be removed at once is
+removed as soon as that is possible.
 """
 
 from __future__ import annotations
@@ -11,9 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import secrets
-import shutil
-import string
 import uuid as uuids
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,14 +22,15 @@ from archipel.agent import definition
 from archipel.agent.dispatch import Caller
 from archipel.agent.hypervisor import Hypervisor, parse_machine_uuid
 from archipel.agent.names import InvalidName, is_free, make_name, normalise_name
-from archipel.agent.secret import Secret
+from archipel.agent.removal import leave_server, remove_domain, remove_folder, remove_new_domain, remove_record
+from archipel.agent.secret import make_password
 from archipel.agent.store import MachineRecord, Phase, StoreError
-from archipel.agent.virt.errors import DomainNotFound, VirtError
+from archipel.agent.virt.errors import VirtError
 from archipel.agent.virt.host import DomainSummary
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import BadRequest, CommandError, Condition
 from archipel.protocol.events import Topic
-from archipel.protocol.rights import ALL
+from archipel.protocol.rights import ALL, DOMAIN_POLICY_BYPASS
 from archipel.protocol.vcard import Organisation
 from archipel.protocol.xml import child_named
 from archipel.xmpp.errors import WireError
@@ -39,7 +38,6 @@ from archipel.xmpp.errors import WireError
 log = logging.getLogger(__name__)
 
 LOGIN_WAIT: Final = 20.0  # seconds that the answer to alloc waits for the new entity; it logs in in some milliseconds
-PASSWORD_LETTERS: Final = string.ascii_letters + string.digits
 KEEP_DISKS: Final = "disks"
 
 
@@ -62,13 +60,13 @@ async def allocate(hypervisor: Hypervisor, caller: Caller, wish: Wish) -> Virtua
     hypervisor.begin("Allocating vm...")
     try:
         async with contextlib.AsyncExitStack() as undo:
-            machine = await _reserve(hypervisor, wish, undo)
-            await _make_account(hypervisor, machine, undo)
+            machine = await _reserve(hypervisor, caller, wish, undo)
+            await _make_account(hypervisor, machine)
             if not wish.adopt:
-                await _make_folder(machine, undo)
+                await _make_folder(hypervisor, machine, undo)
             await hypervisor.services.rights.grant(machine.bare, caller.bare, ALL, granted_by=caller.bare)
             if wish.domain is not None:
-                undo.push_async_callback(_undefine_again, machine)
+                undo.push_async_callback(_undefine_again, hypervisor, machine)
                 await definition.define(machine, wish.domain, caller, name=machine.name)
             await hypervisor.services.store.set_phase(machine.uuid, Phase.ACTIVE)
             undo.pop_all()
@@ -78,18 +76,17 @@ async def allocate(hypervisor: Hypervisor, caller: Caller, wish: Wish) -> Virtua
     return machine
 
 
-async def _reserve(hypervisor: Hypervisor, wish: Wish, undo: contextlib.AsyncExitStack) -> VirtualMachine:
+async def _reserve(hypervisor: Hypervisor, caller: Caller, wish: Wish, undo: contextlib.AsyncExitStack) -> VirtualMachine:
     """Take name and UUID for the new machine, in the store and in memory."""
     async with hypervisor.naming:
         entries = await hypervisor.services.host.domains()
         uuid = _choose_uuid(hypervisor, wish, entries)
         name = _choose_name(hypervisor, wish, uuid, entries)
-        folder = hypervisor.services.settings.machines.base_path / uuid
         record = MachineRecord(
             uuid=uuid,
             name=name,
-            password=new_password(hypervisor),
-            intent={"keep_disks": await asyncio.to_thread(folder.exists)},
+            password=make_password(hypervisor.services.settings.machines.password_size),
+            intent={"keep_disks": await _find_folder(hypervisor, caller, uuid, adopt=wish.adopt)},
             adopted=wish.adopt,
             organisation=_organisation(hypervisor, wish),
         )
@@ -108,13 +105,39 @@ def _choose_uuid(hypervisor: Hypervisor, wish: Wish, entries: list[DomainSummary
     return uuid
 
 
+async def _find_folder(hypervisor: Hypervisor, caller: Caller, uuid: str, *, adopt: bool) -> bool:
+    """Return whether the machine's folder is there already; raise ``conflict`` if somebody else's files are in it.
+
+    UUIDs are no secret: disks that were kept, or prepared by hand, must not be had by whoever names theirs. A domain that
+    is taken in has its files already.
+    """
+    folder = hypervisor.services.settings.machines.base_path / uuid
+    there = await asyncio.to_thread(folder.exists)
+    if there and not adopt and not await _may_take(hypervisor, caller, folder):
+        text = f"uuid: the folder of {uuid} holds files, kept for administrators and those who had all rights on its last machine"
+        raise CommandError(f"{text}: leave the UUID out, or ask an administrator to make this machine", condition=Condition.CONFLICT)
+    return there
+
+
+async def _may_take(hypervisor: Hypervisor, caller: Caller, folder: Path) -> bool:
+    """Whether the caller's new machine may have what is in a folder; an empty one is for everybody."""
+    if hypervisor.decide(caller.bare, DOMAIN_POLICY_BYPASS).allowed:
+        return True
+    try:
+        empty = await asyncio.to_thread(lambda: not any(folder.iterdir()))
+    except OSError as error:
+        raise CommandError(f"uuid: the machine's folder cannot be read: {error}") from error
+    return empty or caller.bare in await hypervisor.services.store.folder_owners(folder.name)
+
+
 def _choose_name(hypervisor: Hypervisor, wish: Wish, uuid: str, entries: list[DomainSummary]) -> str:
     taken = {vm.name for vm in hypervisor.machines.values()} | {entry.name for entry in entries if entry.uuid != uuid}
     wanted = wish.name or _name_of(wish.domain)
     if not wanted:
         return make_name(taken)
     name = wanted if wish.adopt else proper_name(hypervisor, wanted)
-    refuse_taken_name(hypervisor, name, uuid, entries)
+    # A domain that is taken in has its name already, whatever other domains are called.
+    refuse_taken_name(hypervisor, name, uuid, [] if wish.adopt else entries)
     return name
 
 
@@ -127,9 +150,9 @@ def proper_name(hypervisor: Hypervisor, name: str) -> str:
 
 
 def refuse_taken_name(hypervisor: Hypervisor, name: str, uuid: str, entries: list[DomainSummary]) -> None:
-    """Raise ``conflict`` if another managed machine (in any spelling) or another domain has this name."""
+    """Raise ``conflict`` if another managed machine or another domain has this name, in any spelling."""
     managed = [vm.name for vm in hypervisor.machines.values() if vm.uuid != uuid]
-    if not is_free(name, managed) or any(entry.uuid != uuid and entry.name == name for entry in entries):
+    if not is_free(name, [*managed, *(entry.name for entry in entries if entry.uuid != uuid)]):
         raise CommandError(f"name: {name!r} is taken on {hypervisor.name}: choose another", condition=Condition.CONFLICT)
 
 
@@ -145,12 +168,7 @@ def _organisation(hypervisor: Hypervisor, wish: Wish) -> Organisation:
     return Organisation(**{name: getattr(given, name) or getattr(mine, name) for name in fields})
 
 
-def new_password(hypervisor: Hypervisor) -> Secret:
-    """Return a password for a machine's account."""
-    return Secret("".join(secrets.choice(PASSWORD_LETTERS) for _ in range(hypervisor.services.settings.machines.password_size)))
-
-
-async def _make_account(hypervisor: Hypervisor, machine: VirtualMachine, undo: contextlib.AsyncExitStack) -> None:
+async def _make_account(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
     machine.has_account = True  # as far as we know: when the answer is lost there is one
     try:
         await hypervisor.make_account(machine.uuid, machine.password)
@@ -165,36 +183,45 @@ async def _make_account(hypervisor: Hypervisor, machine: VirtualMachine, undo: c
 async def _take_back(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
     """Remove account, rights and record of a machine that was not made after all.
 
-    If the server cannot be asked now, the record stays, as an intent, for the next start.
+    If that cannot be done now, or its domain could not be removed, the record stays, as an intent (:mod:`.recovery`).
     """
-    hypervisor.forget(machine)
+    hypervisor.leaving.add(machine.uuid)
     try:
+        hypervisor.forget(machine)
+        if machine.uuid in hypervisor.unfinished:
+            return
         if machine.has_account:
             await hypervisor.remove_account(machine.uuid, machine.password)
-    except (CommandError, WireError) as error:
-        log.warning("%s: its account cannot be removed now, it will be later: %s", machine.bare, error)
-        return
-    await hypervisor.services.store.remove_machine(machine.uuid, machine.bare)
-    hypervisor.services.rights.detach(machine.bare)
+        await remove_record(machine)
+        hypervisor.services.rights.detach(machine.bare)
+    except (CommandError, WireError, StoreError) as error:
+        log.warning("%s: account or record cannot be removed now, they will be later: %s", machine.bare, error)
+        hypervisor.leave_unfinished(machine)
+    finally:
+        hypervisor.leaving.discard(machine.uuid)
 
 
-async def _make_folder(machine: VirtualMachine, undo: contextlib.AsyncExitStack) -> None:
+async def _make_folder(hypervisor: Hypervisor, machine: VirtualMachine, undo: contextlib.AsyncExitStack) -> None:
     try:
         await asyncio.to_thread(machine.folder.mkdir, mode=0o755, parents=True)
     except FileExistsError:
         return  # somebody prepared it: it is his, and stays if the rest fails
     except OSError as error:
         raise CommandError(f"cannot make the machine's folder: {error}") from error
-    undo.push_async_callback(_remove_folder, machine.folder)
+    undo.push_async_callback(_remove_folder_again, hypervisor, machine)
 
 
-async def _remove_folder(folder: Path) -> None:
-    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+async def _remove_folder_again(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
+    if machine.uuid not in hypervisor.unfinished:  # else it goes after the domain, which may use it
+        await remove_folder(machine.folder)
 
 
-async def _undefine_again(machine: VirtualMachine) -> None:
-    with contextlib.suppress(VirtError):  # it is not there, or the next start removes it
-        await machine.domain.undefine()
+async def _undefine_again(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
+    try:
+        await remove_new_domain(machine)
+    except VirtError as error:
+        log.warning("%s: its domain cannot be removed now, it will be later: %s", machine.bare, error)
+        hypervisor.leave_unfinished(machine)
 
 
 async def _introduce(hypervisor: Hypervisor, machine: VirtualMachine, caller: Caller) -> None:
@@ -270,34 +297,31 @@ def keeps_disks(keep: str) -> bool:
 async def destroy(machine: VirtualMachine, *, keep_disks: bool) -> None:
     """Stop a machine, undefine its domain and remove its folder; its entity lives on until :func:`finish_free`.
 
-    An error (libvirt refuses) leaves the machine managed as it was.
+    An error (libvirt refuses) leaves the machine managed as it was. The folder goes whole, also what was in it when the machine
+    was made: that was the maker's, or he an administrator. With ``keep_disks``, and of an adopted machine, it stays, for
+    administrators and those who had ``all`` on the machine: they alone make a machine of that UUID again.
     """
     _refuse_freed(machine)
     store = machine.services.store
     machine.freeing = True
     try:
         await store.set_phase(machine.uuid, Phase.FREEING, {"keep_disks": keep_disks})
-        await _remove_domain(machine)
+        await remove_domain(machine)
     except (CommandError, VirtError, StoreError):
         machine.freeing = False
-        await store.set_phase(machine.uuid, Phase.ACTIVE)
+        try:
+            await store.set_phase(machine.uuid, Phase.ACTIVE)
+        except StoreError as error:
+            log.error("%s: that it was not freed after all cannot be written now, it will be later: %s", machine.bare, error)
+            machine.hypervisor.untidy.set()
         raise
     if not keep_disks and not machine.adopted:
-        await _remove_folder(machine.folder)
+        await remove_folder(machine.folder)
 
 
 def _refuse_freed(machine: VirtualMachine) -> None:
     if machine.freeing:
         raise CommandError(f"{machine.name} is being freed already", condition=Condition.UNEXPECTED_REQUEST)
-
-
-async def _remove_domain(machine: VirtualMachine) -> None:
-    with contextlib.suppress(DomainNotFound):
-        async with machine.changing:
-            if await machine.domain.is_active():
-                await machine.domain.destroy()
-            if await machine.domain.is_persistent():
-                await machine.domain.undefine()
 
 
 async def finish_free(hypervisor: Hypervisor, machine: VirtualMachine, who: str) -> None:
@@ -308,60 +332,21 @@ async def finish_free(hypervisor: Hypervisor, machine: VirtualMachine, who: str)
 
 
 async def _retire(hypervisor: Hypervisor, machine: VirtualMachine, phase: Phase | None) -> None:
-    """Take a machine's entity off the platform, as far as the server allows it now; a restart finishes the rest."""
-    store = hypervisor.services.store
+    """Take a machine's entity off the platform, as far as server and store allow it now; the rest is finished later."""
     if phase is not None:
         machine.freeing = True
-        await store.set_phase(machine.uuid, phase)
+        try:
+            await hypervisor.services.store.set_phase(machine.uuid, phase)
+        except StoreError:
+            machine.freeing = False
+            raise
     hypervisor.leaving.add(machine.uuid)
     try:
         hypervisor.forget(machine)
-        await _leave_server(hypervisor, machine)
-        await store.remove_machine(machine.uuid, machine.bare)
-    except (CommandError, WireError) as error:
-        log.warning("%s: its account cannot be removed now, it will be later: %s", machine.bare, error)
+        await leave_server(hypervisor, machine)
+        await remove_record(machine)
+    except (CommandError, WireError, StoreError) as error:
+        log.warning("%s: account or record cannot be removed now, they will be later: %s", machine.bare, error)
+        hypervisor.leave_unfinished(machine)
     finally:
         hypervisor.leaving.discard(machine.uuid)
-
-
-async def _leave_server(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
-    """Remove nodes, roster items and the account; the last makes the server forget the rest too."""
-    if machine.online.is_set():
-        with contextlib.suppress(CommandError, WireError):
-            await machine.events.remove()
-            for contact in list(machine.contacts):
-                await machine.contacts.remove(contact)
-    with contextlib.suppress(CommandError, WireError):
-        await hypervisor.publish_tags(machine.bare, ())
-    await machine.close()
-    await hypervisor.remove_account(machine.uuid, machine.password)
-
-
-# -- after a crash ------------------------------------------------------------------------------------------------------
-
-
-async def recover(hypervisor: Hypervisor) -> None:
-    """Undo what was half made and finish what was half removed when the agent last ended, or the server was away.
-
-    Needs libvirt and the server; a machine that cannot be dealt with now stays for the next time.
-    """
-    async with hypervisor.recovering:
-        for record in await hypervisor.services.store.machines(Phase.ALLOCATING, Phase.FREEING, Phase.UNMANAGING):
-            if record.uuid not in hypervisor.machines and record.uuid not in hypervisor.leaving:
-                await _recover_one(hypervisor, record)
-
-
-async def _recover_one(hypervisor: Hypervisor, record: MachineRecord) -> None:
-    machine = VirtualMachine(hypervisor.services, hypervisor, record)
-    machine.freeing = True
-    try:
-        if record.phase is Phase.FREEING or (record.phase is Phase.ALLOCATING and not record.adopted):
-            await _remove_domain(machine)
-            if not record.adopted and not record.intent.get("keep_disks"):
-                await _remove_folder(machine.folder)
-        await _leave_server(hypervisor, machine)
-        await hypervisor.services.store.remove_machine(record.uuid, machine.bare)
-    except (CommandError, WireError, VirtError) as error:
-        log.error("%s (%s) was left half %s and cannot be cleaned up now: %s", record.name, record.uuid, record.phase, error)
-    else:
-        log.warning("%s (%s) was left half %s: it is cleaned up", record.name, record.uuid, record.phase)

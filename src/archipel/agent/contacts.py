@@ -35,6 +35,11 @@ class Contacts:
         """Return ``none``, ``from``, ``to`` or ``both`` (RFC 6121, 2.1.2.5)."""
         return self._subscriptions.get(bare, "none")
 
+    @property
+    def seeing(self) -> frozenset[str]:
+        """Who gets our presence from the server."""
+        return frozenset(filter(self.sees_us, self._subscriptions))
+
     def sees_us(self, bare: str) -> bool:
         """Whether this contact gets our presence from the server."""
         return self.subscription(bare) in SEES_US

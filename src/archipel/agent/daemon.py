@@ -41,7 +41,8 @@ from archipel.xmpp.tls import client_context
 
 log = logging.getLogger(__name__)
 
-EXPIRY_INTERVAL: Final = 60.0  # seconds; a right that is over is refused at once, this only tells and tidies up
+HOUSEKEEPING_INTERVAL: Final = 60.0  # seconds; a right that is over is refused at once, this only tells and tidies up
+RETRY_INTERVAL: Final = 5.0  # seconds; something is left half done because libvirt, the server or the disk failed just now
 LIBVIRT_START_WAIT: Final = 10.0  # seconds; without libvirt the hypervisor comes online all the same, and says so
 EXIT_CONFIGURATION, EXIT_CAPABILITY, EXIT_STATE = 1, 2, 4  # 1 and 2 as the founders' agent had them
 
@@ -140,7 +141,7 @@ async def run_entities(services: Services) -> AsyncIterator[Hypervisor]:
         hypervisor.adopt_record(record)
     for entity in (hypervisor, *hypervisor.machines.values()):
         entity.start()
-    hypervisor.spawn(expire_grants(hypervisor))
+    hypervisor.spawn(keep_house(hypervisor))
     try:
         yield hypervisor
     finally:
@@ -153,8 +154,7 @@ async def refresh(hypervisor: Hypervisor) -> None:
     """Read everything anew from libvirt, which is back."""
     hypervisor.show_machines()
     await asyncio.gather(*(machine.refresh() for machine in hypervisor.machines.values()))
-    if hypervisor.online.is_set():
-        await hypervisor.recover()
+    await hypervisor.recover()
 
 
 async def tell_lost(hypervisor: Hypervisor) -> None:
@@ -164,21 +164,31 @@ async def tell_lost(hypervisor: Hypervisor) -> None:
         machine.show(presence.LIBVIRT_LOST)
 
 
-async def expire_grants(hypervisor: Hypervisor) -> None:
-    """Take rights away whose time is over, for ever; who held them is told, and reads no more events if it was his last."""
+async def keep_house(hypervisor: Hypervisor) -> None:
+    """Do for ever what nothing announces: rights end, and what failed halfway is tried again until it is done."""
     while True:
-        await asyncio.sleep(EXPIRY_INTERVAL)
-        entities = {entity.bare: entity for entity in (hypervisor, *hypervisor.machines.values())}
-        try:
-            over = await hypervisor.services.rights.drop_expired()
-        except StoreError as error:
-            log.warning("rights that are over cannot be removed now: %s", error)
-            continue
-        for bare, subject in over:
-            if (entity := entities.get(bare)) is not None:
-                entity.push(Topic.PERMISSIONS, subject)
-                with contextlib.suppress(CommandError, WireError):
-                    await entity.refresh_readers()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HOUSEKEEPING_INTERVAL):
+                await hypervisor.untidy.wait()
+                await asyncio.sleep(RETRY_INTERVAL)
+        await expire_grants(hypervisor)
+        await hypervisor.recover()
+
+
+async def expire_grants(hypervisor: Hypervisor) -> None:
+    """Take rights away whose time is over; who held them is told, and reads no more events if it was his last."""
+    entities = {entity.bare: entity for entity in (hypervisor, *hypervisor.machines.values())}
+    try:
+        over = await hypervisor.services.rights.drop_expired()
+    except StoreError as error:
+        log.warning("rights that are over cannot be removed now: %s", error)
+        return
+    for bare, subject in over:
+        if (entity := entities.get(bare)) is not None:
+            entity.push(Topic.PERMISSIONS, subject)
+            await entity.withdraw(subject)
+            with contextlib.suppress(CommandError, WireError):
+                await entity.refresh_readers()
 
 
 def notify_systemd(message: str) -> None:

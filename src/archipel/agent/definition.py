@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
 from archipel.agent import allocation
 from archipel.agent.dispatch import Caller
 from archipel.agent.domain_rules import refuse_forbidden
+from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import DomainNotFound, VirtError
 from archipel.protocol.domain.domain import Domain, parse
 from archipel.protocol.domain.xml_values import DomainXmlError
@@ -109,11 +110,31 @@ async def _apply(machine: VirtualMachine, wanted: Domain, current: Domain | None
     wanted.name = name
     if name != machine.name:
         await check_name(machine, name)
-    if current is None or current.name == name:
-        await machine.domain.define(wanted.to_text())
-    else:
-        await _rename_and_define(machine, wanted, current.name or "", name)
-    await machine.take_name(name)
+    async with _renaming(machine, name):
+        if current is None or current.name == name:
+            await machine.domain.define(wanted.to_text())
+        else:
+            await _rename_and_define(machine, wanted, current.name or "", name)
+
+
+@contextlib.asynccontextmanager
+async def _renaming(machine: VirtualMachine, name: str) -> AsyncIterator[None]:
+    """Give the machine another name, in the store before in libvirt: a store that fails does so before anything is changed.
+
+    Where the two differ after a crash, libvirt's name counts (:mod:`archipel.agent.recovery`).
+    """
+    old = machine.name
+    if name != old:
+        await machine.services.store.rename_machine(machine.uuid, name)
+    try:
+        yield
+    except VirtError:
+        if name != old:
+            with contextlib.suppress(StoreError):  # libvirt's name is followed sooner or later
+                await machine.services.store.rename_machine(machine.uuid, old)
+        raise
+    if machine.name != name:  # else the event of it was faster
+        await machine.rename(name, machine.organisation)
 
 
 async def _rename_and_define(machine: VirtualMachine, wanted: Domain, old: str, new: str) -> None:
@@ -137,9 +158,9 @@ async def rename(machine: VirtualMachine, name: str) -> None:
     name = allocation.proper_name(machine.hypervisor, name)
     async with machine.changing:
         await check_name(machine, name)
-        with contextlib.suppress(DomainNotFound):
-            await machine.domain.rename(name)
-    await machine.take_name(name)
+        async with _renaming(machine, name):
+            with contextlib.suppress(DomainNotFound):
+                await machine.domain.rename(name)
 
 
 async def change_device(machine: VirtualMachine, element: ET.Element, caller: Caller, change: Callable[[str], Awaitable[None]]) -> None:

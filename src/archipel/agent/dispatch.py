@@ -199,10 +199,10 @@ async def _execute(entity: Entity, envelope: Envelope, caller: Caller) -> Answer
 
 def _refuse_unknown(entity: Entity, envelope: Envelope, caller: Caller) -> CommandError:
     """Tell who may do everything that there is no such action, and everybody else that he may not."""
-    decision = entity.decide(caller.bare, ALL)
-    error: CommandError = PermissionDenied(f"{caller.bare} may not {envelope.action!r} here")
+    decision, action = entity.decide(caller.bare, ALL), shorten(envelope.action)
+    error: CommandError = PermissionDenied(f"{caller.bare} may not {action!r} here")
     if decision.allowed:
-        error = NotImplementedByEntity(f"{entity.kind} knows no action {envelope.action!r}")
+        error = NotImplementedByEntity(f"{entity.kind} knows no action {action!r}")
     entry = _Entry(entity, caller, envelope.namespace, envelope.action, arguments=envelope.archipel)
     entry.rule, entry.outcome = decision.rule, f"error: {error.text}"
     entry.write()
@@ -258,6 +258,7 @@ class _Entry:
             seconds=time.monotonic() - self.started,
             phrase=self.phrase,
             quiet=quiet,
+            stranger=self.rule == Rule.STRANGER,
         )
         if quiet:
             asyncio.get_running_loop().call_soon(record)

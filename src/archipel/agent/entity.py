@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import functools
 import logging
 from collections.abc import Coroutine
 from typing import Any, ClassVar
@@ -19,8 +20,9 @@ from archipel.agent.jids import MalformedJid, bare_jid
 from archipel.agent.rights import Decision, Rule
 from archipel.agent.secret import Secret
 from archipel.agent.services import Services
+from archipel.agent.turns import Turns
 from archipel.protocol import namespaces as ns
-from archipel.protocol.errors import BadRequest, CommandError, NotImplementedByEntity, PermissionDenied
+from archipel.protocol.errors import BadRequest, CommandError, Condition, ErrorCode, NotImplementedByEntity, PermissionDenied
 from archipel.protocol.events import Topic
 from archipel.protocol.presence import Status
 from archipel.protocol.rights import EntityKind
@@ -35,6 +37,9 @@ from archipel.xmpp.stream import Stream
 log = logging.getLogger(__name__)
 
 LONGEST_HEADER = 4096  # characters of what an answer gives back; the server ends a stream that sends it too large a stanza
+# Of one sender at one entity, so that nobody can keep others waiting: what is worked on at once, and what waits at most.
+REQUESTS_AT_ONCE, MOST_REQUESTS_WAITING = 50, 2000
+CHATS_AT_ONCE, MOST_CHATS_WAITING = 5, 50
 MOST_VISITORS = 1000  # directed presences that are remembered; who comes later is answered, but not told of changes
 
 
@@ -63,7 +68,9 @@ class Entity(abc.ABC):
         self._card = VCard(str(self.kind), "", name)
         self._visitors: dict[str, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        services.rights.attach(self.bare, self.kind, self.contacts.__contains__)
+        self._requests = Turns(self.spawn, REQUESTS_AT_ONCE, MOST_REQUESTS_WAITING)
+        self._chats = Turns(self.spawn, CHATS_AT_ONCE, MOST_CHATS_WAITING)
+        services.rights.attach(self.bare, self.kind, self.contacts.sees_us)
         self.stream.on_request = self._take_request
         self.stream.on_presence = self._take_presence
         self.stream.on_message = self._take_message
@@ -100,7 +107,10 @@ class Entity(abc.ABC):
     # -- rights ---------------------------------------------------------------------------------------------------------
 
     def knows(self, bare: str) -> bool:
-        """Whether this account is in the roster, an administrator, or holds a grant here."""
+        """Whether this account gets our presence by the roster, is an administrator, or holds a grant here.
+
+        Just to stand in the roster is not enough: who was refused the presence stays there.
+        """
         return bool(bare) and self.services.rights.is_known(self.bare, bare)
 
     def decide(self, bare: str, right: str) -> Decision:
@@ -108,9 +118,9 @@ class Entity(abc.ABC):
         return self.services.rights.check(self.bare, bare, right) if bare else Decision(False, Rule.STRANGER)
 
     def readers(self) -> set[str]:
-        """Return who may read the events node: roster, administrators, holders of a grant."""
+        """Return who may read the events node: whom the roster shows our presence, administrators, holders of a grant."""
         rights = self.services.rights
-        return {*self.contacts, *rights.admins, *rights.subjects(self.bare)}
+        return {*self.contacts.seeing, *rights.admins, *rights.subjects(self.bare)}
 
     async def refresh_readers(self) -> None:
         """Let the events node follow a change of roster, rights or administrators, which is done whether this works or not."""
@@ -134,9 +144,9 @@ class Entity(abc.ABC):
         self.spawn(self.events.push(topic, change))
 
     def shout(self, text: str) -> None:
-        """Tell everybody in the roster, as a headline."""
+        """Tell everybody in the roster whom we know, as a headline."""
         for bare in self.contacts:
-            if bare != self.bare:
+            if bare != self.bare and self.knows(bare):
                 self.stream.transmit(stanzas.headline(bare, text))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -178,6 +188,8 @@ class Entity(abc.ABC):
 
     async def close(self) -> None:
         """Log out; nothing of this entity runs afterwards."""
+        self._requests.clear()
+        self._chats.clear()
         for task in tuple(self._tasks):
             task.cancel()
         await self.connection.stop()
@@ -186,6 +198,7 @@ class Entity(abc.ABC):
     async def _come_online(self, resumed: bool) -> None:
         if resumed and self.online.is_set():
             return
+        self.online.clear()  # it may still be set, for a session that could have been resumed: requests wait for the new one
         self._visitors.clear()
         await self.contacts.load()
         await self.events.prepare(self.readers())
@@ -201,6 +214,8 @@ class Entity(abc.ABC):
 
     def _announce(self) -> None:
         """Send the presence to the roster, and to those who came with a directed one and do not get it that way."""
+        for visitor in [visitor for visitor in self._visitors if not self.decide(bare_jid(visitor), "presence").allowed]:
+            del self._visitors[visitor]
         others = (visitor for visitor in self._visitors if not self.contacts.sees_us(bare_jid(visitor)))
         for to in (None, *others):
             self.stream.transmit(self._presence(to))
@@ -220,9 +235,15 @@ class Entity(abc.ABC):
                 "%s: a request of %s bears an id of more than %d characters: not answered", self.bare, iq.get("from"), LONGEST_HEADER
             )
         elif namespace == ns.IQ_ROSTER and iq.get("type") == "set":
-            self.contacts.take_push(iq)
-        else:
-            self.spawn(self._answer(iq, namespace))
+            self._take_roster_push(iq)
+        elif not self._requests.take(self._caller(iq).bare, functools.partial(self._answer, iq, namespace)):
+            self.stream.transmit(_refuse_flood(iq, namespace))
+
+    def _take_roster_push(self, iq: ET.Element) -> None:
+        before = self.contacts.seeing
+        self.contacts.take_push(iq)
+        if self.contacts.seeing != before:
+            self.spawn(self.refresh_readers())
 
     async def _answer(self, iq: ET.Element, namespace: str) -> None:
         """Answer one IQ, whatever it is: exactly one answer each.
@@ -253,7 +274,9 @@ class Entity(abc.ABC):
 
     def _take_message(self, message: ET.Element) -> None:
         if message.get("type") == "chat" and message.find(f"{{{ns.CLIENT}}}body") is not None:
-            self.spawn(self._reply(message))
+            caller = self._caller(message)
+            if not self._chats.take(caller.bare, functools.partial(self._reply, message)) and self._chats.note_refusal(caller.bare):
+                self.stream.transmit(stanzas.chat(caller.full, chat.BUSY))
 
     async def _reply(self, message: ET.Element) -> None:
         await self.online.wait()
@@ -295,6 +318,18 @@ class Entity(abc.ABC):
         await self.contacts.add(bare, self.name)
         self.push(Topic.SUBSCRIPTION, "added")
 
+    async def dismiss(self, bare: str) -> None:
+        """Drop from the roster who lost his last right here: whom the roster shows our presence is known, whatever he may do."""
+        known_else = self.services.rights.tokens_of(self.bare, bare) or self.decide(bare, "presence").allowed
+        if bare in self.contacts and not known_else:
+            await self.drop_contact(bare)
+
+    async def withdraw(self, bare: str) -> None:
+        """Take the presence back from somebody whose right to see it is over, and let him go if that was his last."""
+        if self.contacts.sees_us(bare) and not self.decide(bare, "presence").allowed:
+            self.contacts.refuse(bare)
+        await self.dismiss(bare)
+
     async def drop_contact(self, bare: str) -> None:
         """Remove somebody from the roster."""
         try:
@@ -312,3 +347,11 @@ class Entity(abc.ABC):
             return Caller(full, bare_jid(full))
         except MalformedJid:
             return Caller(full, "")
+
+
+def _refuse_flood(iq: ET.Element, namespace: str) -> ET.Element:
+    """Return the error for a request of somebody of whom too many wait already; its type asks him to try again later."""
+    text = f"{MOST_REQUESTS_WAITING} requests of yours wait here already: wait for their answers"
+    answer = stanzas.error_of(iq, CommandError(text, ErrorCode.UNAVAILABLE, Condition.RESOURCE_CONSTRAINT), namespace, "")
+    answer[-1].set("type", "wait")  # RFC 6120, 8.3.3.18
+    return answer

@@ -13,6 +13,8 @@ from xml.etree import ElementTree as ET
 from archipel.agent import administrators
 from archipel.agent.avatars import read_avatar
 from archipel.agent.entity import Entity
+from archipel.agent.jids import MalformedJid, bare_jid
+from archipel.agent.names import name_key
 from archipel.agent.secret import Secret
 from archipel.agent.services import Services
 from archipel.agent.store import MachineRecord, canonical_uuid
@@ -55,6 +57,8 @@ class Hypervisor(Entity):
         self.leaving: set[str] = set()
         self.naming = asyncio.Lock()
         self.recovering = asyncio.Lock()
+        self.unfinished: dict[str, VirtualMachine] = {}
+        self.untidy = asyncio.Event()
         self._busy: list[str] = []
         self._virtualisation = has_hardware_virtualisation()
 
@@ -73,17 +77,31 @@ class Hypervisor(Entity):
         self.show_machines()
 
     def find(self, reference: str) -> VirtualMachine:
-        """Return the machine that a JID, a UUID or a name means.
+        """Return the machine that a name, a UUID or a JID means; JIDs of another server mean none.
 
-        Raises ``item-not-found`` if there is none, or none that is managed here.
+        Raises ``item-not-found`` if there is none, or none that is managed here, and ``conflict`` if several could be meant:
+        a domain that was adopted, or renamed behind our back, may bear another's UUID or JID as its name.
         """
-        wanted = reference.strip().partition("/")[0].partition("@")[0].casefold()
-        found = self.machines.get(wanted) or next(
-            (vm for vm in self.machines.values() if vm.name.casefold() == reference.strip().casefold()), None
-        )
-        if found is None:
+        wanted = reference.strip()
+        named = [vm for vm in self.machines.values() if vm.name == wanted]
+        named = named or [vm for vm in self.machines.values() if name_key(vm.name) == name_key(wanted)]
+        addressed = self._find_addressed(wanted)
+        found = {vm.uuid: vm for vm in (*named, *([addressed] if addressed else []))}
+        if not found:
             raise CommandError(f"no managed machine {reference!r} on {self.name}", condition=Condition.ITEM_NOT_FOUND)
-        return found
+        if len(found) > 1:
+            text = f"{reference!r} can mean {' or '.join(sorted(found))}: name it otherwise (by name, UUID or JID)"
+            raise CommandError(text, condition=Condition.CONFLICT)
+        return next(iter(found.values()))
+
+    def _find_addressed(self, reference: str) -> VirtualMachine | None:
+        """Return the machine with this UUID, or with this JID, whatever its resource."""
+        try:
+            bare = bare_jid(reference)
+        except MalformedJid:
+            return None
+        machine = self.machines.get(bare.partition("@")[0])
+        return machine if machine is not None and bare in {machine.uuid, machine.bare} else None
 
     def take_event(self, event: DomainEvent) -> None:
         """Hand an event of libvirt to the machine it is about."""
@@ -91,12 +109,20 @@ class Hypervisor(Entity):
         if machine is not None:
             machine.take_event(event)
 
-    async def recover(self) -> None:
-        """Finish or undo what was left half done, if libvirt can be asked."""
-        from archipel.agent import allocation  # it needs this module
+    def leave_unfinished(self, machine: VirtualMachine) -> None:
+        """Leave a machine that is half made or half removed to :meth:`recover`.
 
-        if self.services.libvirt_connected:
-            await allocation.recover(self)
+        It is kept until then: what libvirt was asked for and has not answered comes before what it is asked for next.
+        """
+        self.unfinished[machine.uuid] = machine
+        self.untidy.set()
+
+    async def recover(self) -> None:
+        """Finish or undo what was left half done and follow the domains' names, if libvirt and the server can be asked."""
+        from archipel.agent import recovery  # it needs this module
+
+        if self.services.libvirt_connected and self.online.is_set():
+            await recovery.recover(self)
 
     # -- presence -------------------------------------------------------------------------------------------------------
 
@@ -148,16 +174,20 @@ class Hypervisor(Entity):
     async def _remove_refused_account(self, uuid: str, password: Secret) -> None:
         """Find out whether an account is there at all: ejabberd says "Incorrect password" in both cases.
 
-        Making it tells; what was made for that is removed again.
+        After making it, it is there, and removed again; that also gets one which was made a moment ago because the server
+        took its time with what we had given up. With another password it is not ours.
         """
         try:
             await self.make_account(uuid, password)
         except CommandError as error:
             if error.condition != Condition.CONFLICT:
                 raise
-            log.error("the account %s has a password that is not this agent's: it is somebody else's now, and stays", uuid)
-        else:
+        try:
             await self._unregister(uuid, password)
+        except CommandError as error:
+            if error.condition != Condition.FORBIDDEN:
+                raise
+            log.error("the account %s has a password that is not this agent's: it is somebody else's now, and stays", uuid)
 
     async def _unregister(self, uuid: str, password: Secret) -> None:
         await self._register(ET.Element(f"{{{ns.REGISTER}}}remove"), _text("username", uuid), _text("password", password.reveal()))

@@ -16,9 +16,9 @@ class MalformedJid(ValueError):
 def bare_jid(jid: str | JID) -> str:
     """Return ``jid`` without its resource, local part and domain prepared for comparison.
 
-    Raises :class:`MalformedJid` if it is no JID at all.
+    A final dot of the domain does not count (RFC 7622, 3.2). Raises :class:`MalformedJid` if it is no JID at all.
     """
-    return jid.bare if isinstance(jid, JID) and jid.bare else _prepare(str(jid))
+    return jid.bare.removesuffix(".") if isinstance(jid, JID) and jid.bare else _prepare(str(jid))
 
 
 def account_jid(jid: str | JID) -> str:
@@ -32,7 +32,7 @@ def account_jid(jid: str | JID) -> str:
 @lru_cache(maxsize=8192)
 def _prepare(text: str) -> str:
     try:
-        bare = str(JID(text).bare)
+        bare = str(JID(text).bare).removesuffix(".")
     except InvalidJID as error:
         raise MalformedJid(f"{text!r} is not a JID: {error}") from None
     if not bare:

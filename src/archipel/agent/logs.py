@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The agent's log: lines for people or JSON objects, to standard error (under systemd: the journal) or to a file.
 
-A record's structured part is what ``logger.info("...", extra={"fields": {...}})`` carries. What comes from the network cannot
-begin a line of its own.
+A record's structured part is what ``logger.info("...", extra={"fields": {...}})`` carries. What comes from the network can
+neither begin a line of its own nor change how a terminal shows one: what is not printable is escaped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from archipel.agent.settings import LogFormat, Logging
 
 # sd-daemon(3): journald takes the severity from this prefix of a line.
 _PRIORITIES: Final = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
-_ESCAPES: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(0x7F, 0xA0), 0x2028, 0x2029)}
 
 
 def configure_logging(settings: Logging) -> None:
@@ -76,11 +75,11 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; a traceback follows on lines of its own, indented."""
-        text = f"{record.levelname.lower()} {record.name}: {record.getMessage()}".translate(_ESCAPES)
+        text = f"{record.levelname.lower()} {record.name}: {record.getMessage()}"
         fields = "".join(f" {name}={json.dumps(value, ensure_ascii=False, default=str)}" for name, value in _fields(record).items())
-        trace = "".join(f"\n    {line}" for line in self.formatException(record.exc_info).splitlines()) if record.exc_info else ""
+        trace = "".join(f"\n    {_escape(line)}" for line in self.formatException(record.exc_info).splitlines()) if record.exc_info else ""
         begin = f"<{_PRIORITIES.get(record.levelno, 6)}>" if self._journal else f"{timestamp(record.created)} "
-        return begin + text + fields.translate(_ESCAPES) + trace
+        return begin + _escape(text + fields) + trace
 
 
 class PrivateFileHandler(WatchedFileHandler):
@@ -120,6 +119,13 @@ class PrivateFileHandler(WatchedFileHandler):
         file = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         os.fchmod(file, 0o600)
         return os.fdopen(file, "a", encoding="utf-8", errors="backslashreplace")
+
+
+def _escape(text: str) -> str:
+    """Return ``text`` without what is invisible or steers a terminal (controls, bidirectional marks, other line ends)."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
 
 
 def timestamp(seconds: float) -> str:

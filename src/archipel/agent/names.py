@@ -11,6 +11,7 @@ import itertools
 import re
 import secrets
 import unicodedata
+import uuid
 from collections.abc import Iterable
 from typing import Final
 
@@ -51,9 +52,26 @@ def normalise_name(name: str, *, allow_blank_space: bool = True) -> str:
         raise InvalidName(f"a machine's name has {MAX_BYTES} bytes at most, this one {len(text.encode())}: shorten it")
     if text.startswith((".", "-")):
         raise InvalidName(f"{text!r} must not begin with a dot or a hyphen: begin it with a letter or digit")
-    if _UUID.fullmatch(text):
-        raise InvalidName(f"{text!r} has the form of a UUID, by which machines are found too: choose another name")
+    _check_address(text)
     return text
+
+
+def _check_address(text: str) -> None:
+    """Refuse what could be taken for another machine's UUID or JID: machines are found by those, too."""
+    key = name_key(text)
+    if "@" in key:
+        raise InvalidName(f"{text!r} must not contain an @, because machines are found by their JIDs too: use a hyphen")
+    if _UUID.match(key) or _reads_as_uuid(key):
+        raise InvalidName(f"{text!r} begins with a UUID, by which machines are found too: choose another name")
+
+
+def _reads_as_uuid(text: str) -> bool:
+    """Whether clients take this for a UUID: in braces, without hyphens, as a URN."""
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_characters(text: str) -> None:

@@ -3,8 +3,8 @@
 """Who may do what on which entity: the one place that decides, and the one that changes it.
 
 The rules, in this order: administrators may everything; who is not known may nothing; ``all`` covers every token that is not
-reserved; a token that was granted and has not expired; a token that the known have by default. Known is who is in the entity's
-roster or holds any grant on it.
+reserved; a token that was granted and has not expired; a token that the known have by default. Known is who gets the entity's
+presence by its roster, or holds any grant on it.
 
 Decisions come from memory. A change is in the database before it is in memory, and before its call returns.
 """
@@ -63,7 +63,7 @@ class UnknownRight(BadRequest):
 
 
 class MayNotGrant(PermissionDenied):
-    """The caller may not give this right, although he may change rights."""
+    """The caller may not give or take this right, although he may change rights."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Rights:
     # -- entities and administrators ------------------------------------------------------------------------------------
 
     def attach(self, entity: str | JID, kind: EntityKind, in_roster: Callable[[str], bool] = lambda _bare: False) -> None:
-        """Begin to decide for an entity; ``in_roster`` tells whether a bare JID is in its roster."""
+        """Begin to decide for an entity; ``in_roster`` tells whether a bare JID gets its presence by its roster."""
         self._entities[bare_jid(entity)] = _Entity(kind, in_roster)
 
     def detach(self, entity: str | JID) -> None:
@@ -186,26 +186,29 @@ class Rights:
         Returns whose rights changed. Raises :class:`UnknownRight`, :class:`BadSubject`.
         """
         changes = [RightChange(str(subject), token, True, expires_at) for token in tokens]
-        return await self._change(entity, changes, bare_jid(granted_by), lambda _place, _grant: None)
+        return await self._change(entity, changes, bare_jid(granted_by), _set_no_limit)
 
     async def revoke(self, entity: str | JID, subject: str | JID, *tokens: str) -> tuple[str, ...]:
         """Revoke rights in the agent's own name; one that is not held is no error. Returns whose rights changed."""
         changes = [RightChange(str(subject), token, False) for token in tokens]
-        return await self._change(entity, changes, "", lambda _place, _grant: None)
+        return await self._change(entity, changes, "", _set_no_limit)
 
-    async def change(self, entity: str | JID, changes: Iterable[RightChange], *, caller: str | JID) -> tuple[str, ...]:
-        """Make the changes that ``caller`` asks for, all or none; that he may change rights was checked before.
+    async def change(
+        self, entity: str | JID, changes: Iterable[RightChange], *, caller: str | JID, by: str = "permission_set"
+    ) -> tuple[str, ...]:
+        """Make the changes that ``caller`` asks for, all or none; that he has the right ``by`` to do so was checked before.
 
         A grant does not outlast the right by which he gives it. Returns whose rights changed. Raises :class:`UnknownRight`,
-        :class:`BadSubject`, or :class:`MayNotGrant` for a reserved right that he lacks.
+        :class:`BadSubject`, or :class:`MayNotGrant`: who lacks a reserved right can neither give it nor take it from others,
+        and who lacks ``all`` cannot take that.
         """
         giver = account_jid(caller)
 
         def limit(place: str, grant: GrantRecord) -> datetime | None:
             self._refuse_reserved(place, giver, grant.token)
-            return self._end_of_authority(place, giver, "permission_set")
+            return self._end_of_authority(place, giver, by)
 
-        return await self._change(entity, changes, giver, limit)
+        return await self._change(entity, changes, giver, limit, lambda key: self._refuse_taking(giver, key))
 
     async def change_own(self, entity: str | JID, changes: Iterable[RightChange], *, caller: str | JID) -> tuple[str, ...]:
         """Make changes to the caller's own rights, all or none: he gives up what he likes and gains nothing he lacks.
@@ -219,7 +222,8 @@ class Rights:
         def limit(place: str, grant: GrantRecord) -> datetime | None:
             if not self.check(place, giver, grant.token).allowed:
                 raise MayNotGrant(f"{giver} lacks the right {grant.token!r} and cannot give it to himself", grant.token)
-            return self._end_of_authority(place, giver, grant.token)
+            ends = (self._end_of_authority(place, giver, token) for token in (grant.token, "permission_setown"))
+            return min((end for end in ends if end is not None), default=None)
 
         return await self._change(entity, wanted, giver, limit)
 
@@ -254,8 +258,13 @@ class Rights:
         changes: Iterable[RightChange],
         giver: str,
         limit: Callable[[str, GrantRecord], datetime | None],
+        guard: Callable[[Key], None] = lambda _key: None,
     ) -> tuple[str, ...]:
-        """Validate, write, then remember. ``limit`` refuses a new grant by raising, or says when it ends at the latest."""
+        """Validate, write, then remember.
+
+        ``limit`` refuses a new grant by raising, or says when it ends at the latest; ``guard`` refuses by raising that a
+        lasting one is taken away, or replaced (it might end earlier).
+        """
         place, wanted = bare_jid(entity), tuple(changes)
         concerned: list[str] = []
 
@@ -263,6 +272,9 @@ class Rights:
             self._refuse_unknown(place, [(subject_of(change), change.token) for change in wanted])
             add, remove = self._grants.difference(place, wanted, giver)
             add = [_shorten(grant, limit(place, grant)) for grant in add]
+            for key in (*remove, *(grant.key for grant in add)):
+                if self._grants.holds(*key):
+                    guard(key)
             if add or remove:
                 await self._store.change_grants(add, remove)
             self._grants.forget(remove)
@@ -287,6 +299,13 @@ class Rights:
         found = self.catalogue.find(self._find(place).kind, token)
         if found is not None and found.reserved and not self.check(place, giver, token).allowed:
             raise MayNotGrant(f"the right {token!r} is given only by those who have it themselves", token)
+
+    def _refuse_taking(self, giver: str, key: Key) -> None:
+        place, subject, token = key
+        found = self.catalogue.find(self._find(place).kind, token)
+        weighty = token == ALL or (found is not None and found.reserved)
+        if weighty and subject != giver and not self.check(place, giver, token).allowed:
+            raise MayNotGrant(f"the right {token!r} is taken from others only by those who have it themselves", token)
 
     def _end_of_authority(self, place: str, giver: str, token: str) -> datetime | None:
         """Return when the grants end by which ``giver`` gives rights; ``None`` if one of them, or another rule, lasts."""
@@ -313,6 +332,10 @@ class Rights:
             return self._entities[place]
         except KeyError:
             raise LookupError(f"{place} is not an entity of this agent") from None
+
+
+def _set_no_limit(_place: str, _grant: GrantRecord) -> None:
+    """What the agent itself gives lasts as long as it says."""
 
 
 def _shorten(grant: GrantRecord, end: datetime | None) -> GrantRecord:

@@ -27,7 +27,8 @@ from sqlalchemy.orm import Session
 from archipel.agent.database import StoreError, open_database
 from archipel.agent.names import name_key
 from archipel.agent.secret import Secret
-from archipel.agent.tables import GrantRow, MachineRow, Phase, ValueRow
+from archipel.agent.tables import GrantRow, KeptFolderRow, MachineRow, Phase, ValueRow
+from archipel.protocol.rights import ALL
 from archipel.protocol.vcard import Organisation
 
 __all__ = ["GrantRecord", "MachineExists", "MachineRecord", "NoSuchMachine", "Organisation", "Phase", "Store", "StoreError"]
@@ -194,15 +195,27 @@ class Store:
         """Replace the tags of a machine. Raises :class:`NoSuchMachine`."""
         await self._change_machine(uuid, tags=list(tags))
 
-    async def remove_machine(self, uuid: str, entity: str | None = None) -> None:
-        """Forget a machine and, at the same moment, all rights on its entity (bare JID). One that is gone is no error."""
+    async def remove_machine(self, uuid: str, entity: str | None = None, *, keeps_folder: bool = False) -> None:
+        """Forget a machine and, at the same moment, all rights on its entity (bare JID). One that is gone is no error.
+
+        ``keeps_folder``: its folder is still there, and belongs to those who had ``all`` on the entity without an end
+        (:meth:`folder_owners`). A machine that was never whole changes nothing about that.
+        """
 
         def remove(session: Session) -> None:
+            row = session.get(MachineRow, uuid.lower())
+            if row is not None and row.phase is not Phase.ALLOCATING:
+                _note_owners(session, row.uuid, entity if keeps_folder else None)
             session.execute(delete(MachineRow).where(MachineRow.uuid == uuid.lower()))
             if entity is not None:
                 session.execute(delete(GrantRow).where(GrantRow.entity == entity))
 
         await self.run(remove)
+
+    async def folder_owners(self, uuid: str) -> frozenset[str]:
+        """Return to whom (bare JIDs) the folder belongs that the last machine of that UUID left behind."""
+        query = select(KeptFolderRow.owner).where(KeptFolderRow.uuid == uuid.lower())
+        return await self.run(lambda session: frozenset(session.scalars(query)))
 
     async def _change_machine(self, uuid: str, **values: Any) -> None:
         def change(session: Session) -> None:
@@ -265,6 +278,14 @@ class Store:
             return row.value
 
         return await self.run(find_or_make)
+
+
+def _note_owners(session: Session, uuid: str, entity: str | None) -> None:
+    """Note whose the folder of a machine is; without ``entity`` there is no folder."""
+    session.execute(delete(KeptFolderRow).where(KeptFolderRow.uuid == uuid))
+    if entity is not None:
+        query = select(GrantRow.subject).where(GrantRow.entity == entity, GrantRow.token == ALL, GrantRow.expires_at.is_(None))
+        session.add_all(KeptFolderRow(uuid=uuid, owner=owner) for owner in session.scalars(query))
 
 
 def _row(machine: MachineRecord) -> MachineRow:

@@ -12,7 +12,7 @@ from sqlalchemy import JSON, DateTime, Dialect, Enum, Index, String, UniqueConst
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA: Final = "0001"  # the newest migration
+SCHEMA: Final = "0002"  # the newest migration
 
 
 class Phase(enum.StrEnum):
@@ -85,6 +85,15 @@ class GrantRow(Base):
     granted_by: Mapped[str]
     granted_at: Mapped[datetime] = mapped_column(Moment)
     expires_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class KeptFolderRow(Base):
+    """Somebody (a bare JID) to whom the folder belongs that a machine left behind."""
+
+    __tablename__ = "kept_folders"
+
+    uuid: Mapped[str] = mapped_column(String(36), primary_key=True)
+    owner: Mapped[str] = mapped_column(String, primary_key=True)
 
 
 class ValueRow(Base):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from pathlib import Path
@@ -62,6 +63,7 @@ class VirtualMachine(Entity):
         self.cpu = CpuUsage(os.cpu_count() or 1)
         self.freeing = False
         self.has_account = False
+        self._refused_name = ""
         self.changing = asyncio.Lock()
         self._told = asyncio.Lock()
 
@@ -75,9 +77,15 @@ class VirtualMachine(Entity):
         return read_avatar(self.services.settings.vcard, self.services.settings.vcard.machine_avatar, "defaultvm.png")
 
     async def keep_tags(self, tags: tuple[str, ...]) -> None:
-        """Store the tags and publish them."""
-        await self.services.store.set_tags(self.uuid, tags)
+        """Publish the tags and store them; if either cannot be done, the tags stay as they were."""
+        before = await self.services.store.machine(self.uuid)
         await self.hypervisor.publish_tags(self.bare, tags)
+        try:
+            await self.services.store.set_tags(self.uuid, tags)
+        except StoreError:
+            with contextlib.suppress(CommandError, WireError):
+                await self.hypervisor.publish_tags(self.bare, before.tags if before else ())
+            raise
 
     def check_state(self, command: Command) -> None:
         """Refuse every command while the machine is being removed."""
@@ -97,6 +105,13 @@ class VirtualMachine(Entity):
         if name != self.name:
             await self.services.store.rename_machine(self.uuid, name)
             await self.rename(name, self.organisation)
+
+    async def follow_domain(self) -> None:
+        """Bear the name that the domain has, as it is read when nobody changes it; if it cannot be read, the next round does."""
+        with contextlib.suppress(VirtError):
+            async with self.changing:
+                if not self.freeing:
+                    await self._follow_name(await self.domain.name())
 
     # -- state ----------------------------------------------------------------------------------------------------------
 
@@ -139,7 +154,9 @@ class VirtualMachine(Entity):
         try:
             await self.take_name(name)
         except (StoreError, CommandError, WireError) as error:
-            log.error("%s: its domain is called %r now, which cannot be followed: %s", self.bare, name, error)
+            level = logging.DEBUG if name == self._refused_name else logging.ERROR  # it is tried again and again
+            self._refused_name = name
+            log.log(level, "%s: its domain is called %r now, which cannot be followed: %s", self.bare, name, error)
 
 
 def _announcement(event: DomainEvent) -> tuple[Topic, str] | None:

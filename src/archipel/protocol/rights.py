@@ -86,7 +86,7 @@ CORE_TOKENS: Final = (
     Token("permission_get", "See the rights of others", ANY_ENTITY, default=True),
     Token("permission_getown", "See one's own rights", ANY_ENTITY),
     Token("permission_list", "See which rights exist", ANY_ENTITY),
-    Token("permission_set", "Grant and revoke rights", ANY_ENTITY),
+    Token("permission_set", "Grant and revoke the rights of everybody, one's own too: who has this can give himself all", ANY_ENTITY),
     Token("permission_setown", "Give up own rights", ANY_ENTITY),
     Token("subscription_add", "Take people into the entity's roster", ANY_ENTITY),
     Token("subscription_remove", "Remove people from the entity's roster", ANY_ENTITY),

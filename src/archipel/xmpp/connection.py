@@ -154,7 +154,8 @@ class Connection:
     @property
     def may_resume(self) -> bool:
         """Whether a lost session can still be taken up again as if nothing had happened (XEP-0198)."""
-        return not self.stream.end_session_on_disconnect
+        lost = self.stream.lost
+        return not self.stream.end_session_on_disconnect and not (lost.done() and lost.result().conflict)
 
     def start(self) -> None:
         """Begin to connect; returns at once."""

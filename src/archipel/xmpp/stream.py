@@ -260,7 +260,7 @@ class Stream(DirectStream):
         # Whoever accepts connections and says nothing is no server, but perhaps a proxy that has none behind it.
         failure = LoginFailed if self._greeted else ServerUnreachable
         self._fail_login(self._failure or failure(f"the connection broke during the login: {reason or 'closed'}"))
-        if self.end_session_on_disconnect:
+        if self.end_session_on_disconnect or self._conflict:  # who was replaced does not come back to this session
             self._fail_pending(Disconnected("the connection to the XMPP server broke"))
         if not self.lost.done():
             self.lost.set_result(Lost(str(self._failure or reason or "closed"), self._conflict))

@@ -175,6 +175,10 @@ class FakeDomain:
         self._visit("is persistent")
         return self.persistent
 
+    async def name(self) -> str:
+        self._visit("name")
+        return self.called
+
     async def xml(self, *, secure: bool = False, inactive: bool = False) -> str:
         self._visit("xml")
         root = self.root

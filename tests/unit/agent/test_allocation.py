@@ -102,6 +102,8 @@ async def test_the_name_may_stand_in_the_definition(online: Hypervisor) -> None:
         (Wish("web"), "'web' is taken", Condition.CONFLICT),
         (Wish("WEB"), "'WEB' is taken", Condition.CONFLICT),
         (Wish("old"), "'old' is taken", Condition.CONFLICT),
+        (Wish("Old"), "'Old' is taken", Condition.CONFLICT),
+        (Wish(domain=xml(domain_xml("OLD", None))), "'OLD' is taken", Condition.CONFLICT),
         (Wish(uuid=UUID), "is managed already", Condition.CONFLICT),
         (Wish(uuid=UUID.upper()), "is managed already", Condition.CONFLICT),
         (Wish(uuid=OTHER_UUID), "adopt it with manage", Condition.CONFLICT),
@@ -243,7 +245,7 @@ async def test_what_cannot_be_undone_now_is_kept_as_an_intent(xmpp: FakeXmpp, on
     (record,) = await online.services.store.machines()
     assert record.phase is Phase.ALLOCATING
     xmpp.refuse.clear()
-    await allocation.recover(online)
+    await online.recover()
     assert await left_behind(online, xmpp, host) == {}
 
 
@@ -258,7 +260,7 @@ async def test_a_server_that_goes_away_during_the_making_is_asked_again_later(
     assert [record.phase for record in await online.services.store.machines()] == [Phase.ALLOCATING]
     xmpp.refuse.clear()
     xmpp.lose.clear()
-    await allocation.recover(online)
+    await online.recover()
     assert await left_behind(online, xmpp, host) == {}
 
 
@@ -302,6 +304,16 @@ async def test_a_domain_is_taken_in_while_it_runs_and_stays_as_it_is(xmpp: FakeX
     assert (domain.stored, domain.state_now) == (before, DomainState.RUNNING)
     assert not machine.folder.exists()
     assert xmpp.pushes(HYP) == [("hypervisor", "alloc"), ("hypervisor", "manage")]
+
+
+async def test_a_domain_is_taken_in_whatever_those_are_called_that_are_not_managed(online: Hypervisor, host: FakeHost) -> None:
+    """libvirt tells names apart by their letters' case; only managed machines are found by name."""
+    host.add(UUID, "Boss")
+    host.add(OTHER_UUID, "boss")
+    await adopt(online, OWNER, [UUID])
+    assert online.machines[UUID].name == "Boss"
+    with pytest.raises(CommandError, match="'boss' is taken"):
+        await adopt(online, OWNER, [OTHER_UUID])
 
 
 async def test_each_is_tried_and_those_that_failed_are_named(online: Hypervisor, machine: VirtualMachine, host: FakeHost) -> None:

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from archipel.agent.audit import AuditLog, summarise, summarise_phrase
+from archipel.agent.audit import MINUTE, MOST_OF_STRANGER, AuditLog, StrangerQuota, summarise, summarise_phrase
 from archipel.agent.rights import Rule
 from archipel.agent.secret import Secret
 from archipel.protocol.every_entity import Grant, SetRights
@@ -94,6 +94,46 @@ def test_a_line_stays_one_line_whatever_is_in_it(audit: AuditLog, path: Path):
 def test_a_caller_without_a_proper_address_is_written_down_too(audit: AuditLog, path: Path):
     record(audit, caller="a b@lab.example/x")
     assert (entries(path)[0]["who"], entries(path)[0]["jid"]) == ("", "a b@lab.example/x")
+
+
+def test_names_that_somebody_else_chose_are_shortened(audit: AuditLog, path: Path):
+    record(audit, namespace="archipel:" + "x" * 100_000, action="y" * 100_000, arguments=ET.Element("archipel", {"z" * 100_000: "1"}))
+    assert path.stat().st_size < 2000
+
+
+class TestStrangers:
+    def test_of_each_only_the_beginning_is_written_and_then_how_much_is_left_out(
+        self, audit: AuditLog, path: Path, caplog: pytest.LogCaptureFixture
+    ):
+        caplog.set_level(logging.INFO)
+        for number in range(MOST_OF_STRANGER + 7):
+            record(audit, caller=f"eve@lab.example/{number}", rule=Rule.STRANGER, outcome="error: no", stranger=True)
+        record(audit, caller="mallory@lab.example/x", rule=Rule.STRANGER, outcome="error: no", stranger=True)
+        record(audit)
+        audit.close()
+        *written, last = entries(path)
+        assert [entry["jid"] for entry in written[MOST_OF_STRANGER:]] == ["mallory@lab.example/x", "Eve@lab.example/phone"]
+        assert (last["who"], last["outcome"]) == ("eve@lab.example", "left out: 7 more requests of this stranger within a minute")
+        assert len(caplog.records) == len(written) + 1
+
+    def test_who_is_known_is_written_down_always(self, audit: AuditLog, path: Path):
+        for _ in range(3 * MOST_OF_STRANGER):
+            record(audit, outcome="error: no")
+        assert len(entries(path)) == 3 * MOST_OF_STRANGER
+
+    def test_a_minute_ends_for_each_of_them_by_itself(self):
+        now = [0.0]
+        quota = StrangerQuota(lambda: now[0])
+        for _ in range(MOST_OF_STRANGER + 2):
+            quota.admits("eve@lab.example")
+        now[0] = MINUTE / 2
+        assert not quota.admits("eve@lab.example")
+        assert quota.admits("mallory@lab.example")
+        assert list(quota.end_minutes()) == []
+        now[0] = MINUTE
+        assert list(quota.end_minutes()) == [("eve@lab.example", 3)]
+        assert quota.admits("eve@lab.example")
+        assert list(quota.end_minutes(now=True)) == []
 
 
 class TestFile:
@@ -177,6 +217,28 @@ class TestSummaries:
         assert summarise(element) == {"name": "web", "password": "***", "children": ["<domain>"]}
         assert summarise(ET.XML(DOMAIN)) == "<domain>"
 
+    def test_only_so_much_is_looked_at_as_is_shown(self):
+        """Two hundred thousand children kept the agent busy for half a second."""
+        looked: list[str] = []
+
+        class Watched(ET.Element):
+            @property
+            def tag(self) -> str:  # type: ignore[override] # to see who reads it
+                looked.append("tag")
+                return "a"
+
+            @tag.setter
+            def tag(self, _value: str) -> None: ...
+
+        element = ET.Element("archipel")
+        element.extend([Watched("a") for _ in range(5000)])
+        assert summarise(element)["children"][-1] == "and 4500 more"
+        assert len(looked) < 1000
+
+    def test_of_many_attributes_only_the_first_are_shown(self):
+        shown = summarise(ET.Element("archipel", {f"a{number}": "x" for number in range(5000)}))
+        assert (len(shown), shown["..."]) == (501, "and 4500 more")
+
     @pytest.mark.parametrize(
         "body,expected",
         [
@@ -184,6 +246,12 @@ class TestSummaries:
             ("set Password hunter2 now", "set Password ***"),
             ("password: hunter2", "password: ***"),
             ("my passphrase\nis hunter2", "my passphrase\n***"),
+            ("password $$$x", "password ***"),
+            ("password is at the end: pwd", "password ***"),
+            ("what is my password", "what is my password"),
+            ("pwd" * 1365, "pwd" * 66 + "pw***"),
+            ("x" * 190 + " password hunter2", "x" * 190 + " password ***"),
+            ("x" * 195 + " password hunter2", "x" * 195 + " pass... (212 characters)"),
             ("vncpasswd=hunter2", "vncpasswd=***"),
             ("x" * 300, f"{'x' * 200}... (300 characters)"),
         ],

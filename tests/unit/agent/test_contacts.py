@@ -41,6 +41,7 @@ async def test_the_roster_is_that_of_the_server(xmpp: FakeXmpp, contacts: Contac
     assert list(contacts) == [ALICE, BOB, "eve@lab.example"]
     assert [contacts.subscription(bare) for bare in (ALICE, BOB, "x@y")] == ["both", "to", "none"]
     assert [contacts.sees_us(bare) for bare in (ALICE, BOB, "x@y")] == [True, False, False]
+    assert contacts.seeing == {ALICE}
 
 
 async def test_a_roster_that_is_loaded_again_forgets_the_former(xmpp: FakeXmpp, contacts: Contacts) -> None:

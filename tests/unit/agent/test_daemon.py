@@ -21,7 +21,7 @@ from archipel.agent.services import Services
 from archipel.agent.settings import Settings
 from archipel.agent.store import MachineRecord, Phase, StoreError
 from archipel.agent.virt.connection import ConnectionState
-from archipel.agent.virt.errors import LibvirtUnavailable
+from archipel.agent.virt.errors import LibvirtTimeout, LibvirtUnavailable
 from archipel.agent.virt.lifecycle import DomainEvent, DomainState, LifecycleEvent, UnknownDetail
 from archipel.protocol import presence
 from archipel.protocol.events import events_node
@@ -191,7 +191,7 @@ async def test_the_agent_starts_without_libvirt_too(stocked: Services, libvirt: 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemon, "EXPIRY_INTERVAL", 0.001)
+    monkeypatch.setattr(daemon, "HOUSEKEEPING_INTERVAL", 0.001)
 
 
 async def lend_a_right(services: Services, calendar: Calendar) -> None:
@@ -239,6 +239,54 @@ async def test_a_database_in_trouble_does_not_end_the_tidying(
         calendar.pass_time(timedelta(hours=1))
         await is_told(xmpp)
     assert refused == 3
+
+
+# -- what failed halfway ------------------------------------------------------------------------------------------------
+
+
+async def gone(services: Services, uuid: str) -> None:
+    while await services.store.machine(uuid):  # noqa: ASYNC110 - nothing announces it
+        await asyncio.sleep(0.001)
+
+
+async def name_in_store(services: Services) -> str:
+    record = await services.store.machine(UUID)
+    assert record is not None
+    return record.name
+
+
+async def test_what_was_left_half_done_is_tried_again_soon(
+    xmpp: FakeXmpp, stocked: Services, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing announces that libvirt answers again, or that a disk has room."""
+    monkeypatch.setattr(daemon, "RETRY_INTERVAL", 0.001)
+    half = host.add(OTHER_UUID, "half")
+    half.refuse["is active"] = half.refuse["undefine"] = LibvirtTimeout("undefine", 60)
+    async with asyncio.timeout(30), run_entities(stocked) as hypervisor:
+        await hypervisor.untidy.wait()
+        half.refuse.clear()
+        await gone(stocked, OTHER_UUID)
+    assert half.stored is None
+    assert OTHER_UUID not in xmpp.accounts
+
+
+async def test_it_is_looked_for_now_and_then_too(quick: None, xmpp: FakeXmpp, stocked: Services, host: FakeHost) -> None:
+    async with asyncio.timeout(30), run_entities(stocked) as hypervisor:
+        await all_online(hypervisor)
+        await gone(stocked, OTHER_UUID)
+        host.add(UUID, "renamed")
+        while await name_in_store(stocked) != "renamed":  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0.001)
+        assert hypervisor.machines[UUID].name == "renamed"
+
+
+async def test_names_are_followed_when_libvirt_is_back(stocked: Services, libvirt: FakeLibvirt, host: FakeHost) -> None:
+    async with asyncio.timeout(30), run_entities(stocked) as hypervisor:
+        await all_online(hypervisor)
+        await libvirt.change(ConnectionState.LOST)
+        host.add(UUID, "renamed")
+        await libvirt.change(ConnectionState.CONNECTED)
+        assert hypervisor.machines[UUID].name == "renamed"
 
 
 # -- the whole of it ----------------------------------------------------------------------------------------------------

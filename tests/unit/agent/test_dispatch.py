@@ -301,6 +301,21 @@ async def test_a_stranger_s_arguments_are_not_even_read(vm: VirtualMachine, audi
     assert audit.entries[0]["arguments"] is None
 
 
+@pytest.mark.parametrize("caller,stranger", [(STRANGER, True), (STUDENT, False)])
+@pytest.mark.parametrize("archipel", [GOOD, "<archipel action='nonsense'/>"])
+async def test_the_audit_is_told_who_is_a_stranger(
+    vm: VirtualMachine, audit: FakeAudit, caller: Caller, archipel: str, stranger: bool
+) -> None:
+    await ask(vm, archipel, caller)
+    assert [entry["stranger"] for entry in audit.entries] == [stranger]
+
+
+async def test_an_endless_action_is_given_back_shortened(vm: VirtualMachine, audit: FakeAudit) -> None:
+    error = read_error(await ask(vm, f"<archipel action='{'x' * 100_000}'/>", STRANGER))
+    assert len(error.text) < 1000
+    assert len(audit.entries[0]["outcome"]) < 1000
+
+
 async def test_a_fault_of_ours_is_audited_as_one(vm: VirtualMachine, trouble: Trouble, audit: FakeAudit) -> None:
     trouble.error = RuntimeError("details")
     await ask(vm, GOOD)

@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from archipel.agent import chat
 from archipel.agent import entity as module
 from archipel.agent.dispatch import Caller
 from archipel.agent.hypervisor import Hypervisor
@@ -136,10 +137,10 @@ async def test_before_the_session_nothing_is_shown(machine: VirtualMachine) -> N
 
 
 async def test_a_shout_reaches_the_roster_and_nobody_else(xmpp: FakeXmpp, machine: VirtualMachine) -> None:
-    xmpp.rosters[VM] = {"a@lab.example": "both", VM: "both", "b@lab.example": "none"}
+    xmpp.rosters[VM] = {"a@lab.example": "both", VM: "both", "b@lab.example": "none", OWNER.bare: "none"}
     stream = await go_online(machine)
     machine.shout("news")
-    assert [parse_stanza(text).get("to") for text in stream.took("headline")] == ["a@lab.example", "b@lab.example"]
+    assert [parse_stanza(text).get("to") for text in stream.took("headline")] == ["a@lab.example", OWNER.bare]
 
 
 async def test_pushes_come_in_the_order_of_their_changes(xmpp: FakeXmpp, machine: VirtualMachine, stream: FakeStream) -> None:
@@ -171,6 +172,14 @@ async def test_a_visitor_is_told_of_changes_until_he_leaves(machine: VirtualMach
     stream.deliver(f"<presence from='{OWNER.full}' type='unavailable'/>")
     machine.show(presence.PAUSED)
     assert [to for to, _show, _status in presences(stream)] == [OWNER.full, None, OWNER.full, None]
+
+
+async def test_a_visitor_who_may_not_see_us_any_more_is_told_nothing_more(machine: VirtualMachine, stream: FakeStream) -> None:
+    await machine.services.rights.grant(VM, STUDENT.bare, "presence", granted_by=HYP)
+    stream.deliver(f"<presence from='{STUDENT.full}'/>")
+    await machine.services.rights.revoke(VM, STUDENT.bare, "presence")
+    machine.show(presence.RUNNING)
+    assert [to for to, _show, _status in presences(stream)] == [STUDENT.full, None]
 
 
 async def test_who_gets_the_presence_from_the_server_gets_it_once(xmpp: FakeXmpp, machine: VirtualMachine) -> None:
@@ -261,6 +270,43 @@ async def test_fifty_requests_at_once_get_fifty_answers(machine: VirtualMachine,
     assert sorted(parse_stanza(text).get("id") or "" for text in stream.sent) == sorted(map(str, ids))
 
 
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each sender two requests are worked on and three wait, of chats one and two."""
+    for name, value in {"REQUESTS_AT_ONCE": 2, "MOST_REQUESTS_WAITING": 3, "CHATS_AT_ONCE": 1, "MOST_CHATS_WAITING": 2}.items():
+        monkeypatch.setattr(module, name, value)
+
+
+@pytest.mark.usefixtures("narrow")
+async def test_of_one_sender_s_flood_of_requests_the_end_is_refused_at_once(xmpp: FakeXmpp, hypervisor: Hypervisor) -> None:
+    stream = await go_online(hypervisor)
+    stream.sent.clear()
+    for sender in [STRANGER.full] * 7 + [OWNER.full]:
+        stream.deliver(question(ns.PING, sender))
+    refused = [parse_stanza(text) for text in stream.sent]
+    assert [(each.get("to"), read_error(each).condition) for each in refused] == [(STRANGER.full, Condition.RESOURCE_CONSTRAINT)] * 2
+    assert refused[0][-1].get("type") == "wait"
+    await finish_work(hypervisor)
+    assert [parse_stanza(text).get("to") for text in stream.took('type="result"')].count(STRANGER.full) == 5
+    assert [parse_stanza(text).get("to") for text in stream.took('type="result"')].index(OWNER.full) == 2
+    stream.sent.clear()
+    stream.deliver(question(ns.PING, STRANGER.full))
+    await finish_work(hypervisor)
+    assert len(stream.took('type="result"')) == 1
+
+
+@pytest.mark.usefixtures("narrow")
+async def test_of_a_flood_of_chats_the_end_is_refused_in_one_line(hypervisor: Hypervisor) -> None:
+    stream = await go_online(hypervisor)
+    stream.sent.clear()
+    for _ in range(2):
+        for _ in range(9):
+            stream.deliver(f"<message type='chat' from='{STRANGER.full}'><body>hello</body></message>")
+        await finish_work(hypervisor)
+    said = [parse_stanza(text).findtext(f"{{{ns.CLIENT}}}body") for text in stream.sent]
+    assert said == [chat.BUSY, *[chat.REFUSAL] * 3] * 2
+
+
 async def test_what_comes_before_the_roster_was_read_waits_for_it(xmpp: FakeXmpp, machine: VirtualMachine) -> None:
     """Without the roster nobody knows who is known."""
     xmpp.rosters[VM] = {STUDENT.bare: "both"}
@@ -276,6 +322,17 @@ async def test_roster_pushes_are_taken_in_at_once(machine: VirtualMachine, strea
     stream.deliver(f"<iq type='set' id='9'><query xmlns='{ns.IQ_ROSTER}'><item jid='a@b' subscription='both'/></query></iq>")
     assert "a@b" in machine.contacts
     assert stream.took('id="9"', 'type="result"')
+
+
+async def test_who_gets_the_presence_no_more_reads_no_more_events(xmpp: FakeXmpp, machine: VirtualMachine) -> None:
+    xmpp.rosters[VM] = {"friend@lab.example": "both"}
+    stream = await go_online(machine)
+    assert machine.knows("friend@lab.example")
+    push = f"<query xmlns='{ns.IQ_ROSTER}'><item jid='friend@lab.example' subscription='to'/></query>"
+    stream.deliver(f"<iq type='set' id='9'>{push}</iq>")
+    await finish_work(machine)
+    assert not machine.knows("friend@lab.example")
+    assert "friend@lab.example" not in xmpp.nodes[NODE].affiliations
 
 
 # -- subscriptions ------------------------------------------------------------------------------------------------------
@@ -344,3 +401,29 @@ async def test_a_hypervisor_shows_how_many_machines_it_has(hypervisor: Hyperviso
     told = [(status or "").partition(" \N{EM DASH}")[0] for _to, _show, status in presences(stream)]
     assert told == ["Online (1)", "Online (Allocating vm...)", "Online (1)", "Online (0)"]
     assert hypervisor.status != Status(None, "")
+
+
+async def test_a_session_that_is_set_up_anew_is_offline_until_its_node_is_ready(
+    machine: VirtualMachine, xmpp: FakeXmpp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that might have been resumed, and was not, still counted as online: its first pushes were lost."""
+    stream = await go_online(machine)
+    stream.end_session_on_disconnect = False
+    asked, go_on, read = asyncio.Event(), asyncio.Event(), machine.pubsub.affiliations
+
+    async def read_slowly(node: str) -> dict[str, str]:
+        asked.set()
+        await go_on.wait()
+        return await read(node)
+
+    monkeypatch.setattr(machine.pubsub, "affiliations", read_slowly)
+    stream.abort()
+    async with asyncio.timeout(10):
+        await asked.wait()
+    assert not machine.online.is_set()
+    go_on.set()
+    async with asyncio.timeout(10):
+        await machine.online.wait()
+    machine.push(Topic.VM_CONTROL, "resumed")
+    await finish_work(machine)
+    assert xmpp.pushes(VM)[-1] == ("virtualmachine:control", "resumed")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from archipel.agent.allocation import KEEP_DISKS, Wish, allocate, destroy, finish_free, keeps_disks, let_go, recover
+from archipel.agent.allocation import KEEP_DISKS, Wish, allocate, destroy, finish_free, keeps_disks, let_go
 from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.recovery import recover
 from archipel.agent.secret import Secret
 from archipel.agent.store import MachineRecord, Phase, StoreError
 from archipel.agent.virt.connection import ConnectionState
@@ -278,9 +279,10 @@ async def test_machines_that_are_whole_are_left_alone(xmpp: FakeXmpp, online: Hy
 async def test_what_is_being_made_or_freed_right_now_is_not_recovered(
     online: Hypervisor, vm: VirtualMachine, domain: FakeDomain, phase: Phase
 ) -> None:
+    vm.freeing = phase is Phase.FREEING
     await online.services.store.set_phase(UUID, phase)
     await recover(online)
-    assert domain.state_now is DomainState.RUNNING
+    assert (domain.state_now, await phase_of(vm)) == (DomainState.RUNNING, phase)
     del online.machines[UUID]
     online.leaving.add(UUID)
     await recover(online)

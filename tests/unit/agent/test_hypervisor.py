@@ -11,6 +11,7 @@ import pytest
 from archipel.agent import hypervisor as module
 from archipel.agent.hypervisor import Hypervisor, has_hardware_virtualisation, parse_machine_uuid
 from archipel.agent.secret import Secret
+from archipel.agent.store import MachineRecord, Phase
 from archipel.agent.virt.connection import ConnectionState
 from archipel.agent.virt.lifecycle import DomainEvent, LifecycleEvent, UnknownDetail
 from archipel.agent.virtual_machine import VirtualMachine
@@ -42,11 +43,45 @@ async def test_a_machine_is_found_by_uuid_address_and_name(hypervisor: Hyperviso
     assert hypervisor.find(reference) is machine
 
 
-@pytest.mark.parametrize("reference", ["", " ", "we", OTHER_UUID, "/", "@", f"{OTHER_UUID}@lab.example", "web@lab.example"])
+@pytest.mark.parametrize(
+    "reference",
+    ["", " ", "we", OTHER_UUID, "/", "@", f"{OTHER_UUID}@lab.example", "web@lab.example", f"{UUID}@lab", f"{UUID}@", f"web/{UUID}"],
+)
 async def test_what_is_no_machine_here_is_not_found(hypervisor: Hypervisor, machine: VirtualMachine, reference: str) -> None:
     with pytest.raises(CommandError, match="no managed machine") as missing:
         hypervisor.find(reference)
     assert missing.value.condition == Condition.ITEM_NOT_FOUND
+
+
+def adopt(hypervisor: Hypervisor, name: str) -> VirtualMachine:
+    """Have another machine, of a name that nobody could give it here."""
+    return hypervisor.adopt_record(MachineRecord(uuid=OTHER_UUID, name=name, password=PASSWORD, phase=Phase.ACTIVE, adopted=True))
+
+
+async def test_a_name_that_looks_like_another_s_address_means_the_machine_of_that_name(
+    hypervisor: Hypervisor, machine: VirtualMachine
+) -> None:
+    """To free the one destroyed the other."""
+    other = adopt(hypervisor, f"{UUID}@lab")
+    assert [hypervisor.find(reference) for reference in (other.name, other.name.upper(), OTHER_UUID, other.bare)] == [other] * 4
+    assert [hypervisor.find(reference) for reference in (UUID, VM, "web")] == [machine] * 3
+
+
+@pytest.mark.parametrize("name", [UUID, VM, UUID.upper(), f"{VM}/hyp", f"{UUID}/x"])
+async def test_what_can_mean_two_machines_means_none(hypervisor: Hypervisor, machine: VirtualMachine, name: str) -> None:
+    other = adopt(hypervisor, name)
+    with pytest.raises(CommandError, match="can mean") as conflict:
+        hypervisor.find(name)
+    assert conflict.value.condition == Condition.CONFLICT
+    assert hypervisor.find("web") is machine
+    assert hypervisor.find(OTHER_UUID) is other
+
+
+async def test_the_exact_spelling_of_a_name_comes_first(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
+    other = adopt(hypervisor, "WEB")
+    assert (hypervisor.find("web"), hypervisor.find("WEB")) == (machine, other)
+    with pytest.raises(CommandError, match="can mean"):
+        hypervisor.find("Web")
 
 
 async def test_events_reach_the_machine_they_are_about(xmpp: FakeXmpp, hypervisor: Hypervisor, machine: VirtualMachine) -> None:

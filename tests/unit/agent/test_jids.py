@@ -14,14 +14,24 @@ from archipel.agent.jids import MalformedJid, account_jid, bare_jid
 
 @pytest.mark.parametrize(
     "spelling",
-    ["Bob@Lab.Example", "bob@lab.example/Home", "BOB@LAB.EXAMPLE/a@b/c", JID("Bob@lab.example/Home"), JID("bob@lab.example")],
+    [
+        "Bob@Lab.Example",
+        "bob@lab.example/Home",
+        "BOB@LAB.EXAMPLE/a@b/c",
+        "bob@lab.example.",
+        "bob@lab.example./Home",
+        JID("Bob@lab.example/Home"),
+        JID("bob@lab.example"),
+        JID("bob@lab.example."),
+    ],
 )
 def test_all_spellings_of_an_account_are_one(spelling: str | JID):
     assert bare_jid(spelling) == account_jid(spelling) == "bob@lab.example"
 
 
 @pytest.mark.parametrize(
-    "text", ["", "@lab.example", "bob@", "a b@lab.example", "bob@@lab", "bob@lab.example/", "bob@a b", "a" * 1100 + "@b"]
+    "text",
+    ["", "@lab.example", "bob@", "a b@lab.example", "bob@@lab", "bob@lab.example/", "bob@a b", "bob@lab.example..", "a" * 1100 + "@b"],
 )
 def test_what_is_no_jid_is_named(text: str):
     with pytest.raises(MalformedJid, match="is not a JID"):

@@ -59,12 +59,40 @@ def test_a_json_line_has_the_same():
     }
 
 
-@pytest.mark.parametrize("evil", ["a\n<3>forged", "a\rb", "a\x1b[31mb", "a\u2028b", "a\x85b"])
+@pytest.mark.parametrize(
+    "evil",
+    [
+        "a\n<3>forged",
+        "a\rb",
+        "a\x1b[31mb",
+        "a\u2028b",
+        "a\x85b",
+        "a\u202eb",
+        "a\u200bb",
+        "a\u2066b",
+        "a\ufeffb",
+        "a\U000e0041b",
+        "a\ud800b",
+    ],
+)
 def test_what_comes_from_the_network_begins_no_line_of_its_own(evil: str):
     for formatter in (TextFormatter(), JsonFormatter()):
         line = formatter.format(make_record(evil, who=evil))
         assert len(line.splitlines()) == 1
-        assert "\x1b" not in line
+        assert line.isprintable()
+
+
+def test_what_people_can_read_is_left_as_it_is():
+    assert TextFormatter().format(make_record("Übung 日本", who="é")).endswith('warning archipel.x: Übung 日本 who="é"')
+
+
+def test_a_traceback_shows_nothing_invisible_either():
+    try:
+        raise ValueError("a\u202eb\x1b[31m")
+    except ValueError:
+        record = make_record()
+        record.exc_info = sys.exc_info()
+    assert all(line.isprintable() for line in TextFormatter().format(record).splitlines())
 
 
 def test_an_exception_is_told_in_both_formats():

@@ -78,7 +78,16 @@ class TestGivenNames:
             ("a\ufffeb", "the invisible character U\\+FFFE"),
             ("a" * (MAX_BYTES + 1), f"{MAX_BYTES} bytes at most, this one {MAX_BYTES + 1}"),
             ("ü" * (MAX_BYTES // 2 + 1), f"{MAX_BYTES} bytes at most"),
-            ("6F0C2A3E-1b7d-4c55-9a0e-3d2b1c4f5a69", "has the form of a UUID"),
+            ("6F0C2A3E-1b7d-4c55-9a0e-3d2b1c4f5a69", "begins with a UUID"),
+            ("6f0c2a3e-1b7d-4c55-9a0e-3d2b1c4f5a69-copy", "begins with a UUID"),
+            ("{6f0c2a3e-1b7d-4c55-9a0e-3d2b1c4f5a69}", "begins with a UUID"),
+            ("6f0c2a3e1b7d4c559a0e3d2b1c4f5a69", "begins with a UUID"),
+            ("urn:uuid:6f0c2a3e-1b7d-4c55-9a0e-3d2b1c4f5a69", "begins with a UUID"),
+            ("\uff16f0c2a3e-1b7d-4c55-9a0e-3d2b1c4f5a69", "begins with a UUID"),
+            ("6f0c2a3e-1b7d-4c55-9a0e-3d2b1c4f5a69@lab.example", "must not contain an @"),
+            ("web@lab", "must not contain an @"),
+            ("web\uff20lab", "must not contain an @"),
+            ("6f0c2a3e-1b7d-4c55-9a0e-3d2b1c4f5a69/x", "must not contain a slash"),
         ],
     )
     def test_what_harms_is_refused_with_the_reason(self, wrong: str, reason: str):
@@ -95,7 +104,7 @@ class TestGivenNames:
         assert 0 < len(name.encode()) <= MAX_BYTES
         assert name == name.strip()
         assert name.isprintable()
-        assert "/" not in name
+        assert set("/@").isdisjoint(name)
         assert blanks or not any(character.isspace() for character in name)
         assert normalise_name(name, allow_blank_space=blanks) == name
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -16,7 +17,7 @@ from archipel.protocol.events import TAGS_NODE, events_node
 from archipel.protocol.rights import EntityKind, core_catalogue
 from tests.unit.agent.conftest import ask, go_online
 from tests.unit.agent.fake_xmpp import FakeStream, FakeXmpp, Node, parse_stanza
-from tests.unit.agent.fakes import OWNER, STRANGER, STUDENT, UUID, VM
+from tests.unit.agent.fakes import ADMIN, HYP, OWNER, STRANGER, STUDENT, UUID, VM, Calendar
 
 NODE = events_node(VM)
 
@@ -126,6 +127,46 @@ async def test_the_right_to_see_the_presence_lets_in_and_shuts_out(machine: Virt
     assert kinds(stream) == [("subscribed", STUDENT.bare), ("unsubscribed", STUDENT.bare)]
 
 
+@pytest.mark.parametrize("last", ["presence", "info"])
+async def test_who_loses_his_last_right_leaves_the_roster_too(xmpp: FakeXmpp, machine: VirtualMachine, last: str) -> None:
+    """In the roster he would stay known, and read events."""
+    await machine.services.rights.grant(VM, STUDENT.bare, "presence", "info", granted_by=OWNER.bare)
+    xmpp.rosters[VM] = {STUDENT.bare: "both"}
+    stream = await go_online(machine)
+    first = {"presence": "info", "info": "presence"}[last]
+    await ask(machine, ns.PERMISSIONS, change(permission(first, "0")))
+    assert STUDENT.bare in xmpp.rosters[VM]
+    assert machine.knows(STUDENT.bare)
+    await ask(machine, ns.PERMISSIONS, change(permission(last, "0")))
+    assert xmpp.rosters[VM] == {}
+    assert not machine.knows(STUDENT.bare)
+    assert STUDENT.bare not in xmpp.nodes[NODE].affiliations
+    assert kinds(stream)[-1] == ("unsubscribed", STUDENT.bare)
+    assert xmpp.pushes(VM)[-1] == ("subscription", "removed")
+
+
+async def test_administrators_stay_in_the_roster_whatever_is_revoked(xmpp: FakeXmpp, machine: VirtualMachine) -> None:
+    xmpp.rosters[VM] = {ADMIN.bare: "both"}
+    await go_online(machine)
+    for value in ("1", "0"):
+        await ask(machine, ns.PERMISSIONS, change(permission("presence", value, ADMIN.bare)))
+    assert xmpp.rosters[VM] == {ADMIN.bare: "both"}
+
+
+@pytest.mark.parametrize("others,kept", [((), {}), (("info",), {STUDENT.bare: "both"})])
+async def test_presence_and_roster_follow_a_right_that_ends(
+    xmpp: FakeXmpp, machine: VirtualMachine, calendar: Calendar, others: tuple[str, ...], kept: dict[str, str]
+) -> None:
+    await machine.services.rights.grant(VM, STUDENT.bare, "presence", granted_by=HYP, expires_at=calendar() + timedelta(hours=1))
+    await machine.services.rights.grant(VM, STUDENT.bare, *others, granted_by=HYP)
+    xmpp.rosters[VM] = {STUDENT.bare: "both"}
+    stream = await go_online(machine)
+    calendar.pass_time(timedelta(hours=2))
+    await machine.withdraw(STUDENT.bare)
+    assert xmpp.rosters[VM] == kept
+    assert kinds(stream)[-1] == ("unsubscribed", STUDENT.bare)
+
+
 async def test_who_may_see_it_anyway_is_not_shut_out(machine: VirtualMachine, stream: FakeStream) -> None:
     await ask(machine, ns.PERMISSIONS, change(permission("presence"), permission("all")))
     await ask(machine, ns.PERMISSIONS, change(permission("presence", "0")))
@@ -170,6 +211,16 @@ async def test_a_contact_is_added_with_his_right_and_removed_with_it(xmpp: FakeX
     assert (rights_of(machine), xmpp.rosters[VM]) == ((), {})
     told = [("permissions", STUDENT.bare), ("subscription", "added"), ("permissions", STUDENT.bare), ("subscription", "removed")]
     assert xmpp.pushes(VM) == told
+
+
+async def test_who_adds_somebody_by_a_right_that_ends_lets_him_in_until_then(
+    machine: VirtualMachine, calendar: Calendar, stream: FakeStream
+) -> None:
+    end = calendar() + timedelta(hours=1)
+    await machine.services.rights.grant(VM, STUDENT.bare, "subscription_add", granted_by=OWNER.bare, expires_at=end)
+    await ask(machine, ns.SUBSCRIPTION, f"<archipel action='add' jid='{STUDENT.bare}'/>", STUDENT)
+    calendar.pass_time(timedelta(hours=2))
+    assert not machine.knows(STUDENT.bare)
 
 
 @pytest.mark.parametrize("action,code", [("add", ErrorCode.ADD_SUBSCRIPTION), ("remove", ErrorCode.REMOVE_SUBSCRIPTION)])

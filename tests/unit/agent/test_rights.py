@@ -305,6 +305,20 @@ class TestExpiry:
         clock.now += HOUR
         assert not any(rights.check(VM, who, token).allowed for who in (FRIEND, GUEST) for token in ("info", "free", "create"))
 
+    async def test_own_rights_do_not_outlast_the_right_to_change_them(self, rights: Rights, clock: Clock):
+        """By a default right without end, somebody would stay known."""
+        await rights.grant(VM, STRANGER, "permission_setown", granted_by=OWNER, expires_at=NOON + HOUR)
+        await rights.change_own(VM, [RightChange(STRANGER, "permission_get", True)], caller=STRANGER)
+        assert rights.tokens_of(VM, STRANGER) == ("permission_get", "permission_setown")
+        clock.now += HOUR
+        assert not rights.is_known(VM, STRANGER)
+
+    async def test_what_is_given_by_another_right_ends_with_that(self, rights: Rights, clock: Clock):
+        await rights.grant(VM, STRANGER, "subscription_add", granted_by=OWNER, expires_at=NOON + HOUR)
+        await rights.change(VM, [RightChange(STRANGER, "presence", True)], caller=STRANGER, by="subscription_add")
+        clock.now += HOUR
+        assert not rights.is_known(VM, STRANGER)
+
     def test_an_end_needs_a_time_zone(self):
         with pytest.raises(ValueError, match="time zone"):
             RightChange(GUEST, "info", True, datetime(2031, 1, 1))
@@ -329,9 +343,37 @@ class TestReservedRights:
     async def test_naming_one_that_is_held_already_is_no_gift(self, rights: Rights):
         assert await rights.change(VM, [RightChange(ENGINEER, "domain_policy_bypass", True)], caller=OWNER) == ()
 
-    async def test_everybody_who_changes_rights_may_take_one_away(self, rights: Rights):
-        await rights.change(VM, [RightChange(ENGINEER, "domain_policy_bypass", False)], caller=OWNER)
-        assert not rights.check(VM, ENGINEER, "domain_policy_bypass").allowed
+    @pytest.mark.parametrize("caller", [OWNER, DEPUTY])
+    async def test_who_lacks_one_cannot_take_it_away(self, rights: Rights, caller: str):
+        with pytest.raises(MayNotGrant, match="'domain_policy_bypass' is taken from others only by those who have it") as caught:
+            await rights.change(VM, [RightChange(ENGINEER, "domain_policy_bypass", False)], caller=caller)
+        assert caught.value.right == "domain_policy_bypass"
+        assert rights.check(VM, ENGINEER, "domain_policy_bypass").allowed
+
+    @pytest.mark.parametrize("caller", [ADMIN, BOSS, ENGINEER])
+    async def test_who_has_one_can_take_it_away(self, rights: Rights, caller: str):
+        await rights.grant(VM, FRIEND, "domain_policy_bypass", granted_by=ADMIN)
+        await rights.change(VM, [RightChange(FRIEND, "domain_policy_bypass", False)], caller=caller)
+        assert not rights.check(VM, FRIEND, "domain_policy_bypass").allowed
+
+    @pytest.mark.parametrize("change", [RightChange(OWNER, "all", False), RightChange(OWNER, "all", True, NOON + HOUR)])
+    async def test_who_changes_rights_cannot_dispossess_the_owner(self, rights: Rights, change: RightChange):
+        with pytest.raises(MayNotGrant, match="'all' is taken from others only by those who have it themselves"):
+            await rights.change(VM, [RightChange(STUDENT, "create", False), change], caller=DEPUTY)
+        assert rights.tokens_of(VM, STUDENT) == ("create",)
+        assert rights.why(VM, OWNER, "free").endswith("12:00:00 UTC")
+
+    async def test_owners_change_each_other_s_rights_and_everybody_his_own(self, rights: Rights):
+        await rights.grant(VM, FRIEND, "all", granted_by=OWNER)
+        await rights.change(VM, [RightChange(FRIEND, "all", False)], caller=OWNER)
+        await rights.change(VM, [RightChange(OWNER, "all", False)], caller=OWNER)
+        await rights.change(VM, [RightChange(ENGINEER, "domain_policy_bypass", False)], caller=ENGINEER)
+        assert [rights.tokens_of(VM, who) for who in (FRIEND, OWNER, ENGINEER)] == [(), (), ("permission_set",)]
+
+    async def test_what_is_over_already_anybody_may_remove(self, rights: Rights, clock: Clock):
+        await rights.grant(VM, FRIEND, "all", granted_by=OWNER, expires_at=NOON + HOUR)
+        clock.now += HOUR
+        assert await rights.change(VM, [RightChange(FRIEND, "all", False)], caller=DEPUTY) == (FRIEND,)
 
     async def test_all_on_the_hypervisor_does_not_cover_it_either(self, rights: Rights):
         await rights.grant(HYPERVISOR, STUDENT, "all", granted_by=ADMIN)

@@ -278,6 +278,41 @@ class TestFile:
                 await Store.open(path)
 
 
+class TestKeptFolders:
+    """Whose the folder is that a machine leaves behind."""
+
+    async def remove(self, store: Store, *grants: GrantRecord, phase: Phase = Phase.FREEING, keeps_folder: bool = True) -> frozenset[str]:
+        await store.add_machine(replace(WEB, phase=phase))
+        await store.change_grants(grants)
+        await store.remove_machine(UUID, ENTITY, keeps_folder=keeps_folder)
+        return await store.folder_owners(UUID.upper())
+
+    async def test_it_is_theirs_who_had_all_rights_for_good(self, store: Store):
+        soon = datetime.now(UTC) + timedelta(days=1)
+        held = grant("a@lab.example", "all"), grant("b@lab.example", "all"), grant("c@lab.example", "info")
+        assert await self.remove(store, *held, grant("d@lab.example", "all", expires_at=soon)) == {"a@lab.example", "b@lab.example"}
+        assert await store.grants() == ()
+        assert await store.folder_owners(OTHER) == frozenset()
+
+    async def test_the_last_machine_counts(self, store: Store):
+        await self.remove(store, grant("a@lab.example", "all"))
+        assert await self.remove(store, grant("b@lab.example", "all")) == {"b@lab.example"}
+        assert await self.remove(store, grant("b@lab.example", "all"), keeps_folder=False) == frozenset()
+
+    @pytest.mark.parametrize("keeps_folder", [False, True])
+    async def test_one_that_was_never_whole_does_not(self, store: Store, keeps_folder: bool):
+        await self.remove(store, grant("a@lab.example", "all"))
+        owners = await self.remove(store, grant("b@lab.example", "all"), phase=Phase.ALLOCATING, keeps_folder=keeps_folder)
+        assert owners == {"a@lab.example"}
+
+    async def test_it_survives_closing(self, store: Store, path: Path):
+        await self.remove(store, grant("a@lab.example", "all"))
+        await store.close()
+        again = await Store.open(path)
+        assert await again.folder_owners(UUID) == {"a@lab.example"}
+        await again.close()
+
+
 class TestMigrations:
     async def test_they_make_the_tables_that_the_code_declares(self, store: Store):
         def differences(session: Session) -> list[object]:
@@ -289,6 +324,15 @@ class TestMigrations:
         config = Config()
         config.set_main_option("script_location", str(database.MIGRATIONS))
         assert ScriptDirectory.from_config(config).get_heads() == [SCHEMA]
+
+    async def test_one_of_the_first_version_is_brought_up_to_date(self, store: Store, path: Path):
+        await store.add_machine(WEB)
+        await store.close()
+        with closing(sqlite3.connect(path)) as connection:
+            connection.executescript("DROP TABLE kept_folders; UPDATE alembic_version SET version_num = '0001'")
+        again = await Store.open(path)
+        assert (await again.machines(), await again.folder_owners(UUID)) == ((WEB,), frozenset())
+        await again.close()
 
     async def test_a_newer_database_is_refused_and_not_touched(self, store: Store, path: Path):
         await store.add_machine(WEB)
@@ -308,7 +352,7 @@ class TestMigrations:
         await (await Store.open(path)).close()
         backup = path.with_name(f"archipel.sqlite3.tables-{SCHEMA}.backup")
         assert mode_of(backup) == 0o600
-        for file, revision, colour in ((path, "0002", True), (backup, SCHEMA, False)):
+        for file, revision, colour in ((path, "0003", True), (backup, SCHEMA, False)):
             with closing(sqlite3.connect(file)) as connection:
                 assert connection.execute("SELECT name FROM virtual_machines").fetchall() == [("Web",)]
                 assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(revision,)]
@@ -332,9 +376,9 @@ class TestMigrations:
         def install(also: str = "pass") -> None:
             folder = tmp_path / "migrations"
             shutil.copytree(database.MIGRATIONS, folder)
-            (folder / "versions" / "0002_colour.py").write_text(f"{NEXT_REVISION}    {also}\n")
+            (folder / "versions" / "0003_colour.py").write_text(f"{NEXT_REVISION}    {also}\n")
             monkeypatch.setattr(database, "MIGRATIONS", folder)
-            monkeypatch.setattr(database, "SCHEMA", "0002")
+            monkeypatch.setattr(database, "SCHEMA", "0003")
 
         return install
 
@@ -343,7 +387,7 @@ NEXT_REVISION = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
+revision = "0003"
 down_revision = "{SCHEMA}"
 
 

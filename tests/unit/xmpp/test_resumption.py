@@ -111,6 +111,16 @@ async def test_a_request_that_failed_is_not_sent_in_the_next_session_but_an_answ
     assert (await next_stanza(client)).get("type") == "result"
 
 
+async def test_who_was_replaced_by_another_login_does_not_wait_for_answers(stream: Stream, client: Client) -> None:
+    pending = asyncio.ensure_future(stream.request(stanzas.iq("get", PEER)))
+    await next_stanza(client)
+    condition = "<conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
+    client.send(f"<stream:error xmlns:stream='http://etherx.jabber.org/streams'>{condition}</stream:error></stream:stream>")
+    with pytest.raises(Disconnected):
+        await pending
+    assert (await stream.lost).conflict
+
+
 async def test_the_server_is_told_how_much_arrived(stream: Stream, client: Client) -> None:
     stream.on_request = lambda iq: stream.transmit(stanzas.result_of(iq))
     client.send(f"<message/><presence/><r xmlns='{SM}'/><iq type='get' id='1' from='{PEER}'/>")

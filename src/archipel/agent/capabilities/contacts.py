@@ -7,6 +7,7 @@ from __future__ import annotations
 from archipel.agent.capabilities.rights import PRESENCE, read_account
 from archipel.agent.dispatch import EVERY_KIND, Caller, Chat, command
 from archipel.agent.entity import Entity
+from archipel.agent.rights import RightChange
 from archipel.protocol import every_entity as wire
 from archipel.protocol.errors import ErrorCode
 from archipel.protocol.events import Topic
@@ -21,7 +22,7 @@ def _say_contacts(contacts: tuple[wire.Contact, ...]) -> str:
 async def add_subscription(entity: Entity, request: wire.AddSubscription, caller: Caller) -> None:
     """Take somebody into the roster."""
     bare = read_account("jid", request.jid)
-    await entity.services.rights.grant(entity.bare, bare, PRESENCE, granted_by=caller.bare)
+    await entity.services.rights.change(entity.bare, [RightChange(bare, PRESENCE, True)], caller=caller.bare, by="subscription_add")
     entity.push(Topic.PERMISSIONS, bare)
     await entity.add_contact(bare)
 

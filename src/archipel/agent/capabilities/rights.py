@@ -59,7 +59,7 @@ def _granted(entity: Entity, subject: str) -> tuple[wire.Permission, ...]:
 
 
 async def _change(entity: Entity, grants: tuple[wire.Grant, ...], caller: Caller, *, own: bool = False) -> None:
-    """Apply all changes or none, then tell each person concerned, and let presence follow the right to see it."""
+    """Apply all changes or none, then tell each person concerned, and let presence and roster follow his rights."""
     rights = entity.services.rights
     changes = [_read_change(grant) for grant in grants]
     concerned = await (rights.change_own if own else rights.change)(entity.bare, changes, caller=caller.bare)
@@ -69,6 +69,7 @@ async def _change(entity: Entity, grants: tuple[wire.Grant, ...], caller: Caller
         if any(change.subject == subject and change.token == PRESENCE for change in changes):
             allowed = entity.decide(subject, PRESENCE).allowed
             (entity.contacts.approve if allowed else entity.contacts.refuse)(subject)
+        await entity.dismiss(subject)
 
 
 def _read_change(grant: wire.Grant) -> RightChange:
