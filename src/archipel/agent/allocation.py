@@ -90,8 +90,12 @@ async def _reserve(hypervisor: Hypervisor, caller: Caller, wish: Wish, undo: con
             adopted=wish.adopt,
             organisation=_organisation(hypervisor, wish),
         )
-        await hypervisor.services.store.add_machine(record)
-        machine = hypervisor.adopt_record(record)
+        hypervisor.in_hand.add(uuid)
+        try:
+            await hypervisor.services.store.add_machine(record)
+            machine = hypervisor.adopt_record(record)
+        finally:
+            hypervisor.in_hand.discard(uuid)
         undo.push_async_callback(_take_back, hypervisor, machine)
         return machine
 
@@ -185,7 +189,7 @@ async def _take_back(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
 
     If that cannot be done now, or its domain could not be removed, the record stays, as an intent (:mod:`.recovery`).
     """
-    hypervisor.leaving.add(machine.uuid)
+    hypervisor.in_hand.add(machine.uuid)
     try:
         hypervisor.forget(machine)
         if machine.uuid in hypervisor.unfinished:
@@ -198,7 +202,7 @@ async def _take_back(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
         log.warning("%s: account or record cannot be removed now, they will be later: %s", machine.bare, error)
         hypervisor.leave_unfinished(machine)
     finally:
-        hypervisor.leaving.discard(machine.uuid)
+        hypervisor.in_hand.discard(machine.uuid)
 
 
 async def _make_folder(hypervisor: Hypervisor, machine: VirtualMachine, undo: contextlib.AsyncExitStack) -> None:
@@ -340,7 +344,7 @@ async def _retire(hypervisor: Hypervisor, machine: VirtualMachine, phase: Phase 
         except StoreError:
             machine.freeing = False
             raise
-    hypervisor.leaving.add(machine.uuid)
+    hypervisor.in_hand.add(machine.uuid)
     try:
         hypervisor.forget(machine)
         await leave_server(hypervisor, machine)
@@ -349,4 +353,4 @@ async def _retire(hypervisor: Hypervisor, machine: VirtualMachine, phase: Phase 
         log.warning("%s: account or record cannot be removed now, they will be later: %s", machine.bare, error)
         hypervisor.leave_unfinished(machine)
     finally:
-        hypervisor.leaving.discard(machine.uuid)
+        hypervisor.in_hand.discard(machine.uuid)

@@ -54,7 +54,7 @@ class Hypervisor(Entity):
         super().__init__(services, f"{settings.xmpp.jid}/{settings.hostname}", settings.xmpp.password, name, organisation)
         self.node = self.bare.partition("@")[0]
         self.machines: dict[str, VirtualMachine] = {}
-        self.leaving: set[str] = set()
+        self.in_hand: set[str] = set()
         self.naming = asyncio.Lock()
         self.recovering = asyncio.Lock()
         self.unfinished: dict[str, VirtualMachine] = {}

@@ -8,6 +8,7 @@ This runs when the agent starts, when libvirt or the server is back, and in betw
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.removal import leave_server, remove_domain, remove_folder, remove_new_domain, remove_record
@@ -19,6 +20,8 @@ from archipel.xmpp.errors import WireError
 
 log = logging.getLogger(__name__)
 
+HALFWAY: Final = (Phase.ALLOCATING, Phase.FREEING, Phase.UNMANAGING)
+
 
 async def recover(hypervisor: Hypervisor) -> None:
     """Undo what was half made, finish what was half removed, and follow the names that domains have.
@@ -28,19 +31,23 @@ async def recover(hypervisor: Hypervisor) -> None:
     async with hypervisor.recovering:
         hypervisor.untidy.clear()
         try:
-            for record in await hypervisor.services.store.machines(Phase.ALLOCATING, Phase.FREEING, Phase.UNMANAGING):
-                await _settle(hypervisor, record)
+            for record in await hypervisor.services.store.machines(*HALFWAY):
+                await _settle(hypervisor, record.uuid)
         except StoreError as error:
             hypervisor.untidy.set()
             log.error("what was left half done cannot be found out now: %s", error)
         await _follow_names(hypervisor)
 
 
-async def _settle(hypervisor: Hypervisor, record: MachineRecord) -> None:
+async def _settle(hypervisor: Hypervisor, uuid: str) -> None:
     """End the phase of a machine that nobody is at work on."""
-    machine = hypervisor.machines.get(record.uuid)
+    record = await hypervisor.services.store.machine(uuid)
+    # Looked at in one breath: whoever makes or removes a machine has it in memory, or in hand, whenever its phase says so.
+    if record is None or record.phase not in HALFWAY:
+        return
+    machine = hypervisor.machines.get(uuid)
     if machine is None:
-        if record.uuid not in hypervisor.leaving:
+        if uuid not in hypervisor.in_hand:
             await _recover_one(hypervisor, record)
     elif record.phase is not Phase.ALLOCATING and not machine.freeing:
         # It could not be freed, and the store could not take that back then.

@@ -284,7 +284,7 @@ async def test_what_is_being_made_or_freed_right_now_is_not_recovered(
     await recover(online)
     assert (domain.state_now, await phase_of(vm)) == (DomainState.RUNNING, phase)
     del online.machines[UUID]
-    online.leaving.add(UUID)
+    online.in_hand.add(UUID)
     await recover(online)
     assert domain.state_now is DomainState.RUNNING
 

@@ -226,6 +226,23 @@ async def test_without_the_server_it_waits_for_that(hypervisor: Hypervisor, host
     assert host.domain(UUID).stored is not None
 
 
+async def test_a_machine_that_is_being_made_is_left_alone(
+    xmpp: FakeXmpp, online: Hypervisor, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recovery runs every minute: also in the moment in which the store knows a machine and memory does not yet."""
+    store, add = online.services.store, online.services.store.add_machine
+
+    async def add_and_recover(record: MachineRecord) -> None:
+        await add(record)
+        await online.recover()
+
+    monkeypatch.setattr(store, "add_machine", add_and_recover)
+    machine = await allocate(online, OWNER, DEFINED)
+    assert await phase_of(online) is Phase.ACTIVE
+    assert machine.uuid in online.machines
+    assert UUID in xmpp.accounts
+
+
 async def test_two_at_once_do_it_once(online: Hypervisor, host: FakeHost, xmpp: FakeXmpp) -> None:
     await online.services.store.add_machine(MachineRecord(uuid=UUID, name="web", password=Secret("x"), phase=Phase.FREEING))
     host.add(UUID, "web")
