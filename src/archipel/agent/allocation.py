@@ -101,7 +101,7 @@ async def _reserve(hypervisor: Hypervisor, caller: Caller, wish: Wish, undo: con
 
 
 def _choose_uuid(hypervisor: Hypervisor, wish: Wish, entries: list[DomainSummary]) -> str:
-    uuid = parse_machine_uuid(wish.uuid) if wish.uuid else str(uuids.uuid4())
+    uuid = parse_machine_uuid(wish.uuid, "uuid") if wish.uuid else str(uuids.uuid4())
     if uuid in hypervisor.machines:
         raise CommandError(f"a machine with the UUID {uuid} is managed already", condition=Condition.CONFLICT)
     if not wish.adopt and any(entry.uuid == uuid for entry in entries):
@@ -145,12 +145,12 @@ def _choose_name(hypervisor: Hypervisor, wish: Wish, uuid: str, entries: list[Do
     return name
 
 
-def proper_name(hypervisor: Hypervisor, name: str) -> str:
-    """Return ``name`` as a machine may bear it, or raise what is wrong with it."""
+def proper_name(hypervisor: Hypervisor, name: str, field: str = "name") -> str:
+    """Return ``name`` as a machine may bear it, or raise what is wrong with it; ``field`` is where it stood."""
     try:
         return normalise_name(name, allow_blank_space=hypervisor.services.settings.machines.allow_blank_space)
     except InvalidName as error:
-        raise CommandError(f"name: {error}", condition=Condition.BAD_REQUEST) from error
+        raise CommandError(f"{field}: {error}", condition=Condition.BAD_REQUEST) from error
 
 
 def refuse_taken_name(hypervisor: Hypervisor, name: str, uuid: str, entries: list[DomainSummary]) -> None:
@@ -261,7 +261,7 @@ async def adopt(hypervisor: Hypervisor, caller: Caller, references: list[str]) -
 
 
 async def _adopt_one(hypervisor: Hypervisor, caller: Caller, reference: str) -> None:
-    uuid = parse_machine_uuid(reference)
+    uuid = parse_machine_uuid(reference, "jid")
     entry = next((entry for entry in await hypervisor.services.host.domains() if entry.uuid == uuid), None)
     if entry is None:
         raise CommandError(f"libvirt has no domain with the UUID {uuid}", condition=Condition.ITEM_NOT_FOUND)

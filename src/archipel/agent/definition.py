@@ -155,7 +155,7 @@ async def check_name(machine: VirtualMachine, name: str) -> None:
 
 async def rename(machine: VirtualMachine, name: str) -> None:
     """Give the machine, which must be off, another name."""
-    name = allocation.proper_name(machine.hypervisor, name)
+    name = allocation.proper_name(machine.hypervisor, name, "FN")
     async with machine.changing:
         await check_name(machine, name)
         async with _renaming(machine, name):

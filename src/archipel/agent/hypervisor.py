@@ -279,12 +279,12 @@ def has_hardware_virtualisation() -> bool:
     return "vmx" in flags or "svm" in flags
 
 
-def parse_machine_uuid(reference: str) -> str:
-    """Return the UUID that a JID or a UUID names, in lower case; ``BadRequest`` if it is none."""
+def parse_machine_uuid(reference: str, field: str) -> str:
+    """Return the UUID that a JID or a UUID names, in lower case; ``BadRequest`` that names ``field`` if it is none."""
     try:
         return canonical_uuid(reference.strip().partition("/")[0].partition("@")[0])
     except ValueError as error:
-        raise BadRequest(f"jid: {error}") from error
+        raise BadRequest(f"{field}: {error}") from error
 
 
 def _text(name: str, value: str) -> ET.Element:

@@ -148,7 +148,7 @@ async def test_a_name_that_is_taken_is_a_conflict(
 async def test_a_name_that_nobody_may_bear_is_refused(machine: VirtualMachine, domain: FakeDomain, name: str) -> None:
     with pytest.raises(CommandError, match="name: "):
         await define(machine, xml(domain_xml(name)), OWNER)
-    with pytest.raises(CommandError, match="name: "):
+    with pytest.raises(CommandError, match="FN: "):
         await rename(machine, name)
     assert domain.called == "web"
 

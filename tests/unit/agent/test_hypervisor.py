@@ -125,15 +125,15 @@ def test_hardware_virtualisation_is_read_from_the_cpu_s_flags(
 
 @pytest.mark.parametrize("reference", [UUID, UUID.upper(), VM, f"{VM}/hyp", f" {UUID} "])
 def test_a_uuid_is_read_from_all_that_names_one(reference: str) -> None:
-    assert parse_machine_uuid(reference) == UUID
+    assert parse_machine_uuid(reference, "uuid") == UUID
 
 
 @pytest.mark.parametrize(
     "reference", ["", "web", "../../etc", UUID[:-1], f"{UUID}x", UUID.replace("-", ""), f"{{{UUID}}}", f"urn:uuid:{UUID}", f"x/{UUID}"]
 )
 def test_what_is_no_uuid_becomes_no_folder(reference: str) -> None:
-    with pytest.raises(BadRequest, match=r"jid: .* is not a UUID like"):
-        parse_machine_uuid(reference)
+    with pytest.raises(BadRequest, match=r"uuid: .* is not a UUID like"):
+        parse_machine_uuid(reference, "uuid")
 
 
 # -- accounts -----------------------------------------------------------------------------------------------------------
