@@ -57,7 +57,7 @@ class Action:
     In attributes, content and answer stand ``{{jid}}``, ``{{full}}`` and ``{{uuid}}`` for a managed machine's, ``{{other}}`` for the
     JID of a domain that is not managed, ``{{person}}`` for the asker, ``{{host}}`` for the hypervisor, ``{{definition}}`` for a
     changed definition. ``right`` None: whoever is known may. ``answer`` None: any, looked at elsewhere. ``effect`` is what
-    libvirt says of the machine afterwards; ``fails`` are the words of libvirt's test driver where it cannot do it.
+    libvirt says of the machine afterwards; ``unsupported``: libvirt's test driver cannot do it.
     """
 
     kind: str
@@ -70,7 +70,7 @@ class Action:
     state: str = "off"
     answer: str | None = ""
     effect: Callable[[Any], bool] | None = None
-    fails: str = ""
+    unsupported: bool = False
     malformed: tuple[Wrong, ...] = ()
 
     @property
@@ -173,7 +173,7 @@ def device(action: str) -> Action:
         "define",
         -1007,
         inner=f"<device>{INTERFACE}</device>",
-        fails="not supported",
+        unsupported=True,
         malformed=(*(Wrong("device", inner=inner) for inner in wrong), Wrong("live", "live='x'", f"<device>{INTERFACE}</device>")),
     )
 

@@ -86,6 +86,13 @@ def assert_error(
         assert text.endswith(f"\n\n{asked}\n{action}"), text
 
 
+def assert_unsupported(answer: ET.Element, action: str) -> None:
+    """Check the error for a change of devices, which libvirt's test driver cannot do, or since libvirt 10 only while a machine runs."""
+    old = child(answer, "error").get("code") == "3"
+    code, words = (3, "not supported") if old else (8, "unsupported flags")
+    assert_error(answer, code=code, condition="internal-server-error", mentions=words, namespace=LIBVIRT, action=action)
+
+
 def assert_refused(answer: ET.Element, right: str) -> None:
     """Check that somebody known was told which right he lacks."""
     assert_error(answer, code=-1, condition="forbidden", mentions=f"'{right}'", namespace=PERMISSION)
