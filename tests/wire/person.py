@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 PUBSUB = "http://jabber.org/protocol/pubsub"
 PUBSUB_EVENT = f"{PUBSUB}#event"
+LONG = 10_000  # characters of a stanza that may hold a long tag
 TRIES = 5  # at a request that the server wants repeated
 QUIET = 0.3  # seconds in which a second answer would have come
 
@@ -75,8 +76,12 @@ class Person:
     # -- asking ---------------------------------------------------------------------------------------------------------
 
     def send(self, stanza: str) -> None:
-        """Write a stanza as it is."""
-        self._stream.send_raw(stanza)
+        """Write a stanza as it is.
+
+        The server, too, may look at a long tag only when twice as much has come (:class:`archipel.xmpp.direct.PromptParser`):
+        blanks between stanzas are none of its business (RFC 6120, 4.6.1).
+        """
+        self._stream.send_raw(stanza + " " * (len(stanza) if len(stanza) > LONG else 0))
 
     def request(self, to: str | None, payload: str, kind: str = "set") -> str:
         """Send an IQ and return its id, by which :meth:`answers` finds what came."""
