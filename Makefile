@@ -31,6 +31,10 @@ demo: bootstrap ## a whole platform on this machine, with three guests; leaves i
 demo-stop: bootstrap ## remove everything that the demo made (packages stay)
 	@python -m testbed.demo stop
 
+.PHONY: demo-status
+demo-status: bootstrap ## what of the demo runs
+	@python -m testbed.demo status
+
 .PHONY: test
 test: lint ## all checks that a change must pass: lint, unit and integration tests
 	$(PYTEST) tests/unit tests/integration

@@ -203,6 +203,8 @@ def main() -> None:
         host = Host(await Directory.load(hypervisor, [wish.reference for wish in wishes]))
         machines = [DeclaredMachine(wish, host) for wish in wishes]
         result = await reconcile_all(machines, "machines", check_mode=module.check_mode, diff_mode=module._diff)
+        for waiting in (machine["name"] for machine in result["machines"] if machine["needs_restart"]):
+            module.warn(f"{waiting}: what changed takes effect at its next start; restart=true restarts it")
         single = {} if module.params["machines"] is not None else {"machine": result["machines"][0]}
         return {**result, **single, "needs_restart": any(machine["needs_restart"] for machine in result["machines"])}
 

@@ -126,7 +126,7 @@ def main() -> int:
             print("demo: `make demo-stop` removes what was made so far", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("demo: interrupted; `make demo` begins anew, `make demo-stop` removes what is there", file=sys.stderr)
+        print("demo: interrupted; `make demo` goes on or begins anew, `make demo-stop` removes what is there", file=sys.stderr)
         return 130
     return 0
 

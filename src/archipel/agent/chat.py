@@ -28,7 +28,7 @@ GREETINGS: Final = frozenset({"hello", "hey", "hi", "good morning", "yo"})
 RUDE_WORDS: Final = frozenset({"fuck", "asshole", "jerk", "stupid", "idiot"})
 LONGEST_THREAD: Final = 1024  # characters; the answer gives it back, and the server ends streams that send too large a stanza
 LONGEST_MESSAGE: Final = 4096  # characters; no command needs more, and a message is matched against every phrase
-REFUSAL: Final = "I am sorry, I may not talk to you."
+REFUSAL: Final = "I am sorry, I may not talk to you: you lack the right 'message' here."
 BUSY: Final = "I am still busy with what you said before: please wait for my answers."
 
 

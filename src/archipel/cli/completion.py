@@ -12,13 +12,13 @@ from click.shell_completion import get_completion_class
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    r"""Print the completion script of a shell.
+    """Print the completion script of a shell.
 
     \b
     bash: archipel completion bash > ~/.local/share/bash-completion/completions/archipel
     zsh:  archipel completion zsh > "${fpath[1]}/_archipel"
     fish: archipel completion fish > ~/.config/fish/completions/archipel.fish
-    """
+    """  # noqa: D301 - click wants the backspace itself
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"there is no completion for {shell}")

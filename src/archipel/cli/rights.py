@@ -75,10 +75,8 @@ async def _list_existing(run: Run, entity: Entity) -> None:
     own = await entity.rights_of(run.session.jid)
     try:
         existing = await entity.list_rights()
-    except PermissionDenied as error:
-        run.note("which rights exist", error)
-        await _list_of(run, entity, run.session.jid)
-        end_with(run.errors)
+    except PermissionDenied:  # who may not read all that exist still has his own
+        await _list_of(run, entity, bare_address(run.session.jid))
         return
     if run.output.as_json:
         run.output.json({"on": entity.bare, "rights": [{**asdict(right), "granted": right.name in own} for right in existing]})
@@ -90,9 +88,10 @@ async def _list_existing(run: Run, entity: Entity) -> None:
 async def _list_everywhere(run: Run, jid: str) -> None:
     """List what somebody was granted on each hypervisor and machine; where nothing, nothing is listed."""
     listing = await run.finder.listing()
-    for hypervisor, failure in listing.failures.items():
-        run.note(hypervisor, failure)
-    entities: list[Entity] = [host for host in await run.finder.hypervisors() if host.bare not in listing.failures]
+    refused = {bare for bare, failure in listing.failures.items() if isinstance(failure, PermissionDenied) and listing.of_contacts}
+    for hypervisor in listing.failures.keys() - refused:
+        run.note(hypervisor, listing.failures[hypervisor])
+    entities: list[Entity] = [host for host in await run.finder.hypervisors() if host.bare not in listing.failures.keys() - refused]
     entities += [VirtualMachine(run.session, item.entry.jid, item.entry.name) for item in listing.found if item.entry.managed]
     answers = await asyncio.gather(*(_rights_of(run, entity, jid) for entity in entities))
     granted = [(entity, sorted(rights)) for entity, rights in zip(entities, answers, strict=True) if rights]

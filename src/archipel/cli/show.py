@@ -45,6 +45,8 @@ async def show(run: Run, machine: str, xml: bool, inactive: bool) -> None:
         _try(found.rights_of(run.session.jid), "rights", unread),
     )
     facts = {"name": found.name or (card.name if card else ""), "uuid": found.uuid, "jid": str(found.jid), **_facts(info, domain, card)}
+    if inactive and domain is not None:
+        facts |= _of_next_start(domain)
     facts |= {"tags": list(tags or ()), "rights": sorted(rights or ()), "unread": unread}
     run.output.json(facts) if run.output.as_json else run.output.facts(_lines(facts))
 
@@ -80,6 +82,12 @@ def _facts(info: Info | None, domain: Domain | None, card: VCard | None) -> dict
     if card is not None:
         facts |= {"organisation": asdict(card.organisation)}
     return facts
+
+
+def _of_next_start(domain: Domain) -> dict[str, Any]:
+    """Return what ``info`` tells of the running machine, as the definition has it."""
+    memory = domain.memory or 0
+    return {"memory_kib": domain.current_memory or memory, "max_memory_kib": memory, "vcpus": domain.vcpus}
 
 
 def _disk(disk: Disk) -> dict[str, str | None]:

@@ -16,7 +16,7 @@ from tests.wire.platform import CONTROL, DEFINITION_XML, Machine, Platform
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("one_answer_each")]
 
 ENTITIES = pytest.mark.parametrize("entity", ["hypervisor", "machine"])
-REFUSAL = "I am sorry, I may not talk to you."
+REFUSAL = "I am sorry, I may not talk to you: you lack the right 'message' here."
 HINT = "help"
 
 

@@ -218,6 +218,15 @@ def test_what_may_not_be_read_does_not_hide_the_rest(shown: CommandLine) -> None
     assert "definition?" in shown.run("show", "web").stdout
 
 
+def test_the_next_start_has_its_own_memory_and_processors(shown: CommandLine) -> None:
+    sizes = "<memory unit='MiB'>96</memory><currentMemory unit='MiB'>80</currentMemory><vcpu current='3'>4</vcpu>"
+    later = DEFINITION.replace("<devices>", f"{sizes}<devices>")
+    shown.wire.answer(vm_command("get", "<archipel inactive='1' action='xmldesc'/>"), query(ns.VM_CONTROL, later))
+    facts = shown.json("show", "--inactive", "web")
+    assert (facts["memory_kib"], facts["max_memory_kib"], facts["vcpus"]) == (80 * 1024, 96 * 1024, 3)
+    assert facts["state"] == "running"
+
+
 def test_who_may_not_see_the_state_is_refused(shown: CommandLine) -> None:
     shown.wire.replace(INFO, no_right("info"))
     assert "You lack the right info" in shown.run("show", "web", code=3).stderr

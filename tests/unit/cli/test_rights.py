@@ -53,7 +53,7 @@ def test_who_may_not_list_rights_still_sees_his_own(archipel: CommandLine) -> No
     script_vcard(archipel.wire)
     script_rights(archipel.wire, OWN, "info")
     archipel.wire.answer(command("get", MACHINE_FULL, ns.PERMISSIONS, "<archipel action='list'/>"), no_right("permission_list"))
-    result = archipel.run("rights", "--on", MACHINE, code=3)
+    result = archipel.run("rights", "--on", MACHINE)
     assert result.stdout == f"{OWN} on web: info\n"
 
 
@@ -85,3 +85,19 @@ def test_a_machine_is_not_taken_for_a_hypervisor(archipel: CommandLine) -> None:
     archipel.wire.answer(change(1, "info"), query(ns.PERMISSIONS))
     archipel.run("grant", BOB, "info", "--on", MACHINE)
     assert normal(change(1, "info")) in archipel.wire.asked
+
+
+def test_own_rights_are_told_on_a_hypervisor_that_does_not_list_its_machines(archipel: CommandLine) -> None:
+    archipel.wire.answer(command("get", HYPERVISOR_FULL, ns.HYPERVISOR_CONTROL, "<archipel action='rostervm'/>"), no_right("rostervm"))
+    roster = f"<item jid='{MACHINE}' subscription='both'/>"
+    archipel.wire.answer("<iq type='get'><query xmlns='jabber:iq:roster'/></iq>", query("jabber:iq:roster", roster))
+    script_vcard(archipel.wire)
+    script_rights(archipel.wire, OWN, "info")
+    script_rights(archipel.wire, OWN, "presence", on=HYPERVISOR_FULL)
+    archipel.wire.answers_to = lambda text: (
+        archipel.wire.deliver_soon(f"<presence from='{MACHINE_FULL if MACHINE in text else HYPERVISOR_FULL}'/>")
+        if "probe" in text
+        else None
+    )
+    lines = [line.split() for line in archipel.run("rights").stdout.splitlines()[1:]]
+    assert lines == [[HYPERVISOR, "presence"], ["web", "info"]]

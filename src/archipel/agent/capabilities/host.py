@@ -32,7 +32,13 @@ async def get_capabilities(hypervisor: Hypervisor, _request: wire.GetHostCapabil
     return ET.fromstring(await hypervisor.services.host.capabilities())  # noqa: S314 - libvirt's own
 
 
-@command(wire.GetNodeInfo, on=HYPERVISOR, right="nodeinfo", failure=ErrorCode.NODE_INFO, chat=Chat(("nodeinfo",), _say_node))
+@command(
+    wire.GetNodeInfo,
+    on=HYPERVISOR,
+    right="nodeinfo",
+    failure=ErrorCode.NODE_INFO,
+    chat=Chat(("nodeinfo", "how are you", "and you"), _say_node),
+)
 async def get_node_info(hypervisor: Hypervisor, _request: wire.GetNodeInfo, _caller: Caller) -> wire.NodeInfo:
     """What this host is made of."""
     node = await hypervisor.services.host.node_info()
