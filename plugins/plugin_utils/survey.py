@@ -71,8 +71,16 @@ async def _find_hypervisors(session: Session, endpoint: Mapping[str, Any]) -> li
     return list((ProfileFile().load(profile).hypervisors if profile else ()) or await session.find_hypervisors())
 
 
-def _unreachable(jid: str) -> dict[str, Any]:
-    return {"jid": jid, "name": jid.partition("@")[0], "state": UNREACHABLE, "machines": []}
+def _unreachable(jid: str, name: str = "") -> dict[str, Any]:
+    return {"jid": jid, "name": name or jid.partition("@")[0], "state": UNREACHABLE, "machines": []}
+
+
+async def _read_kept_name(hypervisor: Hypervisor) -> str:
+    """Return the name of a hypervisor that does not answer: the server keeps its vCard."""
+    try:
+        return (await hypervisor.vcard()).name
+    except EXPECTED:
+        return ""
 
 
 async def _survey_hypervisor(session: Session, jid: str, tags: Mapping[str, Any], endpoint: Mapping[str, Any]) -> Survey:
@@ -84,7 +92,8 @@ async def _survey_hypervisor(session: Session, jid: str, tags: Mapping[str, Any]
             _if_permitted(hypervisor.node_info()), _if_permitted(hypervisor.ip_address()), hypervisor.machines()
         )
     except EXPECTED as error:
-        return {"hypervisor": _unreachable(hypervisor.bare), "failures": [f"{hypervisor.bare}: {describe(error)}"]}
+        unreachable = _unreachable(hypervisor.bare, await _read_kept_name(hypervisor))
+        return {"hypervisor": unreachable, "failures": [f"{hypervisor.bare}: {describe(error)}"]}
     managed = [entry for entry in entries if entry.managed]
     machines = await asyncio.gather(*(_survey_machine(hypervisor, entry, tags, endpoint) for entry in managed))
     found = {

@@ -155,7 +155,7 @@ def test_a_machine_that_does_not_answer_hides_no_other(ask: Ask) -> None:
 
 def test_a_hypervisor_whose_machines_may_not_be_listed_is_a_failure(ask: Ask) -> None:
     survey = ask({host("<archipel action='rostervm'/>"): no_right("rostervm")})
-    assert survey["hypervisors"] == [{"jid": HYPERVISOR, "name": "hyp", "state": "unreachable", "machines": []}]
+    assert survey["hypervisors"] == [{"jid": HYPERVISOR, "name": "host", "state": "unreachable", "machines": []}]
     assert "rostervm" in survey["failures"][0]
 
 
