@@ -12,7 +12,7 @@ export LC_ALL := C.UTF-8
 PYTEST_ARGS ?=
 # Options for the demo: make demo DEMO_OPTIONS=--plain-inside-tls (for clients of the founding time)
 DEMO_OPTIONS ?=
-PYTEST := pytest -n auto --maxprocesses 8 $(PYTEST_ARGS)
+PYTEST := pytest -n auto --maxprocesses 8 --dist worksteal $(PYTEST_ARGS)
 PYTHON_FOLDERS := $(wildcard src plugins testbed tests benchmarks)
 
 .PHONY: help
