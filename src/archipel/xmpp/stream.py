@@ -213,6 +213,13 @@ class Stream(DirectStream):
             return True
         return await super()._handle_stream_features(features)
 
+    async def start_tls(self) -> bool:
+        """Encrypt the connection; one that breaks meanwhile ends the login, of which slixmpp tells nobody."""
+        encrypted = await super().start_tls()
+        if not encrypted:
+            self._fail_login(self._failure or LoginFailed("the connection broke during the login, while it was to be encrypted"))
+        return encrypted
+
     def _distrust(self, why: str) -> None:
         self._failure = UntrustedServer(why)
         self._fail_login(self._failure)

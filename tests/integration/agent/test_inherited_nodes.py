@@ -27,6 +27,7 @@ async def test_an_open_node_is_closed_and_its_strangers_hear_nothing_more(tmp_pa
         admin, eve = await platform.enter(ADMIN), await platform.enter()
         hypervisor = platform.hypervisor
         node = f"/archipel/{hypervisor}/events"
+        await platform.meet_hypervisor(admin)  # its node is there then
         platform.agent.stop()
         owner = await platform.enter(hypervisor.partition("@")[0])
         await owner.ask_server(platform.pubsub, f"<pubsub xmlns='{PUBSUB}#owner'><delete node='{node}'/></pubsub>")

@@ -225,6 +225,19 @@ async def test_a_connection_that_breaks_during_the_login_says_so(client_tls: ssl
             await login(server, client_tls)
 
 
+async def test_a_connection_that_breaks_while_it_is_encrypted_says_so_at_once(client_tls: ssl.SSLContext) -> None:
+    async def hang_up(_server: ScriptedServer, client: Client) -> None:
+        await client.open(STARTTLS)
+        await client.stanza()
+        client.send("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+        await asyncio.sleep(SHORT)
+        client.cut()
+
+    async with ScriptedServer(script=hang_up) as server:
+        with pytest.raises(LoginFailed, match="broke during the login"):
+            await login(server, client_tls)
+
+
 async def test_whoever_accepts_and_hangs_up_without_a_word_is_no_server(client_tls: ssl.SSLContext) -> None:
     async def hang_up(_server: ScriptedServer, client: Client) -> None:
         client.cut()
