@@ -246,7 +246,11 @@ class Stream(DirectStream):
         self._fail_login(ServerUnreachable(f"cannot connect to the XMPP server: {reason}"))
 
     def _note_untrusted(self, reason: object) -> None:
-        self._failure = UntrustedServer(f"the XMPP server's certificate is not trusted: {reason}")
+        # A connection that is cut in the middle of the handshake ends in errors of TLS, too, and is as good as ever the next time.
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            self._failure = UntrustedServer(f"the XMPP server's certificate is not trusted: {reason}")
+        else:
+            self._failure = LoginFailed(f"the XMPP server and this side do not agree on encryption: {reason}")
         self._fail_login(self._failure)
         self.abort()
 

@@ -238,6 +238,24 @@ async def test_a_connection_that_breaks_while_it_is_encrypted_says_so_at_once(cl
             await login(server, client_tls)
 
 
+async def test_a_handshake_that_breaks_says_nothing_about_the_certificate(client_tls: ssl.SSLContext) -> None:
+    """Who is not trusted is tried again after minutes, who was cut off at once."""
+    alert = bytes.fromhex("15030100020246")  # fatal, protocol version (RFC 8446, 6)
+
+    async def end_handshake(_server: ScriptedServer, client: Client) -> None:
+        await client.open(STARTTLS)
+        await client.stanza()
+        client.send("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+        await asyncio.sleep(SHORT)
+        client._writer.write(alert)
+        await asyncio.sleep(SHORT)
+        client.cut()
+
+    async with ScriptedServer(script=end_handshake) as server:
+        with pytest.raises(LoginFailed):
+            await login(server, client_tls)
+
+
 async def test_whoever_accepts_and_hangs_up_without_a_word_is_no_server(client_tls: ssl.SSLContext) -> None:
     async def hang_up(_server: ScriptedServer, client: Client) -> None:
         client.cut()
