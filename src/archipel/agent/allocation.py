@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 import uuid as uuids
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -90,12 +91,9 @@ async def _reserve(hypervisor: Hypervisor, caller: Caller, wish: Wish, undo: con
             adopted=wish.adopt,
             organisation=_organisation(hypervisor, wish),
         )
-        hypervisor.in_hand.add(uuid)
-        try:
+        with hypervisor.hold(uuid):
             await hypervisor.services.store.add_machine(record)
             machine = hypervisor.adopt_record(record)
-        finally:
-            hypervisor.in_hand.discard(uuid)
         undo.push_async_callback(_take_back, hypervisor, machine)
         return machine
 
@@ -189,8 +187,7 @@ async def _take_back(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
 
     If that cannot be done now, or its domain could not be removed, the record stays, as an intent (:mod:`.recovery`).
     """
-    hypervisor.in_hand.add(machine.uuid)
-    try:
+    with hypervisor.hold(machine.uuid), _leaving_unfinished(hypervisor, machine):
         hypervisor.forget(machine)
         if machine.uuid in hypervisor.unfinished:
             return
@@ -198,11 +195,16 @@ async def _take_back(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
             await hypervisor.remove_account(machine.uuid, machine.password)
         await remove_record(machine)
         hypervisor.services.rights.detach(machine.bare)
+
+
+@contextlib.contextmanager
+def _leaving_unfinished(hypervisor: Hypervisor, machine: VirtualMachine) -> Iterator[None]:
+    """Leave to recovery what server or store cannot do now."""
+    try:
+        yield
     except (CommandError, WireError, StoreError) as error:
         log.warning("%s: account or record cannot be removed now, they will be later: %s", machine.bare, error)
         hypervisor.leave_unfinished(machine)
-    finally:
-        hypervisor.in_hand.discard(machine.uuid)
 
 
 async def _make_folder(hypervisor: Hypervisor, machine: VirtualMachine, undo: contextlib.AsyncExitStack) -> None:
@@ -344,13 +346,7 @@ async def _retire(hypervisor: Hypervisor, machine: VirtualMachine, phase: Phase 
         except StoreError:
             machine.freeing = False
             raise
-    hypervisor.in_hand.add(machine.uuid)
-    try:
+    with hypervisor.hold(machine.uuid), _leaving_unfinished(hypervisor, machine):
         hypervisor.forget(machine)
         await leave_server(hypervisor, machine)
         await remove_record(machine)
-    except (CommandError, WireError, StoreError) as error:
-        log.warning("%s: account or record cannot be removed now, they will be later: %s", machine.bare, error)
-        hypervisor.leave_unfinished(machine)
-    finally:
-        hypervisor.in_hand.discard(machine.uuid)

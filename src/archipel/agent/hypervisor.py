@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
@@ -108,6 +110,15 @@ class Hypervisor(Entity):
         machine = self.machines.get(event.uuid)
         if machine is not None:
             machine.take_event(event)
+
+    @contextlib.contextmanager
+    def hold(self, uuid: str) -> Iterator[None]:
+        """Keep :meth:`recover` off a machine whose phase is in the store while it is not, or no more, in memory."""
+        self.in_hand.add(uuid)
+        try:
+            yield
+        finally:
+            self.in_hand.discard(uuid)
 
     def leave_unfinished(self, machine: VirtualMachine) -> None:
         """Leave a machine that is half made or half removed to :meth:`recover`.

@@ -72,8 +72,7 @@ class PubSub:
 
     async def subscribers(self, node: str) -> set[str]:
         """Return the bare JIDs of those who are subscribed to an own node."""
-        answer = await self._ask("get", ns.PUBSUB_OWNER, ET.Element(f"{{{ns.PUBSUB_OWNER}}}{SUBSCRIPTIONS}", {"node": node}))
-        return {found.get("jid", "").partition("/")[0] for found in answer.iter(f"{{{ns.PUBSUB_OWNER}}}subscription")}
+        return {found.get("jid", "").partition("/")[0] for found in await self._read_subscriptions(node)}
 
     async def delete(self, node: str) -> None:
         """Delete an own node."""
@@ -94,9 +93,8 @@ class PubSub:
 
     async def end_subscriptions(self, node: str, accounts: Collection[str]) -> None:
         """End what these accounts (bare JIDs) have of subscriptions to an own node, whatever their resource."""
-        answer = await self._ask("get", ns.PUBSUB_OWNER, ET.Element(f"{{{ns.PUBSUB_OWNER}}}{SUBSCRIPTIONS}", {"node": node}))
         ended = ET.Element(f"{{{ns.PUBSUB_OWNER}}}{SUBSCRIPTIONS}", {"node": node})
-        for found in answer.iter(f"{{{ns.PUBSUB_OWNER}}}subscription"):
+        for found in await self._read_subscriptions(node):
             if found.get("jid", "").partition("/")[0] in accounts:
                 ET.SubElement(ended, found.tag, {**found.attrib, "subscription": "none"})
         if len(ended):
@@ -143,6 +141,10 @@ class PubSub:
         if found.get("pubsub#publish_model") != {"publishers"}:
             return None
         return found.get("pubsub#owner", set()) | found.get("pubsub#publisher", set())
+
+    async def _read_subscriptions(self, node: str) -> list[ET.Element]:
+        answer = await self._ask("get", ns.PUBSUB_OWNER, ET.Element(f"{{{ns.PUBSUB_OWNER}}}{SUBSCRIPTIONS}", {"node": node}))
+        return list(answer.iter(f"{{{ns.PUBSUB_OWNER}}}subscription"))
 
     async def _metadata(self, node: str) -> dict[str, set[str]]:
         """Return what the service tells everybody of a node (XEP-0060, 5.4)."""

@@ -250,4 +250,5 @@ async def test_a_stanza_with_a_long_tag_is_taken_when_its_end_is_there(client: C
 async def test_a_stream_that_is_no_xml_ends_the_session(client: Client, stream: Stream) -> None:
     client.send("<message <>")
     async with asyncio.timeout(30):
-        await stream.lost
+        assert not (await stream.lost).conflict
+    assert not stream.online

@@ -34,7 +34,7 @@ def judge_disks(domain: Domain, policy: DomainPolicy, running: Domain | None = N
 
     ``running`` is the definition in force, if the machine runs: what its guest writes now must not mean something else later.
     """
-    written = dict(_written_files(running, policy)) if running is not None else {}
+    written = dict(_written_files(running)) if running is not None else {}
     judge = _Judge(policy, written)
     for number, disk in enumerate(domain.disks, 1):
         judge.judge_disk(disk, f"domain/devices/disk[{number}]")
@@ -142,8 +142,8 @@ class _Judge:
         self.violations.append(Violation(place, problem, fix))
 
 
-def _written_files(running: Domain, policy: DomainPolicy) -> Iterator[tuple[Path, str]]:
-    """Yield the machine's own files that it writes now, and in which format."""
+def _written_files(running: Domain) -> Iterator[tuple[Path, str]]:
+    """Yield the files that a running machine writes now, and in which format."""
     for disk in running.disks:
         for source in disk.element.findall("source"):
             if not disk.readonly and "file" in source.attrib:
