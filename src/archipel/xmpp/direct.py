@@ -65,7 +65,9 @@ class DirectStream(ClientXMPP):
         self._ack_timer: asyncio.TimerHandle | None = None
         self._held: list[ET.Element] = []
         self._early: list[ET.Element] = []
+        self._negotiations: set[asyncio.Task[Any]] = set()
         self.add_event_handler("connected", self._forget_early)
+        self.add_event_handler("disconnected", self._end_connection)
         for event in ("session_start", "session_resumed"):
             self.add_event_handler(event, self._flush)
             self.add_event_handler(event, self._take_early)
@@ -74,6 +76,24 @@ class DirectStream(ClientXMPP):
         """Begin a stream with an empty parser."""
         super().init_parser()
         self.parser = PromptParser()
+
+    async def _handle_stream_features(self, features: Any) -> bool | None:
+        task = asyncio.ensure_future(super()._handle_stream_features(features))
+        self._negotiations.add(task)
+        task.add_done_callback(self._negotiations.discard)
+        return await task
+
+    def _end_connection(self, _event: object) -> None:
+        """Let all that belongs to a connection end with it: it would go on in the next one, whose server breaks off or binds anew."""
+        for task in self._negotiations:
+            task.cancel()
+        self._reset_sendq()
+        self._take_ack()
+
+    def abort(self) -> None:
+        """Break the connection; unlike slixmpp's, may be called again while it breaks (TLS transports of asyncio mind)."""
+        if self.transport is not None and not self.transport.is_closing():
+            super().abort()
 
     def manage_stream(self) -> None:
         """Have the server keep the session for a while when the connection breaks (XEP-0198)."""

@@ -121,6 +121,19 @@ async def test_nothing_is_said_to_a_server_without_tls(client_tls: ssl.SSLContex
         assert "<auth" not in server.received
 
 
+async def test_a_server_that_asks_for_no_authentication_inside_tls_is_not_trusted(server: ScriptedServer, client_tls: ssl.SSLContext) -> None:
+    async def ask_for_nothing(server: ScriptedServer, client: Client) -> None:
+        assert server.context is not None
+        await client.open(STARTTLS)
+        await client.start_tls(server.context)
+        await client.open(BIND_FEATURE)
+        await client.stanza()
+
+    server.script = ask_for_nothing
+    with pytest.raises(UntrustedServer, match="asks for no authentication"):
+        await login(server, client_tls)
+
+
 @pytest.mark.parametrize("features", [BIND_FEATURE, BIND_FEATURE + f"<sm xmlns='{SM}'/>"])
 async def test_no_session_begins_without_tls_and_authentication(client_tls: ssl.SSLContext, features: str) -> None:
     """Somebody on the way who asks for neither must not be taken for the server: all that he says would be believed."""

@@ -12,10 +12,22 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from archipel.protocol.xml import local_name
-from archipel.xmpp import stanzas
-from archipel.xmpp.errors import Disconnected
+from archipel.xmpp import direct, stanzas
+from archipel.xmpp.errors import Disconnected, LoginFailed
 from archipel.xmpp.stream import Stream
-from tests.unit.xmpp.scripted_server import FULL, PASSWORD, SM, Client, ScriptedServer
+from tests.unit.xmpp.scripted_server import (
+    BIND_FEATURE,
+    FULL,
+    PASSWORD,
+    SM,
+    STARTTLS,
+    Client,
+    ScriptedServer,
+    authenticate,
+    be_honest,
+    mechanisms,
+    start_session,
+)
 
 PEER = "web@lab.example/hyp"
 
@@ -135,3 +147,74 @@ async def test_the_server_is_asked_now_and_then_what_arrived(stream: Stream, cli
     seen = [local_name((await client.stanza()).tag) for _ in range(42)]
     assert seen.count("message") == 40
     assert seen.count("r") == 2
+
+
+async def log_in_slowly(server: ScriptedServer, client: Client) -> None:
+    """Take longer for the login than an answer to the server's wish for an acknowledgement may wait."""
+    assert server.context is not None
+    await client.open(STARTTLS)
+    await client.start_tls(server.context)
+    await asyncio.sleep(2 * direct.ACK_DELAY)
+    await client.open(mechanisms(*server.mechanisms))
+    await authenticate(server, client)
+    await client.open(f"{BIND_FEATURE}<sm xmlns='{SM}'/>")
+    await start_session(server, client)
+
+
+async def test_what_the_server_wanted_to_know_before_the_cut_is_not_told_during_the_next_login(
+    server: ScriptedServer, stream: Stream, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(direct, "ACK_DELAY", 0.2)
+    arrived = asyncio.Event()
+    stream.on_message = lambda _message: arrived.set()
+    client.send(f"<r xmlns='{SM}'/><message/>")
+    await arrived.wait()
+    client.cut()
+    server.script = log_in_slowly
+    resumed, client = await come_back(server, stream)
+    assert resumed
+    assert f"<a xmlns='{SM}'" not in client.received
+
+
+async def cut_at_resume(server: ScriptedServer, client: Client) -> None:
+    """Take the login as far as the wish to resume, and break the connection instead of an answer."""
+    assert server.context is not None
+    await client.open(STARTTLS)
+    await client.start_tls(server.context)
+    await client.open(mechanisms(*server.mechanisms))
+    await authenticate(server, client)
+    await client.open(f"{BIND_FEATURE}<sm xmlns='{SM}'/>")
+    await client.stanza()
+    raise ConnectionResetError("cut")
+
+
+@pytest.fixture
+async def twice_cut(server: ScriptedServer, stream: Stream, client: Client) -> Stream:
+    """A stream whose connection was cut again while its session was being resumed; something waits to be sent once more."""
+    stream.transmit(stanzas.chat(PEER, "0"))
+    await next_stanza(client)
+    client.cut()
+    await stream.lost
+    server.script = cut_at_resume
+    with pytest.raises(LoginFailed):
+        await stream.login("127.0.0.1", server.port)
+    server.script = be_honest
+    return stream
+
+
+async def test_a_session_survives_a_second_cut_while_it_is_being_resumed(server: ScriptedServer, twice_cut: Stream) -> None:
+    assert await twice_cut.login("127.0.0.1", server.port)
+    client = await server.client()
+    assert (await next_stanza(client))[0].text == "0"
+    twice_cut.transmit(stanzas.chat(PEER, "1"))
+    assert (await next_stanza(client))[0].text == "1"
+
+
+async def test_the_login_that_was_cut_while_it_resumed_does_nothing_in_the_next(server: ScriptedServer, twice_cut: Stream) -> None:
+    server.resumable = False
+    assert not await twice_cut.login("127.0.0.1", server.port)
+    client = await server.client()
+    twice_cut.transmit(stanzas.chat(PEER, "1"))
+    while local_name((element := await client.stanza()).tag) != "message":
+        assert local_name(element.tag) == "r", "the login before binds the resource, too"
+    assert client.received.count("<bind ") == client.received.count("<enable ") == 1
