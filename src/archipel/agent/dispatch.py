@@ -47,6 +47,7 @@ HandlerT = TypeVar("HandlerT", bound=Callable[..., Awaitable[Answer]])
 
 
 OK = "ok"
+UNFINISHED = "unfinished: the entity went offline meanwhile"
 MOST_ATTRIBUTES, LONGEST_NAME = 30, 100  # of a command that an error gives back; no command has as many, nor as long
 EVERY_KIND = (EntityKind.HYPERVISOR, EntityKind.VIRTUAL_MACHINE)
 
@@ -224,6 +225,9 @@ async def run_command(entity: Entity, found: Command, source: ET.Element, caller
         entry.outcome = f"error: {error.text}"
         if error.code is None:
             error.code = found.failure
+        raise
+    except asyncio.CancelledError:
+        entry.outcome = UNFINISHED
         raise
     finally:
         entry.write(quiet=found.request.reads)

@@ -40,6 +40,7 @@ LONGEST_HEADER = 4096  # characters of what an answer gives back; the server end
 # Of one sender at one entity, so that nobody can keep others waiting: what is worked on at once, and what waits at most.
 REQUESTS_AT_ONCE, MOST_REQUESTS_WAITING = 50, 2000
 CHATS_AT_ONCE, MOST_CHATS_WAITING = 5, 50
+END_DEADLINE = 3.0  # seconds for work that is under way to be undone or given up when the entity leaves
 MOST_VISITORS = 1000  # directed presences that are remembered; who comes later is answered, but not told of changes
 
 
@@ -68,6 +69,7 @@ class Entity(abc.ABC):
         self._card = VCard(str(self.kind), "", name)
         self._visitors: dict[str, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unanswered: dict[int, ET.Element] = {}
         self._requests = Turns(self.spawn, REQUESTS_AT_ONCE, MOST_REQUESTS_WAITING)
         self._chats = Turns(self.spawn, CHATS_AT_ONCE, MOST_CHATS_WAITING)
         services.rights.attach(self.bare, self.kind, self.contacts.sees_us)
@@ -187,13 +189,22 @@ class Entity(abc.ABC):
         self.connection.start()
 
     async def close(self) -> None:
-        """Log out; nothing of this entity runs afterwards."""
+        """Log out; nothing of this entity runs afterwards, and who still waits for an answer is told that there is none."""
+        self.stream.take_no_more()
         self._requests.clear()
         self._chats.clear()
-        for task in tuple(self._tasks):
-            task.cancel()
+        await self._end_tasks()
+        for iq in self._unanswered.values():
+            self.stream.transmit(_refuse_unfinished(iq))
         await self.connection.stop()
         self.services.rights.detach(self.bare)
+
+    async def _end_tasks(self) -> None:
+        tasks = self._tasks - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=END_DEADLINE)
 
     async def _come_online(self, resumed: bool) -> None:
         if resumed and self.online.is_set():
@@ -236,7 +247,9 @@ class Entity(abc.ABC):
             )
         elif namespace == ns.IQ_ROSTER and iq.get("type") == "set":
             self._take_roster_push(iq)
-        elif not self._requests.take(self._caller(iq).bare, functools.partial(self._answer, iq, namespace)):
+        elif self._requests.take(self._caller(iq).bare, functools.partial(self._answer, iq, namespace)):
+            self._unanswered[id(iq)] = iq
+        else:
             self.stream.transmit(_refuse_flood(iq, namespace))
 
     def _take_roster_push(self, iq: ET.Element) -> None:
@@ -246,25 +259,29 @@ class Entity(abc.ABC):
             self.spawn(self.refresh_readers())
 
     async def _answer(self, iq: ET.Element, namespace: str) -> None:
-        """Answer one IQ, whatever it is: exactly one answer each.
+        """Answer one IQ, whatever it is: exactly one answer each."""
+        answer = await self._find_answer(iq, namespace)
+        del self._unanswered[id(iq)]
+        self.stream.transmit(answer)
+
+    async def _find_answer(self, iq: ET.Element, namespace: str) -> ET.Element:
+        """Do what an IQ asks and return the answer.
 
         One that comes before the roster was read waits for it: without the roster nobody knows who is known.
         """
         await self.online.wait()
         caller = self._caller(iq)
         if any(len(header) > LONGEST_HEADER for header in (namespace, *(iq[0].attrib.values() if len(iq) else ()))):
-            answer = stanzas.error_of(iq, BadRequest(f"namespace and attributes have {LONGEST_HEADER} characters at most"), "", "")
-        elif namespace == ns.PING:
-            answer = stanzas.result_of(iq)
-        elif namespace in discovery.NAMESPACES:
-            answer = discovery.answer(self, iq, namespace, caller)
-        elif namespace == ns.COMMANDS and self.knows(caller.bare):
-            answer = await adhoc.answer(self, iq, caller)
-        elif namespace.startswith("archipel:"):
-            answer = await answer_iq(self, iq, caller)
-        else:
-            answer = stanzas.error_of(iq, self._refuse_namespace(namespace, caller), namespace, "")
-        self.stream.transmit(answer)
+            return stanzas.error_of(iq, BadRequest(f"namespace and attributes have {LONGEST_HEADER} characters at most"), "", "")
+        if namespace == ns.PING:
+            return stanzas.result_of(iq)
+        if namespace in discovery.NAMESPACES:
+            return discovery.answer(self, iq, namespace, caller)
+        if namespace == ns.COMMANDS and self.knows(caller.bare):
+            return await adhoc.answer(self, iq, caller)
+        if namespace.startswith("archipel:"):
+            return await answer_iq(self, iq, caller)
+        return stanzas.error_of(iq, self._refuse_namespace(namespace, caller), namespace, "")
 
     def _refuse_namespace(self, namespace: str, caller: Caller) -> CommandError:
         """Return why a request of a namespace that is not served, or not to strangers, is refused."""
@@ -347,6 +364,14 @@ class Entity(abc.ABC):
             return Caller(full, bare_jid(full))
         except MalformedJid:
             return Caller(full, "")
+
+
+def _refuse_unfinished(iq: ET.Element) -> ET.Element:
+    """Return the error for a request that was not answered when its entity left."""
+    text = "this entity goes offline: whether what you asked for was done is not known; look when it is back"
+    answer = stanzas.error_of(iq, CommandError(text, ErrorCode.UNAVAILABLE, Condition.SERVICE_UNAVAILABLE), "", "")
+    answer[-1].set("type", "wait")  # RFC 6120, 8.3.3.19
+    return answer
 
 
 def _refuse_flood(iq: ET.Element, namespace: str) -> ET.Element:

@@ -244,7 +244,7 @@ class Connection:
         lost = self.stream.lost
         try:
             await self._set_up(resumed and self._ready, lost)
-            why: Lost = await lost
+            why: Lost = await asyncio.shield(lost)  # who stops this waits for the end of the session, too
         except (WireError, CommandError) as error:
             # The session broke, or the server refused something, while its owner set it up: as bad as a failed login.
             why = self._give_up(error)

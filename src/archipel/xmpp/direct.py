@@ -66,6 +66,7 @@ class DirectStream(ClientXMPP):
         self._held: list[ET.Element] = []
         self._early: list[ET.Element] = []
         self._negotiations: set[asyncio.Task[Any]] = set()
+        self._leaving = False
         self.add_event_handler("connected", self._forget_early)
         self.add_event_handler("disconnected", self._end_connection)
         for event in ("session_start", "session_resumed"):
@@ -105,8 +106,22 @@ class DirectStream(ClientXMPP):
         """Whether encryption, if it is wanted, and authentication are done: before that anybody may be the other side."""
         return bool(self.authenticated) and (not self.enable_starttls or "starttls" in self.features)
 
+    @property
+    def managed(self) -> bool:
+        """Whether the server agreed to manage this connection's stream."""
+        return "stream_management" in self.features
+
     def take_stanza(self, element: ET.Element) -> None:
         """Take an IQ, message or presence of a standing session; whoever wants them says what becomes of them."""
+
+    def take_no_more(self) -> None:
+        """Leave to the server what still comes before the logout, answers aside.
+
+        It returns to the senders what was not acknowledged (XEP-0198), so from now on nothing more is.
+        """
+        self._leaving = True
+        if self.management is not None:
+            self.management.enabled_in = False
 
     def transmit(self, element: ET.Element) -> None:
         """Send a stanza; one sent while the session is down goes out when it is back, after those sent before it."""
@@ -134,7 +149,10 @@ class DirectStream(ClientXMPP):
             return ""
         self._ack_timer.cancel()
         self._ack_timer = None
-        return f"<a xmlns='{SM}' h='{self.management.handled}'/>"
+        return self._ack()
+
+    def _ack(self) -> str:
+        return f"<a xmlns='{SM}' h='{self.management.handled}'/>" if self.managed else ""
 
     def _send_ack(self) -> None:
         if self.transport is not None:
@@ -146,19 +164,25 @@ class DirectStream(ClientXMPP):
         if not self.trusted and namespace_of(xml.tag) not in NEGOTIATION:
             log.warning("%s: %s before encryption and authentication is not believed", self.requested_jid, local_name(xml.tag))
         elif xml.tag in STANZAS and (self._session_started or xml.get("type") not in {"result", "error"}):
-            if management is not None and management.enabled_in:
-                management.handled = (management.handled + 1) % COUNTER
-            self._early.append(xml)
-            self._take_early()
+            self._take_in(xml)
         elif xml.tag == ACK_REQUEST and management is not None:
             # Most requests for an ack come with a request that is answered in a moment: one write instead of two.
             self._ack_timer = self._ack_timer or self.loop.call_later(ACK_DELAY, self._send_ack)
         else:
             super()._spawn_event(xml)
 
+    def _take_in(self, xml: ET.Element) -> None:
+        if self._leaving and (xml.tag != IQ or xml.get("type") in {"get", "set"}):
+            return
+        if self.management is not None and self.management.enabled_in:
+            self.management.handled = (self.management.handled + 1) % COUNTER
+        self._early.append(xml)
+        self._take_early()
+
     def _forget_early(self, _event: object) -> None:
         """Begin anew with each connection: what came over another one, or before encryption, is nobody's word."""
         self._early.clear()
+        self._leaving = False
 
     def _take_early(self, _event: object = None) -> None:
         """Hand on what came in; between the binding of a resource and the start of the session it waits."""

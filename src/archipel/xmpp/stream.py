@@ -37,6 +37,7 @@ LOGIN_DEADLINE = 30.0  # seconds; ejabberd's own negotiation_timeout is 30 s, no
 ANSWER_DEADLINE = 30.0  # seconds until an unanswered request fails, unless the caller knows better
 KEEPALIVE = 300  # seconds between white spaces on an idle stream
 STRONG_MECHANISMS = frozenset({"SCRAM-SHA-256", "SCRAM-SHA-512"})  # not -PLUS: Python has no channel binding for TLS 1.3
+FAREWELL_DEADLINE = 2.0  # seconds for the server to say goodbye; the account of a machine that leaves, or of an agent that stops
 ABORT_DEADLINE = 1.0  # seconds for the loop to tell that an aborted connection is gone
 
 mend_slixmpp()
@@ -119,11 +120,19 @@ class Stream(DirectStream):
         await self._end_sender()
 
     async def logout(self) -> None:
-        """End the session in good order; does not wait for the server's farewell, which ejabberd delays by a tenth of a second."""
+        """End the session in good order.
+
+        Only a session that could be resumed waits for the server's farewell, which ejabberd delays by a tenth of a second: a
+        connection that is closed with something unread is reset, and the server would keep the session as one that was cut.
+        What came is acknowledged: the server returns the rest to the senders, who must not hear of it twice.
+        """
         self.cancel_connection_attempt()
         if self.transport is not None:
             self._flush()
-            self.transport.write(self.stream_footer.encode())
+            self.transport.write(f"{self._ack()}{self.stream_footer}".encode())
+            if self.managed:
+                await asyncio.wait({self.lost}, timeout=FAREWELL_DEADLINE)
+        if self.transport is not None:
             self.transport.close()
             await asyncio.wait({self.lost}, timeout=ABORT_DEADLINE)
         await self._end_sender()

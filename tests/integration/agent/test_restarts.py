@@ -157,10 +157,12 @@ async def test_a_second_agent_of_the_same_state_does_not_start(platform: Platfor
 async def test_an_unfinished_request_does_not_keep_the_agent_from_stopping(platform: Platform, admin: Person):
     uuid = str(uuids.uuid4())
     machine = Machine(uuid, f"vm-{uuid[:8]}", platform.domain)
-    for number in range(20):
-        admin.request(platform.host, f"<query xmlns='{HOST}'><archipel action='alloc' name='late-{number}-{uuid[:8]}'/></query>")
+    alloc = "<query xmlns='{}'><archipel action='alloc' name='late-{}-{}'/></query>"
+    asked = [admin.request(platform.host, alloc.format(HOST, number, uuid[:8])) for number in range(20)]
     await asyncio.to_thread(platform.agent.stop)
     assert platform.agent.pid is None
+    await admin.until(lambda: all(admin.answers(key) for key in asked), "an answer to each, if only that none is known")
     await asyncio.to_thread(platform.agent.start)
     await admin.until(lambda: (admin.shown(platform.hypervisor) or ("", ""))[1].startswith("Online ("), "the hypervisor")
     assert machine.full not in await platform.roster_of_machines(admin)
+    await admin.assert_one_answer_each()

@@ -273,6 +273,7 @@ class FakeStream:
         self.on_message = self.on_presence = self.on_request
         self.lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
         self.sent: list[str] = []
+        self.leaving = False
         self._server = server
         self._password = password
 
@@ -283,6 +284,9 @@ class FakeStream:
         if self.lost.done():
             self.lost = asyncio.get_running_loop().create_future()
         return False
+
+    def take_no_more(self) -> None:
+        self.leaving = True
 
     async def logout(self) -> None:
         self.abort()
@@ -303,6 +307,8 @@ class FakeStream:
     def deliver(self, text: str) -> None:
         """Let a stanza come in."""
         stanza = parse_stanza(text)
+        if self.leaving:
+            return
         take = {"message": self.on_message, "presence": self.on_presence, "iq": self.on_request}
         take[local_name(stanza.tag)](stanza)
 

@@ -55,7 +55,7 @@ class Trouble:
     """What the handler of a test does: raise this, if it is there; ``done`` counts what it did."""
 
     def __init__(self) -> None:
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.done = 0
 
 
@@ -367,3 +367,12 @@ def test_a_command_that_two_modules_have_by_import_is_one() -> None:
     registry.add(module_with(act=act))
     registry.add(module_with(act=act))
     assert len(list(registry.commands(VM_KIND))) == 1
+
+
+async def test_a_command_that_ended_with_its_entity_is_not_written_down_as_done(
+    vm: VirtualMachine, trouble: Trouble, audit: FakeAudit
+) -> None:
+    trouble.error = asyncio.CancelledError()
+    with pytest.raises(asyncio.CancelledError):
+        await ask(vm, GOOD)
+    assert [entry["outcome"] for entry in audit.entries] == ["unfinished: the entity went offline meanwhile"]

@@ -427,3 +427,29 @@ async def test_a_session_that_is_set_up_anew_is_offline_until_its_node_is_ready(
     machine.push(Topic.VM_CONTROL, "resumed")
     await finish_work(machine)
     assert xmpp.pushes(VM)[-1] == ("virtualmachine:control", "resumed")
+
+
+# -- leaving ------------------------------------------------------------------------------------------------------------
+
+
+async def test_who_waits_for_an_answer_when_the_entity_leaves_is_told_that_there_is_none(
+    machine: VirtualMachine, stream: FakeStream
+) -> None:
+    """Those under way, and those that wait for their turn."""
+    machine.online.clear()
+    for _ in range(module.REQUESTS_AT_ONCE + 2):
+        stream.deliver(command_iq("archipel:vm:control", "<archipel action='info'/>"))
+    await asyncio.sleep(0)
+    await machine.close()
+    answers = [parse_stanza(text) for text in stream.took("<iq", 'type="error"')]
+    assert len(answers) == module.REQUESTS_AT_ONCE + 2
+    error = read_error(answers[0])
+    assert error.condition == Condition.SERVICE_UNAVAILABLE
+    assert "whether what you asked for was done is not known" in str(error)
+
+
+async def test_an_entity_that_leaves_takes_nothing_more(machine: VirtualMachine, stream: FakeStream) -> None:
+    await machine.close()
+    stream.deliver(command_iq("archipel:vm:control", "<archipel action='info'/>"))
+    await finish_work(machine)
+    assert stream.sent == []

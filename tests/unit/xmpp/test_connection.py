@@ -48,6 +48,7 @@ def test_a_connection_is_connecting_then_online_until_it_is_stopped() -> None:
         assert states == [closed, connecting, online, closed]
         assert account.told == ["online", "offline"]
         assert account.stream.logged_out
+        assert not account.stream.lost.cancelled()  # the logout waits for the end of the session
 
     run(main())
 

@@ -121,7 +121,9 @@ async def test_nothing_is_said_to_a_server_without_tls(client_tls: ssl.SSLContex
         assert "<auth" not in server.received
 
 
-async def test_a_server_that_asks_for_no_authentication_inside_tls_is_not_trusted(server: ScriptedServer, client_tls: ssl.SSLContext) -> None:
+async def test_a_server_that_asks_for_no_authentication_inside_tls_is_not_trusted(
+    server: ScriptedServer, client_tls: ssl.SSLContext
+) -> None:
     async def ask_for_nothing(server: ScriptedServer, client: Client) -> None:
         assert server.context is not None
         await client.open(STARTTLS)

@@ -13,6 +13,7 @@ import pytest
 
 from archipel.protocol.xml import local_name
 from archipel.xmpp import direct, stanzas
+from archipel.xmpp import stream as module
 from archipel.xmpp.errors import Disconnected, LoginFailed
 from archipel.xmpp.stream import Stream
 from tests.unit.xmpp.scripted_server import (
@@ -218,3 +219,75 @@ async def test_the_login_that_was_cut_while_it_resumed_does_nothing_in_the_next(
     while local_name((element := await client.stanza()).tag) != "message":
         assert local_name(element.tag) == "r", "the login before binds the resource, too"
     assert client.received.count("<bind ") == client.received.count("<enable ") == 1
+
+
+async def read_all(client: Client) -> None:
+    while True:
+        await client.stanza()
+
+
+async def end_of_stream(client: Client) -> None:
+    with pytest.raises(ConnectionResetError, match="ended its stream"):
+        await read_all(client)
+
+
+async def test_a_logout_lets_the_server_read_the_farewell_before_the_connection_goes(stream: Stream, client: Client) -> None:
+    """With something unread the connection would be reset, and the server keep the session as one that was cut."""
+    for _ in range(200):
+        client.send(f"<message><body>{'x' * 5000}</body></message>")
+    leaving = asyncio.ensure_future(stream.logout())
+    await asyncio.sleep(0.05)
+    assert not leaving.done()
+    await end_of_stream(client)
+    await leaving
+    assert not stream.online
+
+
+async def test_a_server_that_says_no_goodbye_is_left_all_the_same(stream: Stream, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FAREWELL_DEADLINE", 0.05)
+    await stream.logout()
+    assert not stream.online
+    await end_of_stream(client)
+
+
+async def test_what_comes_before_the_logout_is_left_to_the_server(stream: Stream, client: Client) -> None:
+    taken: list[ET.Element] = []
+    stream.on_request = taken.append
+    stream.take_no_more()
+    client.send(f"<iq type='set' id='1' from='{PEER}'/><r xmlns='{SM}'/>")
+    leaving = asyncio.ensure_future(stream.logout())
+    await end_of_stream(client)
+    await leaving
+    assert taken == []
+    assert client.received.count("<a ") == client.received.count("h='0'") == 1
+
+
+async def test_what_was_taken_is_acknowledged_before_the_farewell(stream: Stream, client: Client) -> None:
+    """The server returns all else to the senders, and who got an answer would get an error after it."""
+    taken = asyncio.Event()
+    stream.on_request = lambda _iq: taken.set()
+    client.send(f"<iq type='set' id='1' from='{PEER}'/>")
+    await taken.wait()
+    leaving = asyncio.ensure_future(stream.logout())
+    await end_of_stream(client)
+    await leaving
+    assert client.received.endswith(f"<a xmlns='{SM}' h='1'/></stream:stream>")
+
+
+async def test_who_takes_no_more_still_hears_the_answers_that_he_waits_for(stream: Stream, client: Client) -> None:
+    """Work that is undone before the logout asks the server for it."""
+    pending = asyncio.ensure_future(stream.request(stanzas.iq("set", PEER)))
+    asked = await next_stanza(client)
+    stream.take_no_more()
+    client.answer(asked, from_=PEER)
+    assert (await pending).get("type") == "result"
+
+
+async def test_a_server_without_stream_management_hears_nothing_of_it(server: ScriptedServer, stream: Stream) -> None:
+    await stream.login("127.0.0.1", server.port)
+    client = await server.client()
+    stream.take_no_more()
+    leaving = asyncio.ensure_future(stream.logout())
+    await end_of_stream(client)
+    await leaving
+    assert SM not in client.received
