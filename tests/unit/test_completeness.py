@@ -54,7 +54,7 @@ def test_every_action_is_tried_on_a_real_server(root: Path) -> None:
     """Each row of the table is tried allowed, refused and malformed, with get and with set."""
     rows = {action.key: action for action in ACTIONS}
     assert len(rows) == len(ACTIONS), "two rows for one action"
-    assert set(rows) == set(all_actions(root)), "tests/wire/actions.py has one row for each action of each kind of entity"
+    assert set(rows) == set(all_actions(root)), "tests/wire/actions/ has one row for each action of each kind of entity"
 
 
 def test_the_table_of_actions_names_their_error_codes(root: Path) -> None:

@@ -142,6 +142,8 @@ async def run_entities(services: Services) -> AsyncIterator[Hypervisor]:
     for entity in (hypervisor, *hypervisor.machines.values()):
         entity.start()
     hypervisor.spawn(keep_house(hypervisor))
+    for work in services.registry.hooks.background(hypervisor):
+        hypervisor.spawn(work)
     try:
         yield hypervisor
     finally:

@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 from xml.etree import ElementTree as ET
 
+from archipel.agent.hooks import Hooks
 from archipel.agent.rights import Rule
 from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import LibvirtBusy, LibvirtError, LibvirtTimeout, LibvirtUnavailable, VirtError
@@ -114,12 +115,14 @@ def command(
 
 @dataclass
 class Registry:
-    """All commands that the entities of this agent know."""
+    """All commands that the entities of this agent know, and what their capabilities do beside them."""
 
+    hooks: Hooks = field(default_factory=Hooks)
     _commands: dict[tuple[EntityKind, str, str], Command] = field(default_factory=dict)
 
     def add(self, module: ModuleType) -> None:
-        """Take in every command that a capability declares; a second owner of an action is refused."""
+        """Take in every command and hook that a capability declares; a second owner of an action is refused."""
+        self.hooks.add(module)
         for value in vars(module).values():
             found = getattr(value, "archipel_command", None)
             if isinstance(found, Command):

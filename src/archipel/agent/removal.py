@@ -60,5 +60,6 @@ async def leave_server(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
 
 async def remove_record(machine: VirtualMachine) -> None:
     """Forget a machine and the rights on it; if its folder stays it is noted whose it is."""
+    await machine.services.registry.hooks.leave(machine)
     keeps_folder = await asyncio.to_thread(machine.folder.exists)
     await machine.services.store.remove_machine(machine.uuid, machine.bare, keeps_folder=keeps_folder)

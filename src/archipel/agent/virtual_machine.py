@@ -148,6 +148,8 @@ class VirtualMachine(Entity):
                 await self._follow_name(event.name)
             if announcement is not None:
                 self.push(*announcement)
+        for work in self.services.registry.hooks.followers(self, event):
+            self.spawn(work)
 
     async def _follow_name(self, name: str) -> None:
         """Bear the name that somebody gave the domain behind our back; trouble with it must not cost the push."""

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each action of each kind of entity: allowed, refused, malformed, asked with get and with set (the rows of tests/wire/actions.py).
+"""Each action of each kind of entity: allowed, refused, malformed, asked with get and with set (the rows of tests/wire/actions/).
 
 What an action answers and does beyond that is looked at in the file of its namespace.
 """
@@ -18,7 +18,9 @@ import libvirt
 import pytest
 import pytest_asyncio
 
-from tests.wire.actions import ACTIONS, CARD, HYPERVISOR, NEVER, Action, Wrong, grant
+from tests.wire.action import HYPERVISOR, NEVER, Action, Wrong, grant
+from tests.wire.actions import ACTIONS
+from tests.wire.actions.core import CARD
 from tests.wire.matching import assert_error, assert_payload, assert_refused, assert_stranger_refused, assert_unsupported, show
 from tests.wire.person import Person
 from tests.wire.platform import CONTROL, DEFINITION_XML, PERMISSIONS, Machine, Platform

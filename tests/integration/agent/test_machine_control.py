@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.wire.actions import CARD
+from tests.wire.actions.core import CARD
 from tests.wire.matching import LIBVIRT, assert_error, assert_payload, child, name_of, show
 from tests.wire.person import Person
 from tests.wire.platform import CONTROL, DEFINITION, Machine, Platform

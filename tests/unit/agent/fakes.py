@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from archipel.agent import plugins
 from archipel.agent.config import parse_settings
 from archipel.agent.dispatch import Caller
 from archipel.agent.settings import Settings
@@ -52,9 +54,12 @@ audit_log_path = {folder}/audit.log
 """
 
 
+declared_settings = functools.cache(plugins.declared_settings)
+
+
 def make_settings(folder: Path, more: str = "") -> Settings:
     """Return settings whose files all lie in ``folder``."""
-    return parse_settings(SETTINGS.format(folder=folder, more=more), hostname="host1")
+    return parse_settings(SETTINGS.format(folder=folder, more=more), hostname="host1", capabilities=declared_settings())
 
 
 def domain_xml(name: str = "web", uuid: str | None = UUID, devices: str = "", more: str = "") -> str:

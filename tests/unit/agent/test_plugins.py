@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from archipel.agent import plugins
+from archipel.agent import capabilities, plugins
 from archipel.agent.config import parse_settings
 from archipel.agent.settings import Settings
 from archipel.protocol import namespaces as ns
 from archipel.protocol.rights import EntityKind
 from tests.unit.agent.fakes import SETTINGS
 
-BUILT_IN = {"contacts", "control", "definition", "host", "machines", "rights", "tags"}
+BUILT_IN = {path.stem for path in Path(capabilities.__path__[0]).glob("*.py")} - {"__init__"}
 SNAPSHOTS = '''
 from dataclasses import dataclass
 

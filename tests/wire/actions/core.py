@@ -1,23 +1,12 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every action that an entity takes, as it goes over the wire: with its right, allowed, and wrong in each of its fields.
-
-One row is tried by ``tests/integration/agent/test_every_action.py`` with get and with set; ``tests/unit/test_completeness.py``
-fails for an action that has none.
-"""
+"""The actions of every agent: rights, subscriptions, tags, roster, machines and their control and definition."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
-import libvirt
-
+from tests.wire.action import HYPERVISOR, MACHINE, NEVER, OFF, PAUSED, RUNNING, Action, Wrong, grant, no_account, values
 from tests.wire.platform import CONTROL, DEFINITION, HOST, PERMISSIONS, ROSTER, SUBSCRIPTION, TAGS
 
-HYPERVISOR, MACHINE = "hypervisor", "virtualmachine"
-NEVER = "never-made"  # the name in requests that must make nothing
 ORGANISATION = ("orgname", "orgunit", "locality", "userid", "categories")
 CARD = (
     "<devices><interface type='network'><mac address='52:54:00:0a:0b:0c'/><source network='default'/><target dev='tap7'/></interface>"
@@ -27,81 +16,6 @@ COUNTERS = " ".join(f"{way}_{what}='*'" for way in ("rx", "tx") for what in ("by
 FIGURES = ("model", "memory", "nrCPU", "mHzCPU", "nrNumaNodes", "nrSockets", "nrCoreperSocket", "nrThreadperCore")
 NODE = " ".join(f"{name}='*'" for name in FIGURES)
 INTERFACE = "<interface type='network'><mac address='52:54:00:00:00:aa'/><source network='default'/></interface>"
-
-
-def in_state(state: int) -> Callable[[Any], bool]:
-    return lambda domain: domain.state()[0] == state
-
-
-RUNNING, PAUSED, OFF = map(in_state, (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_SHUTOFF))
-
-
-@dataclass(frozen=True)
-class Wrong:
-    """A request that is malformed: in which field, and what the error mentions (its name, unless told otherwise)."""
-
-    field: str
-    attributes: str = ""
-    inner: str = ""
-    mentions: str = ""
-
-    @property
-    def told(self) -> str:
-        return self.mentions or self.field
-
-
-@dataclass(frozen=True)
-class Action:
-    """An action of one kind of entity.
-
-    In attributes, content and answer stand ``{{jid}}``, ``{{full}}`` and ``{{uuid}}`` for a managed machine's, ``{{other}}`` for the
-    JID of a domain that is not managed, ``{{person}}`` for the asker, ``{{host}}`` for the hypervisor, ``{{definition}}`` for a
-    changed definition. ``right`` None: whoever is known may. ``answer`` None: any, looked at elsewhere. ``effect`` is what
-    libvirt says of the machine afterwards; ``unsupported``: libvirt's test driver cannot do it.
-    """
-
-    kind: str
-    namespace: str
-    action: str
-    right: str | None
-    code: int
-    attributes: str = ""
-    inner: str = ""
-    state: str = "off"
-    answer: str | None = ""
-    effect: Callable[[Any], bool] | None = None
-    unsupported: bool = False
-    malformed: tuple[Wrong, ...] = ()
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        return self.kind, self.namespace, self.action
-
-    def request(self, words: dict[str, str], wrong: Wrong | None = None) -> str:
-        """The command, or a malformed one."""
-        attributes, inner = (self.attributes, self.inner) if wrong is None else (wrong.attributes, wrong.inner)
-        return f"<archipel action='{self.action}' {attributes.format(**words)}>{inner.format(**words)}</archipel>"
-
-    def __str__(self) -> str:
-        return f"{self.kind}-{self.namespace.removeprefix('archipel:')}-{self.action}"
-
-
-def grant(target: str, name: str, value: str = "1", kind: str = "user") -> str:
-    """An element as founding clients write it."""
-    return f"<permission permission_type='{kind}' permission_target='{target}' permission_name='{name}' permission_value='{value}'/>"
-
-
-NO_ACCOUNTS = ("", "{0}=''", "{0}='   '", "{0}='@'", "{0}='no jid at all'", "{0}='agents.localhost'", "{0}='@agents.localhost'")
-
-
-def no_account(name: str) -> tuple[Wrong, ...]:
-    """What names nobody."""
-    return tuple(Wrong(name, text.format(name)) for text in NO_ACCOUNTS)
-
-
-def values(*wrong: str, name: str = "value") -> tuple[Wrong, ...]:
-    return (Wrong(name), *(Wrong(name, f"{name}='{text}'") for text in wrong))
-
 
 BAD_GRANTS = tuple(
     Wrong(mentions, inner=grant("{person}", "message") + element)
@@ -312,4 +226,4 @@ ON_HYPERVISOR = (
     ),
 )
 
-ACTIONS = (*ON_HYPERVISOR, *every_entity(HYPERVISOR), *ON_MACHINE, *every_entity(MACHINE))
+ROWS = (*ON_HYPERVISOR, *every_entity(HYPERVISOR), *ON_MACHINE, *every_entity(MACHINE))

@@ -1,0 +1,99 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What capabilities do of their own accord, beside the commands that they answer.
+
+A decorated function of a capability's module is called at its occasion, built-in and third-party ones alike.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Coroutine
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from archipel.agent.store import StoreError
+
+if TYPE_CHECKING:
+    from archipel.agent.hypervisor import Hypervisor
+    from archipel.agent.virt.lifecycle import DomainEvent
+    from archipel.agent.virtual_machine import VirtualMachine
+
+log = logging.getLogger(__name__)
+
+_MARK: Final = "archipel_occasion"
+
+Work = Coroutine[Any, Any, None]
+Background = TypeVar("Background", bound=Callable[["Hypervisor"], Work])
+Follower = TypeVar("Follower", bound=Callable[["VirtualMachine", "DomainEvent"], Work])
+Farewell = TypeVar("Farewell", bound=Callable[["VirtualMachine"], Work])
+
+
+class Occasion(enum.Enum):
+    """When a function of a capability is called."""
+
+    BACKGROUND = enum.auto()
+    EVENT = enum.auto()
+    LEAVING = enum.auto()
+
+
+def in_background(function: Background) -> Background:
+    """Run ``function(hypervisor)`` from the start of the agent until it stops, or until it returns."""
+    setattr(function, _MARK, Occasion.BACKGROUND)
+    return function
+
+
+def after_event(function: Follower) -> Follower:
+    """Call ``function(machine, event)`` after each event of a managed machine's domain, when its state was shown and pushed.
+
+    Those of one machine may overtake each other: what an event hints at is to be read.
+    """
+    setattr(function, _MARK, Occasion.EVENT)
+    return function
+
+
+def when_leaving(function: Farewell) -> Farewell:
+    """Call ``function(machine)`` when a machine leaves the platform, before its record goes.
+
+    A :class:`StoreError` makes it be tried again later, so it may be called several times for one machine.
+    """
+    setattr(function, _MARK, Occasion.LEAVING)
+    return function
+
+
+class Hooks:
+    """The functions that capabilities have for each occasion."""
+
+    def __init__(self) -> None:
+        self._found: defaultdict[Occasion, list[Callable[..., Work]]] = defaultdict(list)
+
+    def add(self, module: ModuleType) -> None:
+        """Take in the decorated functions of a module."""
+        for value in vars(module).values():
+            occasion = getattr(value, _MARK, None)
+            if isinstance(occasion, Occasion) and value not in self._found[occasion]:
+                self._found[occasion].append(value)
+
+    def background(self, hypervisor: Hypervisor) -> list[Work]:
+        """Return what runs while the agent runs."""
+        return [_guard(function, hypervisor) for function in self._found[Occasion.BACKGROUND]]
+
+    def followers(self, machine: VirtualMachine, event: DomainEvent) -> list[Work]:
+        """Return what is to be done after an event."""
+        return [_guard(function, machine, event) for function in self._found[Occasion.EVENT]]
+
+    async def leave(self, machine: VirtualMachine) -> None:
+        """Do what is to be done before a machine's record goes; raises :class:`StoreError`."""
+        for function in self._found[Occasion.LEAVING]:
+            await _guard(function, machine)
+
+
+async def _guard(function: Callable[..., Work], *arguments: object) -> None:
+    try:
+        await function(*arguments)
+    except StoreError:
+        raise
+    except Exception:  # what a capability does beside its commands must not end anything else
+        log.exception("%s.%s failed", function.__module__, function.__qualname__)
