@@ -42,7 +42,8 @@ class Action:
     In attributes, content and answer stand ``{{jid}}``, ``{{full}}`` and ``{{uuid}}`` for a managed machine's, ``{{other}}`` for the
     JID of a domain that is not managed, ``{{person}}`` for the asker, ``{{host}}`` for the hypervisor, ``{{definition}}`` for a
     changed definition. ``right`` None: whoever is known may. ``answer`` None: any, looked at elsewhere. ``effect`` is what
-    libvirt says of the machine afterwards; ``unsupported``: libvirt's test driver cannot do it.
+    libvirt says of the machine afterwards; ``unsupported``: libvirt's test driver cannot do it. ``before`` are commands, each a
+    namespace and a request, that the administrator gives the machine so that this one can be allowed.
     """
 
     kind: str
@@ -56,6 +57,7 @@ class Action:
     answer: str | None = ""
     effect: Callable[[Any], bool] | None = None
     unsupported: bool = False
+    before: tuple[tuple[str, str], ...] = ()
     malformed: tuple[Wrong, ...] = ()
 
     @property

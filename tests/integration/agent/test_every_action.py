@@ -66,9 +66,10 @@ class Scene:
         answer = await self.admin.command(self.address(action), PERMISSIONS, f"<archipel action='set'>{changes}</archipel>")
         assert_payload(answer, PERMISSIONS, "")
 
-    async def bring(self, state: str) -> None:
-        for step in STEPS[state]:
-            answer = await self.admin.command(self.machine.full, CONTROL, f"<archipel action='{step}'/>")
+    async def bring(self, action: Action) -> None:
+        steps = [(CONTROL, f"<archipel action='{step}'/>") for step in STEPS[action.state]]
+        for namespace, request in (*action.before, *steps):
+            answer = await self.admin.command(self.machine.full, namespace, request)
             assert answer.get("type") == "result", show(answer)
 
     def all_that_could_change(self, action: Action) -> object:
@@ -116,7 +117,7 @@ async def test_who_holds_the_right_may(platform: Platform, admin: Person, asker:
     with define_behind(platform) as other:
         scene = Scene(platform, admin, await platform.make_machine(admin, more=CARD), other, asker)
         await scene.let_hold(action, {action.right or "message"})
-        await scene.bring(action.state)
+        await scene.bring(action)
         answer = await asker.command(scene.address(action), action.namespace, action.request(scene.words()), kind)
         if action.unsupported:
             assert_unsupported(answer, action.action)
