@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The same commands as XEP-0050 ad-hoc commands: any ordinary XMPP client then has a menu of them, and forms for what they need.
 
-One step each: a command without fields is done at once, one with fields answers a form and is done when that comes back.
+One step each: a command without fields is done at once. One with fields, or that destroys something, answers a form and is done
+when that comes back.
 """
 
 from __future__ import annotations
@@ -57,8 +58,9 @@ async def _execute(entity: Entity, asked: ET.Element, caller: Caller) -> ET.Elem
     if action not in SUBMIT:
         raise BadRequest(f"action: must be execute, complete or cancel, not {action!r}", ErrorCode.NOT_WELL_FORMED)
     fields, form = form_fields(command.request) or (), child_named(asked, "x")
-    if fields and form is None:
-        return _command(command, session, "executing", _form(command, fields))
+    confirm = command.chat.confirm if command.chat else ""
+    if (fields or confirm) and form is None:
+        return _command(command, session, "executing", _actions(), _form(command, fields, confirm))
     source = request_element(command.request, _read_form(form))
     said = await run_command(entity, command, source, caller)
     note = ET.Element(f"{{{ns.COMMANDS}}}note", {"type": "info"})
@@ -80,9 +82,18 @@ def _command(command: Command, session: str, status: str, *children: ET.Element)
     return element
 
 
-def _form(command: Command, fields: tuple[FormField, ...]) -> ET.Element:
+def _actions() -> ET.Element:
+    """Return what a client may do with a form: without these, its button would be called "next" (XEP-0050, 3.4)."""
+    actions = ET.Element(f"{{{ns.COMMANDS}}}actions", {"execute": "complete"})
+    ET.SubElement(actions, f"{{{ns.COMMANDS}}}complete")
+    return actions
+
+
+def _form(command: Command, fields: tuple[FormField, ...], instructions: str) -> ET.Element:
     form = ET.Element(f"{{{ns.DATA_FORMS}}}x", {"type": "form"})
     ET.SubElement(form, f"{{{ns.DATA_FORMS}}}title").text = command.help
+    if instructions:
+        ET.SubElement(form, f"{{{ns.DATA_FORMS}}}instructions").text = instructions
     for found in fields:
         kind = "boolean" if found.type is bool else "text-single"
         field = ET.SubElement(form, f"{{{ns.DATA_FORMS}}}field", {"var": found.name, "type": kind, "label": found.name})

@@ -2,21 +2,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Talking with an entity from any XMPP client: the same commands, in words.
 
-A phrase matches whole words, the longest phrase first; what is left fills its placeholders.
+A phrase matches whole words, the longest phrase first; what is left fills its placeholders. What a phrase lacks is asked for, and
+whoever wants something destroyed is asked whether he means it (:mod:`archipel.agent.dialogues`).
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
-from archipel.agent.dispatch import Caller, Command, run_command
+from archipel.agent.dialogues import MOST_TRIES, Dialogue
+from archipel.agent.dispatch import Caller, refuse_early, run_command
 from archipel.protocol import namespaces as ns
-from archipel.protocol.errors import CommandError, PermissionDenied
+from archipel.protocol.errors import BadRequest, CommandError, PermissionDenied
+from archipel.protocol.payload import check_value, request_element
 from archipel.xmpp import stanzas
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ log = logging.getLogger(__name__)
 
 GREETINGS: Final = frozenset({"hello", "hey", "hi", "good morning", "yo"})
 RUDE_WORDS: Final = frozenset({"fuck", "asshole", "jerk", "stupid", "idiot"})
+CANCEL: Final = frozenset({"cancel", "never mind", "forget it"})
+YES: Final = frozenset({"yes", "y", "yes please", "sure", "i do", "oui"})
+NO: Final = frozenset({"no", "n", "no thanks", "non"})
 LONGEST_THREAD: Final = 1024  # characters; the answer gives it back, and the server ends streams that send too large a stanza
 LONGEST_MESSAGE: Final = 4096  # characters; no command needs more, and a message is matched against every phrase
 REFUSAL: Final = "I am sorry, I may not talk to you: you lack the right 'message' here."
@@ -47,6 +52,13 @@ class Phrase:
         required = tuple(part[1:-1] for part in parts if part.startswith("{"))
         optional = tuple(part[1:-1] for part in parts if part.startswith("["))
         return cls(tuple(part for part in parts if part[0] not in "{["), required, optional)
+
+    def begins(self, words: list[str]) -> dict[str, str] | None:
+        """Return the values of the first placeholders if ``words`` say this phrase but for the last values it needs."""
+        if tuple(word.lower() for word in words[: len(self.words)]) != self.words:
+            return None
+        rest = words[len(self.words) :]
+        return dict(zip(self.required, rest, strict=False)) if len(rest) < len(self.required) else None
 
     def match(self, words: list[str]) -> dict[str, str] | None:
         """Return the values of the placeholders if ``words`` say this phrase; the last one takes all words that are left."""
@@ -74,6 +86,9 @@ async def reply(entity: Entity, body: str, caller: Caller) -> str:
         return REFUSAL
     words = re.findall(r"\S+", body[:LONGEST_MESSAGE])
     plain = " ".join(words).lower().rstrip("?!. ")
+    dialogue = entity.dialogues.take(caller.full)
+    if dialogue is not None and (answer := await _go_on(entity, dialogue, words, plain, caller)) is not None:
+        return answer
     if plain in GREETINGS:
         return f"Hello! I am {entity.name}. Say help to see what I can do for you."
     if plain.split(" ")[0] in RUDE_WORDS:
@@ -84,31 +99,79 @@ async def reply(entity: Entity, body: str, caller: Caller) -> str:
 
 
 async def _obey(entity: Entity, words: list[str], caller: Caller) -> str:
-    found = next(_matches(entity, words), None)
-    if found is None:
+    dialogue = _begin(entity, words)
+    if dialogue is None:
         return "I do not understand. Say help to see what I can do for you."
-    command, values = found
-    assert command.chat is not None  # noqa: S101 - only commands with phrases match
-    try:
-        answer = await run_command(entity, command.in_chat, ET.Element("archipel", values), caller, " ".join(words))
-    except PermissionDenied as error:
-        return f"I am sorry, you may not do that: {error.text}."
-    except CommandError as error:
-        return f"I am sorry, that did not work: {error.text}."
-    return command.chat.say(answer)
+    return await _proceed(entity, dialogue, caller)
 
 
-def _matches(entity: Entity, words: list[str]) -> Iterator[tuple[Command, dict[str, str]]]:
-    """Yield the commands that ``words`` ask for, those with the longest phrase first."""
+def _begin(entity: Entity, words: list[str]) -> Dialogue | None:
+    """Return the command that ``words`` ask for, with the longest phrase that fits; one that lacks its last values fits, too."""
     phrases = [
         (Phrase.parse(template), command)
         for command in entity.services.registry.commands(entity.kind)
         for template in (command.chat.phrases if command.chat else ())
     ]
-    for phrase, command in sorted(phrases, key=lambda pair: -len(pair[0].words)):
-        values = phrase.match(words)
-        if values is not None:
-            yield command, values
+    phrases.sort(key=lambda pair: -len(pair[0].words))
+    for read in (Phrase.match, Phrase.begins):
+        for phrase, command in phrases:
+            values = read(phrase, words)
+            if values is not None:
+                return Dialogue(command, values, list(words))
+    return None
+
+
+async def _go_on(entity: Entity, dialogue: Dialogue, words: list[str], plain: str, caller: Caller) -> str | None:
+    """Take ``words`` as the answer to what was asked; ``None`` if they are something else."""
+    if plain in CANCEL:
+        return "All right, I forget it."
+    if plain == "help":
+        return _ask(entity, dialogue, caller)
+    if dialogue.asked is not None:
+        return await _take_value(entity, dialogue, " ".join(words), caller)
+    if plain in YES:
+        dialogue.confirmed = True
+        return await _proceed(entity, dialogue, caller)
+    return "All right, I leave it." if plain in NO else None
+
+
+async def _take_value(entity: Entity, dialogue: Dialogue, value: str, caller: Caller) -> str:
+    assert dialogue.asked is not None  # noqa: S101 - who calls this has looked
+    try:
+        check_value(dialogue.command.request, dialogue.asked, value)
+    except BadRequest as error:
+        dialogue.tries += 1
+        if dialogue.tries < MOST_TRIES:
+            return f"{error.text}. {_ask(entity, dialogue, caller)}"
+        return f"{error.text}. I forget what you asked for."
+    dialogue.values[dialogue.asked] = value
+    dialogue.said.append(value)
+    dialogue.tries = 0
+    return await _proceed(entity, dialogue, caller)
+
+
+def _ask(entity: Entity, dialogue: Dialogue, caller: Caller) -> str:
+    entity.dialogues.keep(caller.full, dialogue)
+    return f"{dialogue.question()} (Or say cancel.)"
+
+
+async def _proceed(entity: Entity, dialogue: Dialogue, caller: Caller) -> str:
+    """Ask for what is missing, or do what was asked for."""
+    command = dialogue.command
+    assert command.chat is not None  # noqa: S101 - only commands with phrases are talked about
+    phrase = " ".join(dialogue.said)
+    dialogue.asked = dialogue.next_field()
+    try:
+        if dialogue.asked is not None or (command.chat.confirm and not dialogue.confirmed):
+            refuse_early(entity, command.in_chat, caller, phrase)
+            return _ask(entity, dialogue, caller)
+        source = request_element(command.request, dialogue.values)
+        answer = await run_command(entity, command.in_chat, source, caller, phrase)
+    except PermissionDenied as error:
+        return f"I am sorry, you may not do that: {error.text}."
+    except CommandError as error:
+        return f"I am sorry, that did not work: {error.text}."
+    return command.chat.say(answer)
 
 
 def _help(entity: Entity, caller: Caller) -> str:

@@ -13,7 +13,7 @@ import functools
 import itertools
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -67,12 +67,15 @@ class Chat:
 
     A phrase is words and placeholders named like the request's fields: ``memory {value}``; ``[name]`` may be left out.
     ``say`` puts the answer into words. The handler's docstring is the help text. ``right`` replaces the command's, where
-    the founders had another one for the conversation.
+    the founders had another one for the conversation. ``questions`` ask for fields that were left out; a command with ``confirm``
+    is only done when who asked for it was told that and said yes.
     """
 
     phrases: tuple[str, ...]
     say: Callable[[Any], str]
     right: str | None = None
+    questions: Mapping[str, str] = field(default_factory=dict)
+    confirm: str = ""
 
 
 @dataclass(frozen=True)
@@ -271,6 +274,17 @@ class _Entry:
             asyncio.get_running_loop().call_soon(record)
         else:
             record()
+
+
+def refuse_early(entity: Entity, found: Command, caller: Caller, phrase: str = "") -> None:
+    """Raise the refusal that a command would meet, before anything is asked of who may not have it anyway."""
+    entry = _Entry(entity, caller, found.request.namespace, found.request.action, phrase)
+    try:
+        _permit(found, entry)
+    except PermissionDenied as error:
+        entry.outcome = f"error: {error.text}"
+        entry.write()
+        raise
 
 
 def _permit(found: Command, entry: _Entry) -> None:

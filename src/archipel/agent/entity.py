@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 
 from archipel.agent import adhoc, chat, discovery
 from archipel.agent.contacts import Contacts
+from archipel.agent.dialogues import Dialogues
 from archipel.agent.dispatch import Caller, Command, answer_iq
 from archipel.agent.events import EventsNode
 from archipel.agent.jids import MalformedJid, bare_jid
@@ -70,6 +71,7 @@ class Entity(abc.ABC):
         self._visitors: dict[str, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._unanswered: dict[int, ET.Element] = {}
+        self.dialogues = Dialogues()
         self._requests = Turns(self.spawn, REQUESTS_AT_ONCE, MOST_REQUESTS_WAITING)
         self._chats = Turns(self.spawn, CHATS_AT_ONCE, MOST_CHATS_WAITING)
         services.rights.attach(self.bare, self.kind, self.contacts.sees_us)

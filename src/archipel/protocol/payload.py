@@ -223,6 +223,13 @@ def form_fields(request: type[Request[Any]]) -> tuple[FormField, ...] | None:
     return tuple(FormField(item.xml_name, item.type, item.default is dataclasses.MISSING) for item in fields)
 
 
+def check_value(request: type[Request[Any]], name: str, value: str) -> None:
+    """Raise the :class:`BadRequest` that says what is wrong with the value of one field of a form."""
+    for item in _fields(request):
+        if item.xml_name == name:
+            item.convert(value)
+
+
 def request_element(request: type[Request[Any]], values: Mapping[str, str]) -> ET.Element:
     """Return the ``<archipel/>`` element for the values of a form; names that the request does not have are left out."""
     element = ET.Element(request.tag, {"action": request.action})

@@ -127,6 +127,18 @@ async def test_a_command_with_fields_answers_its_form_and_does_nothing(machine: 
     assert host.domain(UUID).calls == []
 
 
+async def test_a_command_that_destroys_asks_first(machine: VirtualMachine, host: FakeHost) -> None:
+    host.domain(UUID).state_now = DomainState.RUNNING
+    asked = await execute(machine, f"{CONTROL}#destroy")
+    assert asked.get("status") == "executing"
+    assert "what my guest has not saved is lost" in (child(child(asked, "x"), "instructions").text or "")
+    assert [local_name(part.tag) for part in child(asked, "actions")] == ["complete"]
+    assert host.domain(UUID).state_now is DomainState.RUNNING
+    done = await execute(machine, f"{CONTROL}#destroy", submit(), "action='complete'")
+    assert child(done, "note").text == "I am off."
+    assert host.domain(UUID).state_now is DomainState.SHUTOFF
+
+
 async def test_a_form_says_which_fields_may_be_left_out(machine: VirtualMachine) -> None:
     form = child(await execute(machine, f"{CONTROL}#xmldesc"), "x")
     fields = {field.get("var"): [local_name(part.tag) for part in field] for field in form.iter(f"{{{ns.DATA_FORMS}}}field")}

@@ -98,7 +98,15 @@ async def shutdown(vm: VirtualMachine, _request: wire.Shutdown, _caller: Caller)
         vm.show(presence.Status(vm.status.show, presence.SHUTTING_DOWN.text))
 
 
-@command(wire.Destroy, on=VM, right="destroy", failure=ErrorCode.DESTROY, chat=Chat(("destroy",), lambda _: "I am off."))
+@command(
+    wire.Destroy,
+    on=VM,
+    right="destroy",
+    failure=ErrorCode.DESTROY,
+    chat=Chat(
+        ("destroy",), lambda _: "I am off.", confirm="This switches me off as by pulling the plug: what my guest has not saved is lost."
+    ),
+)
 async def destroy(vm: VirtualMachine, _request: wire.Destroy, _caller: Caller) -> None:
     """Switch this machine off, as by pulling the plug."""
     async with vm.changing:
@@ -139,20 +147,38 @@ async def get_description(vm: VirtualMachine, request: wire.GetDescription, _cal
         return ET.Element("not-defined")
 
 
-@command(wire.SetAutostart, on=VM, right="autostart", failure=ErrorCode.AUTOSTART, chat=Chat(("autostart {value}",), _done))
+@command(
+    wire.SetAutostart,
+    on=VM,
+    right="autostart",
+    failure=ErrorCode.AUTOSTART,
+    chat=Chat(("autostart {value}",), _done, questions={"value": "Shall I start with my host (1) or not (0)?"}),
+)
 async def set_autostart(vm: VirtualMachine, request: wire.SetAutostart, _caller: Caller) -> None:
     """Whether this machine starts with its host (1) or not (0)."""
     await vm.domain.set_autostart(request.value)
 
 
-@command(wire.SetMemory, on=VM, right="memory", failure=ErrorCode.MEMORY, chat=Chat(("memory {value}",), _done))
+@command(
+    wire.SetMemory,
+    on=VM,
+    right="memory",
+    failure=ErrorCode.MEMORY,
+    chat=Chat(("memory {value}",), _done, questions={"value": "How much memory, in KiB?"}),
+)
 async def set_memory(vm: VirtualMachine, request: wire.SetMemory, _caller: Caller) -> None:
     """Set the memory in use, in KiB."""
     await vm.domain.set_memory(request.value)
     vm.push(Topic.VM_CONTROL, "memory")
 
 
-@command(wire.SetVcpus, on=VM, right="setvcpus", failure=ErrorCode.MEMORY, chat=Chat(("vcpus {value}",), _done))
+@command(
+    wire.SetVcpus,
+    on=VM,
+    right="setvcpus",
+    failure=ErrorCode.MEMORY,
+    chat=Chat(("vcpus {value}",), _done, questions={"value": "How many CPUs?"}),
+)
 async def set_vcpus(vm: VirtualMachine, request: wire.SetVcpus, _caller: Caller) -> None:
     """Set the number of CPUs in use."""
     try:
@@ -195,7 +221,13 @@ def _counters(card: InterfaceStats) -> wire.Interface:
     return wire.Interface(name=card.alias or card.device, **counters)
 
 
-@command(wire.FreeMachine, on=VM, right="free", failure=ErrorCode.VM_FREE)
+@command(
+    wire.FreeMachine,
+    on=VM,
+    right="free",
+    failure=ErrorCode.VM_FREE,
+    chat=Chat(("free",), lambda _: "Goodbye.", confirm="This removes me, with my disks, for ever."),
+)
 async def free(vm: VirtualMachine, request: wire.FreeMachine, caller: Caller) -> None:
     """Destroy this machine, with its disks."""
     await allocation.destroy(vm, keep_disks=allocation.keeps_disks(request.keep))

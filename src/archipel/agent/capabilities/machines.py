@@ -56,7 +56,18 @@ async def alloc(hypervisor: Hypervisor, request: wire.Alloc, caller: Caller) -> 
     return wire.MachineAddress(jid=machine.bare)
 
 
-@command(wire.Free, on=HYPERVISOR, right="free", failure=ErrorCode.FREE, chat=Chat(("free {jid}",), lambda gone: f"{gone.jid} is gone."))
+@command(
+    wire.Free,
+    on=HYPERVISOR,
+    right="free",
+    failure=ErrorCode.FREE,
+    chat=Chat(
+        ("free {jid}",),
+        lambda gone: f"{gone.jid} is gone.",
+        questions={"jid": "Which machine (name, UUID or JID)?"},
+        confirm="This removes the machine with its disks, for ever.",
+    ),
+)
 async def free(hypervisor: Hypervisor, request: wire.Free, caller: Caller) -> wire.MachineAddress:
     """Destroy a virtual machine, named by name, UUID or JID, with its disks."""
     keep_disks = allocation.keeps_disks(request.keep)

@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an entity has asked somebody back, and for which command: a value that is missing, or whether he really means it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from archipel.protocol.payload import form_fields
+
+if TYPE_CHECKING:
+    from archipel.agent.dispatch import Command
+
+PATIENCE: Final = 120.0  # seconds that a question waits for its answer
+MOST: Final = 500  # dialogues of one entity; the oldest is forgotten for a new one
+MOST_TRIES: Final = 3  # wrong answers to one question
+
+
+@dataclass
+class Dialogue:
+    """A command that somebody began to ask for.
+
+    ``values`` are those that he gave, by the names of the request's fields; ``said`` all his words; ``asked`` the field that he was
+    asked for last, ``None`` when that was whether he means it; ``tries`` his wrong answers to that.
+    """
+
+    command: Command
+    values: dict[str, str]
+    said: list[str] = field(default_factory=list)
+    asked: str | None = None
+    tries: int = 0
+    confirmed: bool = False
+
+    def next_field(self) -> str | None:
+        """Return the field that must be asked for next, if one is missing."""
+        fields = form_fields(self.command.request) or ()
+        return next((item.name for item in fields if item.required and item.name not in self.values), None)
+
+    def question(self) -> str:
+        """Return what to ask."""
+        chat = self.command.chat
+        assert chat is not None  # noqa: S101 - only commands with phrases are talked about
+        if self.asked is None:
+            return f"{chat.confirm} Say yes if you mean it."
+        return chat.questions.get(self.asked, f"Which {self.asked.replace('_', ' ')}?")
+
+
+class Dialogues:
+    """The dialogues of one entity: one with each client of a person, forgotten when its question was not answered in time."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._open: dict[str, tuple[float, Dialogue]] = {}
+
+    def keep(self, full: str, dialogue: Dialogue) -> None:
+        """Wait for what the client ``full`` says next."""
+        self._open.pop(full, None)
+        while len(self._open) >= MOST:
+            del self._open[next(iter(self._open))]
+        self._open[full] = self._clock() + PATIENCE, dialogue
+
+    def take(self, full: str) -> Dialogue | None:
+        """Return the dialogue with a client, which is over unless it is kept again."""
+        until, dialogue = self._open.pop(full, (0.0, None))
+        return dialogue if self._clock() <= until else None
