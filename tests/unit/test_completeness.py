@@ -16,7 +16,7 @@ from archipel.protocol.rights import CORE_TOKENS, EntityKind
 from tests.wire.actions import ACTIONS
 
 # Rights of the founding protocol whose actions the following issues bring; they can be granted already.
-WAITING = {"clone", "migrationinfo", "migrate", "screenshot", "nodeinfo", "getavatars", "setavatar"}
+WAITING = {"migrationinfo", "migrate", "screenshot", "nodeinfo", "getavatars", "setavatar"}
 # Fields in which no word is wrong: nobody of another type than "user" holds a right, and what does not grant revokes.
 FREE_TEXTS = {("get", "permission_type"), ("getown", "permission_type"), ("set", "permission_value"), ("setown", "permission_value")}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import weakref
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,19 +46,34 @@ class DriveWork:
         self.qemu_img = QemuImg(self.settings.program)
         self.unsettled = asyncio.Event()
         self._taken: set[Path] = set()
+        self._shared: Counter[Path] = Counter()
         self._jobs: defaultdict[str, list[str]] = defaultdict(list)
 
     @contextlib.contextmanager
     def take(self, *files: Path) -> Iterator[None]:
         """Keep everybody else off these files; raises ``conflict`` if somebody is at work on one of them."""
         wanted = {file.parent.resolve() / file.name for file in files}
-        for file in wanted & self._taken:
-            raise CommandError(f"{file.name} is being worked on: wait until that is done", condition=Condition.CONFLICT)
+        self._refuse(wanted & (self._taken | self._shared.keys()))
         self._taken |= wanted
         try:
             yield
         finally:
             self._taken -= wanted
+
+    @contextlib.contextmanager
+    def share(self, *files: Path) -> Iterator[None]:
+        """Keep everybody off these files who would change them; raises ``conflict`` as :meth:`take` does."""
+        wanted = {file.parent.resolve() / file.name for file in files}
+        self._refuse(wanted & self._taken)
+        self._shared.update(wanted)
+        try:
+            yield
+        finally:
+            self._shared -= Counter(wanted)
+
+    def _refuse(self, files: set[Path]) -> None:
+        for file in files:
+            raise CommandError(f"{file.name} is being worked on: wait until that is done", condition=Condition.CONFLICT)
 
     @contextlib.asynccontextmanager
     async def busy(self, machine: VirtualMachine, what: str) -> AsyncIterator[None]:

@@ -20,6 +20,7 @@ from archipel.agent.virt.cpu_usage import CpuUsage
 from archipel.agent.virt.domain import Domain
 from archipel.agent.virt.errors import DomainNotFound, VirtError
 from archipel.agent.virt.lifecycle import DomainEvent, LifecycleEvent, StoppedDetail, UndefinedDetail
+from archipel.protocol import namespaces as ns
 from archipel.protocol import presence
 from archipel.protocol.errors import CommandError, Unavailable
 from archipel.protocol.events import Topic
@@ -43,6 +44,7 @@ _CHANGES: Final = {
     LifecycleEvent.DEFINED: (Topic.VM_DEFINITION, "defined"),
     LifecycleEvent.UNDEFINED: (Topic.VM_DEFINITION, "undefined"),
 }
+ABOUT_PEOPLE: Final = frozenset({ns.PERMISSIONS, ns.SUBSCRIPTION, ns.TAGS, ns.ROSTER})  # commands that do not touch the machine
 CRASH: Final = (Topic.VM_CONTROL, "crashed")
 
 
@@ -62,6 +64,7 @@ class VirtualMachine(Entity):
         self.domain: Domain = services.host.domain(self.uuid)
         self.cpu = CpuUsage(os.cpu_count() or 1)
         self.freeing = False
+        self.copies = 0
         self.has_account = False
         self._refused_name = ""
         self.changing = asyncio.Lock()
@@ -88,7 +91,19 @@ class VirtualMachine(Entity):
             raise
 
     def check_state(self, command: Command) -> None:
-        """Refuse every command while the machine is being removed."""
+        """Refuse every command while the machine is being removed, and what could change it while it is being copied."""
+        if self.freeing:
+            raise Unavailable(f"{self.name} is being freed")
+        if not command.request.reads and command.request.namespace not in ABOUT_PEOPLE:
+            self.refuse_copied()
+
+    def refuse_copied(self) -> None:
+        """Raise :class:`Unavailable` while copies of the machine are being made."""
+        if self.copies:
+            raise Unavailable(f"{self.name} is being cloned: wait until that is done")
+
+    def refuse_busy(self) -> None:
+        """Raise :class:`Unavailable` if the machine is being removed."""
         if self.freeing:
             raise Unavailable(f"{self.name} is being freed")
 

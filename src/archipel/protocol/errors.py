@@ -37,6 +37,7 @@ class ErrorCode(enum.IntEnum):
     ALLOC = -9001
     FREE = -9002
     ROSTER_VM = -9003
+    CLONE = -9004
     IP = -9005
     HYPERVISOR_CAPABILITIES = -9009
     MANAGE = -9010

@@ -72,9 +72,12 @@ class QemuImg:
         options += ["-b", str(backing), "-F", "qcow2"] if backing else []
         await self._run("create", "-q", "-f", image_format, *options, "--", str(path), str(size), within=CHANGE_SECONDS)
 
-    async def convert(self, source: Path, source_format: str, target: Path, target_format: str) -> None:
-        """Copy all that a guest sees of ``source`` into an image that stands on nothing, in the place of ``target``."""
-        formats = ("-f", source_format, "-O", target_format)
+    async def convert(self, source: Path, source_format: str, target: Path, target_format: str, *, backing: Path | None = None) -> None:
+        """Copy all that a guest sees of ``source`` into an image in the place of ``target``.
+
+        It stands on nothing, or holds just what differs from ``backing``, a qcow2 that the source stands on, too.
+        """
+        formats = ("-f", source_format, "-O", target_format, *(("-B", str(backing), "-F", "qcow2") if backing else ()))
         async with self._copies:
             await self._run("convert", "-q", *formats, "--", str(source), str(target), within=COPY_SECONDS, quick=False)
 
