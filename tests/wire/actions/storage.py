@@ -19,10 +19,10 @@ def request(*left_out: str, **other: str) -> str:
     return " ".join(f"{name}='{value}'" for name, value in attributes.items() if name not in left_out)
 
 
-def on_drive(field: str = "path", **others: str) -> tuple[Wrong, ...]:
+def on_drive(field: str = "path", paths: tuple[str, ...] = OUTSIDE[:3], **others: str) -> tuple[Wrong, ...]:
     """What names no drive of the machine."""
     rest = " ".join(f"{name}='{value}'" for name, value in others.items())
-    return (Wrong(field, rest), *(Wrong(field, f"{field}='{path}' {rest}") for path in OUTSIDE))
+    return (Wrong(field, rest), *(Wrong(field, f"{field}='{path}' {rest}") for path in paths))
 
 
 ROWS = (
@@ -54,7 +54,7 @@ ROWS = (
         -3002,
         "name='data.qcow2' undefine='yes'",
         before=MADE,
-        malformed=(*on_drive("name"), Wrong("undefine", "name='data.qcow2' undefine='maybe'")),
+        malformed=(*on_drive("name", OUTSIDE), Wrong("undefine", "name='data.qcow2' undefine='maybe'")),
     ),
     Action(
         MACHINE,
