@@ -17,7 +17,7 @@ import libvirt
 import pytest
 
 from archipel.client import VirtualMachine
-from archipel.protocol import drives
+from archipel.protocol import drives, storage_pools
 from archipel.protocol.errors import CommandError
 from testbed.certificates import Authority
 from testbed.demo.virtualization import PrivateLibvirt, connect
@@ -147,3 +147,28 @@ def test_a_running_machine_keeps_its_image_from_being_copied_by_another_name(pla
         await machine.destroy()
 
     with_machine(platform, convert)
+
+
+def test_a_pool_and_its_volumes_are_made_resized_and_removed(platform: Platform) -> None:
+    folder = platform.agent.folder / "vm" / "pools" / "volumes"
+    definition = f"<pool type='dir'><name>volumes</name><target><path>{folder}</path></target></pool>"
+
+    async def run() -> None:
+        async with platform.hypervisor() as hypervisor:
+            await hypervisor.ask(storage_pools.DefinePool(pool=ET.fromstring(definition)))
+            await hypervisor.ask(storage_pools.CreatePool(name="volumes", build=True))
+            await hypervisor.ask(storage_pools.CreateVolume(pool="volumes", name="data.qcow2", size=8, unit="M", format="qcow2"))
+            await hypervisor.ask(storage_pools.ResizeVolume(pool="volumes", name="data.qcow2", size=16, unit="M"))
+            (volume,) = await hypervisor.ask(storage_pools.GetVolumes(pool="volumes"))
+            assert (volume.path, volume.format, volume.capacity) == (f"{folder}/data.qcow2", "qcow2", 16 << 20)
+            with pytest.raises(CommandError, match="shrink"):
+                await hypervisor.ask(storage_pools.ResizeVolume(pool="volumes", name="data.qcow2", size=4, unit="M"))
+            await hypervisor.ask(storage_pools.DeleteVolume(pool="volumes", name="data.qcow2"))
+            await hypervisor.ask(storage_pools.RefreshPool(name="volumes"))
+            (pool,) = [one for one in await hypervisor.ask(storage_pools.GetPools()) if one.name == "volumes"]
+            assert (pool.active, pool.available > 0) == (True, True)
+            await hypervisor.ask(storage_pools.DestroyPool(name="volumes"))
+            await hypervisor.ask(storage_pools.UndefinePool(name="volumes"))
+
+    asyncio.run(run())
+    assert list(folder.iterdir()) == []
