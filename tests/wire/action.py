@@ -40,10 +40,10 @@ class Action:
     """An action of one kind of entity.
 
     In attributes, content and answer stand ``{{jid}}``, ``{{full}}`` and ``{{uuid}}`` for a managed machine's, ``{{other}}`` for the
-    JID of a domain that is not managed, ``{{person}}`` for the asker, ``{{host}}`` for the hypervisor, ``{{definition}}`` for a
-    changed definition. ``right`` None: whoever is known may. ``answer`` None: any, looked at elsewhere. ``effect`` is what
+    JID of a domain that is not managed, ``{{person}}`` for the asker, ``{{host}}`` for the hypervisor, ``{{pools}}`` for the folder
+    of storage pools, ``{{definition}}`` for a changed definition. ``right`` None: whoever is known may. ``answer`` None: any, looked at elsewhere. ``effect`` is what
     libvirt says of the machine afterwards; ``unsupported``: libvirt's test driver cannot do it. ``before`` are commands, each a
-    namespace and a request, that the administrator gives the machine so that this one can be allowed.
+    namespace and a request, that the administrator gives the same entity so that this one can be allowed.
     """
 
     kind: str

@@ -56,6 +56,7 @@ class Scene:
             "other": f"{self.other}@{platform.domain}",
             "person": self.asker.bare,
             "host": platform.host,
+            "pools": f"{platform.agent.folder}/vm/pools",
             "definition": machine.definition().replace("65536", "32768"),
         }
 
@@ -68,8 +69,9 @@ class Scene:
 
     async def bring(self, action: Action) -> None:
         steps = [(CONTROL, f"<archipel action='{step}'/>") for step in STEPS[action.state]]
-        for namespace, request in (*action.before, *steps):
-            answer = await self.admin.command(self.machine.full, namespace, request)
+        before = [(namespace, request.format(**self.words())) for namespace, request in action.before]
+        for namespace, request in (*before, *steps):
+            answer = await self.admin.command(self.address(action), namespace, request)
             assert answer.get("type") == "result", show(answer)
 
     def all_that_could_change(self, action: Action) -> object:

@@ -20,8 +20,9 @@ import pytest
 import pytest_asyncio
 
 from testbed.certificates import Authority
+from tests.documentation import read_steps
 from tests.wire.actions.storage import DISK
-from tests.wire.matching import assert_error, assert_payload, child, name_of, show
+from tests.wire.matching import assert_error, assert_payload, child, show
 from tests.wire.person import Person
 from tests.wire.platform import ADMIN, CONTROL, DEFINITION, Machine, Platform, open_platform
 from tests.wire.waiting import eventually
@@ -388,6 +389,15 @@ async def begin_conversion(slow: Drives, name: str) -> int:
     return int(text)
 
 
+async def start_again(slow: Drives) -> None:
+    """Start the agent that was stopped or killed, and wait until hypervisor and machine are back."""
+    accounts = (slow.platform.hypervisor, slow.machine.bare)
+    before = len(slow.person.received)
+    await asyncio.to_thread(slow.platform.agent.start)
+    for account in accounts:
+        await slow.person.until(lambda account=account: any(not one.get("type") for one in slow.person.presences(account, before)), account)
+
+
 def is_over(pid: int) -> bool:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, 0)
@@ -404,7 +414,7 @@ async def test_an_agent_that_stops_leaves_no_conversion_behind(slow: Drives):
     assert is_over(process)
     assert [name for name in slow.files if name.endswith((".part", ".note"))] == []
     assert "stopped.qcow2" in slow.files
-    await asyncio.to_thread(slow.platform.agent.start)
+    await start_again(slow)
     await slow.person.expect_shown(slow.machine.bare, "xa", "Off")
 
 
@@ -414,7 +424,7 @@ async def test_an_agent_that_is_killed_leaves_no_process_and_nothing_that_the_ne
     await asyncio.to_thread(slow.platform.agent.kill)
     await eventually(lambda: is_over(process), "the end of the conversion")
     assert [name for name in slow.files if name.endswith(".part")]
-    await asyncio.to_thread(slow.platform.agent.start)
+    await start_again(slow)
     await eventually(lambda: not [name for name in slow.files if name.endswith(".part")], "a tidy folder")
     assert "killed.qcow2" in slow.files
 
@@ -433,17 +443,15 @@ async def test_a_replacement_that_was_cut_off_is_settled_by_what_the_definition_
         (drives.folder / f".archipel-{socket.gethostname()}-0-1.note").write_text("{torn")
         kept[drives] = f"{named or 'new'}.qcow2"
     await asyncio.to_thread(slow.platform.agent.kill)
-    await asyncio.to_thread(slow.platform.agent.start)
+    await start_again(slow)
     await eventually(lambda: all(drives.files == [name] for drives, name in kept.items()), "one of two files")
 
 
-async def test_words_do_for_drives(drives: Drives):
-    say = drives.person.say
-    assert await say(drives.machine.full, "create drive talk 4 M qcow2") == "Done."
-    assert await say(drives.machine.full, "drives") == "talk.qcow2: qcow2, 4 MiB"
-    assert await say(drives.machine.full, "resize drive talk.qcow2 8 M") == "Done."
-    assert await say(drives.machine.full, "rename drive talk.qcow2 chat") == "Done."
-    assert await say(drives.machine.full, "convert drive chat.qcow2 raw") == "Done."
-    assert await say(drives.machine.full, "drives") == "chat.raw: raw, 8 MiB"
-    assert await say(drives.machine.full, "delete drive chat.raw") == "Done."
-    assert [name_of(part) for part in child(await drives.ask("get"), "query")] == []
+async def test_what_the_page_says_in_a_chat_works(drives: Drives, root: Path):
+    """Other tests have golden drives of their own."""
+    steps = read_steps(root / "docs" / "storage.md")
+    for step in steps:
+        said = step.command.removeprefix("archipel chat web ")
+        answer = (await drives.person.say(drives.machine.full, said)).splitlines()
+        assert set(step.shown) <= set(answer), f"{said}: {answer}"
+    assert drives.files == ["system.qcow2"]

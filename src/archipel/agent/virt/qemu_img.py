@@ -9,8 +9,10 @@ colon for a protocol. Whoever calls has checked what the headers of the images n
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -104,6 +106,7 @@ class QemuImg:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
             env={**os.environ, "LC_ALL": "C"},
         )
         try:
@@ -113,7 +116,8 @@ class QemuImg:
             raise QemuImgFailed(f"qemu-img {arguments[0]} was given up after {within:g} s") from None
         finally:
             if process.returncode is None:
-                process.kill()
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
         if process.returncode:
             raise QemuImgFailed(_put_plainly(complaint.decode(errors="replace"), arguments[0], process.returncode))
