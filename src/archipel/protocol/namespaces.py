@@ -14,6 +14,7 @@ ROSTER: Final = "archipel:roster"
 
 # Commands of one kind of entity.
 HYPERVISOR_CONTROL: Final = "archipel:hypervisor:control"
+HYPERVISOR_NETWORK: Final = "archipel:hypervisor:network"  # served by machines, too
 VM_CONTROL: Final = "archipel:vm:control"
 VM_DEFINITION: Final = "archipel:vm:definition"
 
