@@ -17,6 +17,7 @@ HYPERVISOR_CONTROL: Final = "archipel:hypervisor:control"
 HYPERVISOR_NETWORK: Final = "archipel:hypervisor:network"  # served by machines, too
 VM_CONTROL: Final = "archipel:vm:control"
 VM_DEFINITION: Final = "archipel:vm:definition"
+VM_OOM: Final = "archipel:vm:oom"
 
 # Errors.
 ERROR_GENERIC: Final = "archipel:error:generic"
