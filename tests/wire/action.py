@@ -41,8 +41,10 @@ class Action:
 
     In attributes, content and answer stand ``{{jid}}``, ``{{full}}`` and ``{{uuid}}`` for a managed machine's, ``{{other}}`` for the
     JID of a domain that is not managed, ``{{person}}`` for the asker, ``{{host}}`` for the hypervisor, ``{{definition}}`` for a
-    changed definition. ``prepare`` makes ready, behind the agent's back, what the request needs of libvirt. ``right`` None: whoever is known may. ``answer`` None: any, looked at elsewhere. ``effect`` is what
-    libvirt says of the machine afterwards; ``unsupported``: libvirt's test driver cannot do it.
+    changed definition. ``prepare`` makes ready, behind the agent's back, what the request needs of libvirt.
+    ``right`` None: whoever is known may. ``answer`` None: any, looked at elsewhere. ``refusal`` is the code and the condition with
+    which everybody who may ask is refused. ``effect`` is what libvirt says of the machine afterwards; ``unsupported``: libvirt's
+    test driver cannot do it.
     """
 
     kind: str
@@ -58,6 +60,7 @@ class Action:
     unsupported: bool = False
     malformed: tuple[Wrong, ...] = ()
     prepare: Callable[[Any], object] | None = None
+    refusal: tuple[int, str] | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:

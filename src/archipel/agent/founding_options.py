@@ -28,6 +28,8 @@ WITHOUT_EFFECT: Final[Mapping[tuple[str, str], str]] = {
     ("VIRTUALMACHINE", "disable_screenshot"): _NOT_OFFERED,
     ("STORAGE", "use_metadata_preallocation"): _NOT_OFFERED,
     ("STORAGE", "qemu_img_bin_path"): _NOT_OFFERED,
+    ("GEOLOCALIZATION", "localization_service_method"): "the service is asked with GET",
+    ("GEOLOCALIZATION", "localization_service_response_root_node"): "the answer's top element may have any name",
     ("NETWORKS", "libvirt_nw_filters_path"): "libvirt itself is asked for its network filters",
     ("LOGGING", "log_pubsub_item_expire"): _EVENTS,
     ("LOGGING", "log_pubsub_max_items"): _EVENTS,

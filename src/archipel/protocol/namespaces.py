@@ -14,10 +14,13 @@ ROSTER: Final = "archipel:roster"
 
 # Commands of one kind of entity.
 HYPERVISOR_CONTROL: Final = "archipel:hypervisor:control"
+HYPERVISOR_GEOLOCALIZATION: Final = "archipel:hypervisor:geolocalization"
 HYPERVISOR_NETWORK: Final = "archipel:hypervisor:network"  # served by machines, too
+HYPERVISOR_NUAGE: Final = "archipel:hypervisor:nuage:network"  # served by machines, too
 VM_CONTROL: Final = "archipel:vm:control"
 VM_DEFINITION: Final = "archipel:vm:definition"
 VM_OOM: Final = "archipel:vm:oom"
+XMPPSERVER_USERS: Final = "archipel:xmppserver:users"
 
 # Errors.
 ERROR_GENERIC: Final = "archipel:error:generic"

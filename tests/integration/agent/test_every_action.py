@@ -124,6 +124,9 @@ async def test_who_holds_the_right_may(platform: Platform, admin: Person, asker:
         answer = await asker.command(scene.address(action), action.namespace, action.request(scene.words()), kind)
         if action.unsupported:
             assert_unsupported(answer, action.action)
+        elif action.refusal:
+            code, condition = action.refusal
+            assert_error(answer, code=code, condition=condition, action=action.action)
         else:
             assert_allowed(scene, action, answer)
         if action.action == "free":

@@ -123,6 +123,8 @@ def _judge_addresses(network: NetworkDefinition) -> Iterator[Violation]:
     for number, entry in enumerate(network.addresses, start=1):
         subnet, _fault = subnet_of(entry)
         address = entry.address
-        private = address is not None and address.is_private and not (address.is_loopback or address.is_unspecified)
+        private = (
+            address is not None and address.is_private and not (address.is_loopback or address.is_link_local or address.is_unspecified)
+        )
         if not private or (subnet is not None and not subnet.is_private):
             yield Violation(f"network/ip[{number}]/@address", f"{subnet or address} is not a private network", f"use one, or {_ASK}")

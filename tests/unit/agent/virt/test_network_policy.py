@@ -54,6 +54,7 @@ def test_what_stays_within_is_allowed(inner: str) -> None:
         ("<ip address='10.0.0.1' prefix='0'/>", "network/ip[1]/@address"),
         ("<ip address='10.0.0.1' prefix='2'/>", "network/ip[1]/@address"),
         ("<ip address='127.0.0.5' prefix='24'/>", "network/ip[1]/@address"),
+        ("<ip address='169.254.169.254' prefix='24'/>", "network/ip[1]/@address"),
         ("<ip address='0.0.0.0' prefix='24'/>", "network/ip[1]/@address"),
         ("<ip address='2001:db9::1' prefix='64'/>", "network/ip[1]/@address"),
         ("<virtualport type='802.1Qbg'/>", "network/virtualport/@type"),
