@@ -1,19 +1,14 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The actions of what stands beside the machines: where the host is, what is not here any more, what a central agent would know."""
+"""The actions of what stands beside the machines: where the host is, what a central agent would know."""
 
 from __future__ import annotations
 
 from tests.wire.action import HYPERVISOR, MACHINE, Action, Wrong, values
 
-PLACE, NUAGE, USERS = "archipel:hypervisor:geolocalization", "archipel:hypervisor:nuage:network", "archipel:xmppserver:users"
-NOT_HERE = (501, "feature-not-implemented")
+PLACE, USERS = "archipel:hypervisor:geolocalization", "archipel:xmppserver:users"
 NO_CENTRAL_AGENT = (-10000, "service-unavailable")
 HUMANS = Wrong("humans_only", "humans_only='perhaps'")
-
-
-def nuage(kind: str, action: str, code: int) -> Action:
-    return Action(kind, NUAGE, action, None, code, refusal=NOT_HERE)
 
 
 def users(kind: str) -> tuple[Action, ...]:
@@ -48,10 +43,6 @@ ROWS = (
         -9001,
         answer="<gelocalization><Latitude>48.8566</Latitude><Longitude>2.3522</Longitude></gelocalization>",
     ),
-    nuage(HYPERVISOR, "create", -12001),
-    nuage(HYPERVISOR, "delete", -12002),
-    nuage(HYPERVISOR, "update", -12003),
-    *(nuage(kind, action, code) for kind in (HYPERVISOR, MACHINE) for action, code in (("get", -12004), ("getnames", -12005))),
     *users(HYPERVISOR),
     *users(MACHINE),
 )
