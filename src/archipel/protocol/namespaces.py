@@ -18,6 +18,13 @@ HYPERVISOR_STORAGE: Final = "archipel:hypervisor:storage"
 VM_CONTROL: Final = "archipel:vm:control"
 VM_DEFINITION: Final = "archipel:vm:definition"
 VM_DISK: Final = "archipel:vm:disk"
+HYPERVISOR_GEOLOCALIZATION: Final = "archipel:hypervisor:geolocalization"
+HYPERVISOR_NETWORK: Final = "archipel:hypervisor:network"  # served by machines, too
+VM_OOM: Final = "archipel:vm:oom"
+XMPPSERVER_USERS: Final = "archipel:xmppserver:users"
+
+# Commands of the founders' that no entity serves any more: networks of Nuage's controller.
+RETIRED: Final = frozenset({"archipel:hypervisor:nuage:network"})
 
 # Errors.
 ERROR_GENERIC: Final = "archipel:error:generic"

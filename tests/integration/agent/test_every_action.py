@@ -84,10 +84,11 @@ class Scene:
                 for domain in connection.listAllDomains()
                 if domain.UUIDString() in {self.machine.uuid, self.other} or domain.name() == NEVER
             ]
+            networks = [(found.XMLDesc(), found.isActive(), found.autostart()) for found in connection.listAllNetworks()]
         names = self.machine.uuid, self.other, NEVER
         records = platform.rows("SELECT * FROM virtual_machines WHERE uuid IN (?, ?) OR name = ? ORDER BY uuid", *names)
         rights = platform.rows("SELECT entity, subject, token FROM grants WHERE entity IN (?, ?) ORDER BY id", bare, self.machine.bare)
-        return sorted(domains), records, rights, sorted(platform.roster_on_server(bare))
+        return sorted(domains), sorted(networks), records, rights, sorted(platform.roster_on_server(bare))
 
 
 @contextlib.contextmanager
@@ -120,9 +121,15 @@ async def test_who_holds_the_right_may(platform: Platform, admin: Person, asker:
         scene = Scene(platform, admin, await platform.make_machine(admin, more=CARD), other, asker)
         await scene.let_hold(action, {action.right or "message"})
         await scene.bring(action)
+        if action.prepare is not None:
+            with platform.libvirt() as connection:
+                action.prepare(connection)
         answer = await asker.command(scene.address(action), action.namespace, action.request(scene.words()), kind)
         if action.unsupported:
             assert_unsupported(answer, action.action)
+        elif action.refusal:
+            code, condition = action.refusal
+            assert_error(answer, code=code, condition=condition, action=action.action)
         else:
             assert_allowed(scene, action, answer)
         if action.action == "free":
