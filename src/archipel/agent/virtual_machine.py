@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -66,6 +67,7 @@ class VirtualMachine(Entity):
         self._refused_name = ""
         self.changing = asyncio.Lock()
         self._told = asyncio.Lock()
+        self._work: Status | None = None
 
     @property
     def folder(self) -> Path:
@@ -98,7 +100,7 @@ class VirtualMachine(Entity):
 
     async def current_status(self) -> Status:
         """Read the state from libvirt: events may have been missed."""
-        return await self.read_status() or self.status
+        return self._work or await self.read_status() or self.status
 
     async def take_name(self, name: str) -> None:
         """Bear another name from now on, here and in the store."""
@@ -119,7 +121,21 @@ class VirtualMachine(Entity):
         """Read the domain's state and show it."""
         status = await self.read_status()
         if status is not None:
-            self.show(status)
+            self.show(self._work or status)
+
+    @contextlib.asynccontextmanager
+    async def at_work(self, what: str) -> AsyncIterator[None]:
+        """Show that the machine is busy with ``what``, whatever happens meanwhile; in the end its state is read and shown.
+
+        For work within :attr:`changing`: one at a time.
+        """
+        self._work = Status("dnd", what)
+        self.show(self._work)
+        try:
+            yield
+        finally:
+            self._work = None
+            await self.refresh()
 
     async def read_status(self) -> Status | None:
         """Return how the domain is, from libvirt; ``None`` if libvirt cannot tell."""
@@ -143,7 +159,7 @@ class VirtualMachine(Entity):
             if status == presence.OFF and announcement == CRASH:
                 status = presence.CRASHED
             if status is not None:
-                self.show(status)
+                self.show(self._work or status)
             if event.event is LifecycleEvent.DEFINED:
                 await self._follow_name(event.name)
             if announcement is not None:

@@ -60,6 +60,13 @@ class ErrorCode(enum.IntEnum):
     VM_CAPABILITIES = -1019
     VM_FREE = -1020
 
+    TAKE_SNAPSHOT = -2001
+    GET_SNAPSHOTS = -2002
+    CURRENT_SNAPSHOT = -2003
+    DELETE_SNAPSHOT = -2004
+    REVERT_SNAPSHOT = -2005
+    NO_DISK_FOR_SNAPSHOT = -2006
+
 
 class Condition(enum.StrEnum):
     """The defined conditions of RFC 6120, 8.3.3, that this platform sends."""

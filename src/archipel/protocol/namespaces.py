@@ -16,6 +16,7 @@ ROSTER: Final = "archipel:roster"
 HYPERVISOR_CONTROL: Final = "archipel:hypervisor:control"
 VM_CONTROL: Final = "archipel:vm:control"
 VM_DEFINITION: Final = "archipel:vm:definition"
+VM_SNAPSHOTS: Final = "archipel:virtualmachine:snapshoting"  # the founders' spelling
 
 # Errors.
 ERROR_GENERIC: Final = "archipel:error:generic"

@@ -21,6 +21,7 @@ import pytest_asyncio
 from tests.wire.action import HYPERVISOR, NEVER, Action, Wrong, grant
 from tests.wire.actions import ACTIONS
 from tests.wire.actions.core import CARD
+from tests.wire.actions.snapshots import NAMED, SNAPSHOTS
 from tests.wire.matching import assert_error, assert_payload, assert_refused, assert_stranger_refused, assert_unsupported, show
 from tests.wire.person import Person
 from tests.wire.platform import CONTROL, DEFINITION_XML, PERMISSIONS, Machine, Platform
@@ -31,7 +32,8 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures
 KINDS = pytest.mark.parametrize("kind", ["get", "set"])
 EACH = pytest.mark.parametrize("action", ACTIONS, ids=str)
 RIGHTS = {kind: {action.right for action in ACTIONS if action.kind == kind and action.right} for kind in {row.kind for row in ACTIONS}}
-STEPS = {"off": (), "running": ("create",), "paused": ("create", "suspend")}
+STEPS = {"off": (), "running": ("create",), "paused": ("create", "suspend"), "snapshot": ("take",)}
+OTHER_STEPS = {"take": (SNAPSHOTS, NAMED)}  # those that are no bare command of the machine's control
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class Scene:
 
     async def bring(self, state: str) -> None:
         for step in STEPS[state]:
-            answer = await self.admin.command(self.machine.full, CONTROL, f"<archipel action='{step}'/>")
+            namespace, inner = OTHER_STEPS.get(step, (CONTROL, ""))
+            answer = await self.admin.command(self.machine.full, namespace, f"<archipel action='{step}'>{inner}</archipel>")
             assert answer.get("type") == "result", show(answer)
 
     def all_that_could_change(self, action: Action) -> object:

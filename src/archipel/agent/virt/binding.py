@@ -35,6 +35,13 @@ UNDEFINE_SNAPSHOTS_METADATA: Final[int] = libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_
 UNDEFINE_CHECKPOINTS_METADATA: Final[int] = libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
 UNDEFINE_NVRAM: Final[int] = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
 UNDEFINE_KEEP_NVRAM: Final[int] = libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
+NO_SNAPSHOT: Final[int] = libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT
+SNAPSHOT_DISK_ONLY: Final[int] = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY
+SNAPSHOT_QUIESCE: Final[int] = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE
+SNAPSHOT_ATOMIC: Final[int] = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC
+SNAPSHOT_CHILDREN: Final[int] = libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN
+SNAPSHOT_METADATA_ONLY: Final[int] = libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY
+SNAPSHOTS_PARENTS_FIRST: Final[int] = libvirt.VIR_DOMAIN_SNAPSHOT_LIST_TOPOLOGICAL
 REFUSED_FLAGS: Final[frozenset[int]] = frozenset(
     {libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_INVALID_ARG, libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED, libvirt.VIR_ERR_OPERATION_UNSUPPORTED}
 )
@@ -47,6 +54,14 @@ _CLOSE_REASONS: Final[dict[int, str]] = {
     libvirt.VIR_CONNECT_CLOSE_REASON_KEEPALIVE: "libvirt's daemon no longer answers",
     libvirt.VIR_CONNECT_CLOSE_REASON_CLIENT: "it was closed here",
 }
+
+
+class VirSnapshot(Protocol):
+    """A virDomainSnapshot; ``getName`` is known locally."""
+
+    def getName(self) -> str: ...
+    def getXMLDesc(self, flags: int) -> str: ...
+    def delete(self, flags: int) -> int: ...
 
 
 class VirDomain(Protocol):
@@ -80,6 +95,11 @@ class VirDomain(Protocol):
     def updateDeviceFlags(self, xml: str, flags: int) -> int: ...
     def interfaceStats(self, device: str) -> tuple[int, ...]: ...
     def interfaceAddresses(self, source: int, flags: int) -> dict[str, dict[str, Any]]: ...
+    def snapshotCreateXML(self, xml: str, flags: int) -> VirSnapshot: ...
+    def listAllSnapshots(self, flags: int) -> list[VirSnapshot]: ...
+    def snapshotLookupByName(self, name: str) -> VirSnapshot: ...
+    def snapshotCurrent(self) -> VirSnapshot: ...
+    def revertToSnapshot(self, snapshot: VirSnapshot, flags: int) -> int: ...
 
 
 LifecycleCallback = Callable[["VirConnect", VirDomain, int, int, None], None]
