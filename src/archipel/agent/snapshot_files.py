@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -31,6 +31,19 @@ async def make_folder(machine: VirtualMachine) -> None:
         await asyncio.to_thread(machine.folder.mkdir, mode=0o755, parents=True, exist_ok=True)
     except OSError as error:
         raise CommandError(f"cannot make the machine's folder: {error}") from error
+
+
+def check_images(images: Mapping[str, tuple[str, str]], folders: Sequence[Path]) -> None:
+    """Check that images (path and format by the disk's target), and what they stand on, lie in ``folders``; blocks.
+
+    Raises :class:`PathRefused`, which names the disk.
+    """
+    for target, (path, image_format) in images.items():
+        try:
+            confine(path, folders)
+            follow_chain(path, image_format, folders, read_image)
+        except PathRefused as error:
+            raise PathRefused(f"{target} {error}") from None
 
 
 async def remove_unused(machine: VirtualMachine, files: Iterable[str]) -> None:

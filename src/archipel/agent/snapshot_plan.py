@@ -17,7 +17,6 @@ from archipel.protocol.errors import CommandError, Condition, ErrorCode
 from archipel.protocol.snapshots import TakeSnapshot
 
 GUEST_AGENT: Final = "org.qemu.guest_agent.0"
-_OVERLAID: Final = frozenset({"file", "block"})
 _ON_HOST: Final = frozenset({"file", "block", "volume"})
 
 
@@ -75,8 +74,8 @@ def _decide_quiesce(request: TakeSnapshot, present: Domain, *, possible: bool) -
 
 
 def _refuse_disk(disk: Disk, *, external: bool) -> None:
-    if external and disk.type not in _OVERLAID:
-        raise _refuse(f"external: disk {disk.target} is of type {disk.type}: only files and block devices can have an image put on them")
+    if external and (disk.type != "file" or disk.path is None):
+        raise _refuse(f"external: disk {disk.target} is of type {disk.type}: only an image in a file can have another put on it")
     if not external and disk.type in _ON_HOST and disk.format != "qcow2":
         text = f"disk {disk.target} is {disk.format or 'raw'}, and internal snapshots need qcow2: say external='1', or convert the disk"
         raise _refuse(text)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from functools import partial
@@ -12,8 +13,9 @@ from xml.etree import ElementTree as ET
 
 from archipel.agent import definition, snapshot_files, snapshot_plan
 from archipel.agent.dispatch import Caller
-from archipel.agent.domain_rules import refuse_changed_images, refuse_forbidden
+from archipel.agent.domain_rules import policy_of, refuse_changed_images, refuse_forbidden
 from archipel.agent.virt import snapshots as virt
+from archipel.agent.virt.confined_paths import PathRefused
 from archipel.agent.virt.errors import DomainNotFound, LibvirtError, VirtError
 from archipel.agent.virt.host import LibvirtVersion
 from archipel.agent.virt.snapshots import Plan, StoredSnapshot
@@ -45,6 +47,9 @@ async def take(machine: VirtualMachine, request: wire.TakeSnapshot, caller: Call
         running = await machine.domain.is_active()
         present = definition.read_stored(await machine.domain.xml())
         plan = snapshot_plan.make_plan(name, request, present, running=running, folder=machine.folder)
+        if plan.external:
+            _refuse_lasting(stored)
+            await _refuse_outside(machine, present, plan)
         async with machine.at_work(TAKING):
             await _take(machine, plan, within)
     machine.push(Topic.SNAPSHOTS, "taken")
@@ -175,6 +180,25 @@ async def _refuse_old_libvirt(machine: VirtualMachine, needed: LibvirtVersion, w
     if version < needed:
         text = f"libvirt {version} on {machine.hypervisor.name} cannot {what}; libvirt {needed} can"
         raise CommandError(text, condition=Condition.FEATURE_NOT_IMPLEMENTED)
+
+
+def _refuse_lasting(stored: list[StoredSnapshot]) -> None:
+    """Refuse an external snapshot on an internal one: libvirt would never delete it."""
+    below = next((snapshot.name for snapshot in stored if snapshot.current and not snapshot.external), None)
+    if below is not None:
+        text = f"external: libvirt cannot delete an external snapshot that stands on an internal one: delete {below!r} first"
+        raise CommandError(text, condition=Condition.NOT_ACCEPTABLE)
+
+
+async def _refuse_outside(machine: VirtualMachine, present: Domain, plan: Plan) -> None:
+    """Refuse to put a file in the machine's folder on an image that such files may not stand on: the machine would not start again."""
+    targets = {part.target for part in plan.disks if part.file is not None}
+    images = {disk.target or "": (disk.path or "", disk.format or "raw") for disk in present.disks if disk.target in targets}
+    folders = (await policy_of(machine)).readable_folders
+    try:
+        await asyncio.to_thread(snapshot_files.check_images, images, folders)
+    except PathRefused as error:
+        raise CommandError(f"external: the image of disk {error}: take an internal one", condition=Condition.NOT_ACCEPTABLE) from error
 
 
 async def _refuse_broken_images(machine: VirtualMachine, target: StoredSnapshot, stored: list[StoredSnapshot]) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -66,7 +67,7 @@ def test_an_internal_snapshot_names_each_disk() -> None:
 
 
 def test_an_external_snapshot_goes_to_new_files_in_the_machines_folder() -> None:
-    made = plan(disk() + disk("vdb", "raw", "dev='/dev/sdz'", "block") + CD, running=True, external=True)
+    made = plan(disk() + disk("vdb", "raw", "file='/d/b'") + CD, running=True, external=True)
     root = ET.fromstring(made.write())
     named = {source.get("file", "") for source in root.iter("source")} | {root.find("memory").get("file", "")}  # type: ignore[union-attr] # asked next
     assert named == set(map(str, made.files))
@@ -102,6 +103,7 @@ def test_file_systems_are_frozen_where_the_guest_agent_is_connected(state: str, 
         (disk() + disk("vdb", "raw"), False, {}, "disk vdb is raw"),
         (disk() + "<disk type='file'><source file='/x'/><target dev='vdc'/></disk>", False, {}, "disk vdc is raw"),
         (disk() + disk("vdb", "raw", "protocol='rbd' name='p/v'", "network"), False, {"external": True}, "disk vdb is of type network"),
+        (disk() + disk("vdb", "raw", "dev='/dev/sdz'", "block"), False, {"external": True}, "disk vdb is of type block"),
     ],
 )
 def test_what_libvirt_could_not_do_is_refused_by_name(devices: str, running: bool, wishes: dict[str, Any], told: str) -> None:
@@ -286,9 +288,13 @@ async def test_a_snapshot_that_fails_is_removed_again(machine: VirtualMachine, v
     assert (machine.status, xmpp.pushes(VM)) == (presence.OFF, [])
 
 
-async def test_of_an_external_one_that_fails_only_the_record_is_removed(machine: VirtualMachine, vir: FakeVir) -> None:
+async def test_of_an_external_one_that_fails_only_the_record_is_removed(machine: VirtualMachine, vir: FakeVir, tmp_path: Path) -> None:
     """Its data is not there, and the disks' must not be touched."""
     vir.fails = True
+    settings = machine.services.settings
+    machine.services.settings = dataclasses.replace(settings, machines=dataclasses.replace(settings.machines, base_path=tmp_path))
+    machine.folder.mkdir(parents=True)
+    vir.domain.stored = domain_xml(devices=disk(image_format="raw", source=f"file='{machine.folder}/disk'"))
     with pytest.raises(CommandError, match="failed"):
         await order(machine, "take", "name='one' external='1'")
     assert vir.deleted == [("one", libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)]
@@ -337,6 +343,20 @@ async def test_images_that_external_files_stand_on_are_not_changed(machine: Virt
     with pytest.raises(CommandError, match="delete 'two' first"):
         await order(machine, "revert", "name='one'")
     assert vir.reverted == []
+
+
+async def test_what_could_never_be_deleted_is_not_taken(machine: VirtualMachine, vir: FakeVir) -> None:
+    vir.snapshots.append(FakeSnapshot(vir, "one"))
+    with pytest.raises(CommandError, match="delete 'one' first"):
+        await order(machine, "take", "external='1'")
+    assert len(vir.snapshots) == 1
+
+
+async def test_a_machine_that_would_not_start_again_is_left_as_it_is(machine: VirtualMachine, vir: FakeVir) -> None:
+    """Images in its folder are such as the guest may have written: they stand on nothing outside."""
+    with pytest.raises(CommandError, match="external: the image of disk vda leads out of the folders"):
+        await order(machine, "take", "external='1'")
+    assert vir.snapshots == []
 
 
 async def test_a_machine_has_only_so_many_snapshots(machine: VirtualMachine, vir: FakeVir) -> None:
