@@ -25,7 +25,6 @@ WITHOUT_EFFECT: Final[Mapping[tuple[str, str], str]] = {
     ("VIRTUALMACHINE", "vm_perm_path"): _RIGHTS,
     ("VIRTUALMACHINE", "vm_permissions_database_path"): _RIGHTS,
     ("VIRTUALMACHINE", "enable_block_device_access"): _DISKS,
-    ("VIRTUALMACHINE", "disable_screenshot"): _NOT_OFFERED,
     ("STORAGE", "use_metadata_preallocation"): _NOT_OFFERED,
     ("STORAGE", "qemu_img_bin_path"): _NOT_OFFERED,
     ("LOGGING", "log_pubsub_item_expire"): _EVENTS,

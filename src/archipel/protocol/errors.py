@@ -59,6 +59,7 @@ class ErrorCode(enum.IntEnum):
     NETWORK_INFO = -1017
     VM_CAPABILITIES = -1019
     VM_FREE = -1020
+    SCREENSHOT = -1021
 
     TAKE_SNAPSHOT = -2001
     GET_SNAPSHOTS = -2002
