@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from archipel.agent.avatars import read_avatar
+from archipel.agent.avatars import show_avatar
 from archipel.agent.dispatch import Command
 from archipel.agent.entity import Entity
 from archipel.agent.services import Services
@@ -76,7 +76,8 @@ class VirtualMachine(Entity):
 
     def avatar(self) -> bytes:
         """Return the picture of a machine."""
-        return read_avatar(self.services.settings.vcard, self.services.settings.vcard.machine_avatar, "defaultvm.png")
+        settings = self.services.settings
+        return show_avatar(settings, self.bare, settings.vcard.machine_avatar, "defaultvm.png")
 
     async def keep_tags(self, tags: tuple[str, ...]) -> None:
         """Publish the tags and store them; if either cannot be done, the tags stay as they were."""

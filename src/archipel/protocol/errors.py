@@ -23,6 +23,8 @@ class ErrorCode(enum.IntEnum):
     NOT_WELL_FORMED = -42
     PERMISSION = -1
     MIGRATING = -43
+    LIST_AVATARS = -1
+    SET_AVATAR = -2
     GET_RIGHTS = -4
     SET_RIGHTS = -5
     LIST_RIGHTS = -6

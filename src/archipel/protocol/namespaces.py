@@ -10,6 +10,7 @@ from typing import Final
 PERMISSIONS: Final = "archipel:permissions"
 SUBSCRIPTION: Final = "archipel:subscription"
 TAGS: Final = "archipel:tags"
+AVATAR: Final = "archipel:avatar"
 ROSTER: Final = "archipel:roster"
 
 # Commands of one kind of entity.
