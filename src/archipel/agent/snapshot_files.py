@@ -8,13 +8,14 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from archipel.agent.virt import snapshots as virt
 from archipel.agent.virt.confined_paths import PathRefused, confine
+from archipel.agent.virt.domain_policy import DomainPolicy
 from archipel.agent.virt.image_chain import follow_chain, read_image
 from archipel.protocol.domain.domain import parse
 from archipel.protocol.errors import CommandError
@@ -33,15 +34,15 @@ async def make_folder(machine: VirtualMachine) -> None:
         raise CommandError(f"cannot make the machine's folder: {error}") from error
 
 
-def check_images(images: Mapping[str, tuple[str, str]], folders: Sequence[Path]) -> None:
-    """Check that images (path and format by the disk's target), and what they stand on, lie in ``folders``; blocks.
+def check_images(images: Mapping[str, tuple[str, str]], policy: DomainPolicy) -> None:
+    """Check that images (path and format by the disk's target) lie in the machine's folder, and stand on what it may read; blocks.
 
     Raises :class:`PathRefused`, which names the disk.
     """
     for target, (path, image_format) in images.items():
         try:
-            confine(path, folders)
-            follow_chain(path, image_format, folders, read_image)
+            confine(path, [policy.vm_folder])
+            follow_chain(path, image_format, policy.readable_folders, policy.read_image)
         except PathRefused as error:
             raise PathRefused(f"{target} {error}") from None
 

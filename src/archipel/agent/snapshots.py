@@ -22,7 +22,7 @@ from archipel.agent.virt.snapshots import Plan, StoredSnapshot
 from archipel.protocol import snapshots as wire
 from archipel.protocol.domain.domain import Domain
 from archipel.protocol.domain.xml_values import DomainXmlError
-from archipel.protocol.errors import CommandError, Condition
+from archipel.protocol.errors import CommandError, Condition, shorten
 from archipel.protocol.events import Topic
 
 if TYPE_CHECKING:
@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Bytes of all definitions in one answer: the server ends a session that sends a stanza of more than 256 KiB.
-MOST_BYTES: Final = definition.MOST_BYTES
+MOST_BYTES: Final = 200_000
+"""Of one answer: the server ends a session that sends a stanza of more than 256 KiB."""
+SHORT_DESCRIPTION: Final = 100
 MOST_SNAPSHOTS: Final = 100
-"""Of one machine; more do not fit in an answer."""
+"""Of one machine; many more would not fit in an answer."""
 TAKING, DELETING, REVERTING = "Taking a snapshot...", "Deleting a snapshot...", "Going back to a snapshot..."
 
 
@@ -121,33 +122,31 @@ async def read_current(machine: VirtualMachine) -> StoredSnapshot | None:
 def describe(snapshots: list[StoredSnapshot]) -> tuple[wire.Snapshot, ...]:
     """Return snapshots as answers hold them, without secrets.
 
-    Where all definitions together would not fit in an answer, each is cut down to name and UUID.
+    Where all of it would not fit in an answer, definitions are cut down to name and UUID, then descriptions to their beginnings.
+    Raises :class:`CommandError` if even that is too much.
     """
-    domains = [_describe_domain(snapshot) for snapshot in snapshots]
-    if sum(len(ET.tostring(domain)) for domain in domains if domain is not None) > MOST_BYTES:
-        domains = [None if domain is None else _shorten(domain) for domain in domains]
-    return tuple(
-        wire.Snapshot(
-            name=snapshot.name,
-            description=snapshot.description[: wire.LONGEST_DESCRIPTION],
-            state=snapshot.state,
-            parent=None if snapshot.parent is None else wire.Parent(name=snapshot.parent),
-            created=snapshot.created,
-            domain=domain,
-            current=snapshot.current,
-            external=snapshot.external,
-            memory=snapshot.memory,
-        )
-        for snapshot, domain in zip(snapshots, domains, strict=True)
+    for whole, longest in ((True, wire.LONGEST_DESCRIPTION), (False, wire.LONGEST_DESCRIPTION), (False, SHORT_DESCRIPTION)):
+        told = tuple(_describe(snapshot, whole=whole, longest=longest) for snapshot in snapshots)
+        if sum(len(ET.tostring(snapshot.write(), "utf-8")) for snapshot in told) <= MOST_BYTES:
+            return told
+    raise CommandError(f"{len(snapshots)} snapshots fit in no answer: delete some, virsh snapshot-list tells their names")
+
+
+def _describe(snapshot: StoredSnapshot, *, whole: bool, longest: int) -> wire.Snapshot:
+    domain = _read_old(snapshot.definitions[0]).element if snapshot.definitions else None
+    if domain is not None:
+        definition.strip_secrets(domain)
+    return wire.Snapshot(
+        name=snapshot.name,
+        description=shorten(snapshot.description, longest),
+        state=snapshot.state,
+        parent=None if snapshot.parent is None else wire.Parent(name=snapshot.parent),
+        created=snapshot.created,
+        domain=domain if whole or domain is None else _shorten(domain),
+        current=snapshot.current,
+        external=snapshot.external,
+        memory=snapshot.memory,
     )
-
-
-def _describe_domain(snapshot: StoredSnapshot) -> ET.Element | None:
-    if not snapshot.definitions:
-        return None
-    domain = _read_old(snapshot.definitions[0]).element
-    definition.strip_secrets(domain)
-    return domain
 
 
 def _read_old(element: ET.Element) -> Domain:
@@ -194,9 +193,8 @@ async def _refuse_outside(machine: VirtualMachine, present: Domain, plan: Plan) 
     """Refuse to put a file in the machine's folder on an image that such files may not stand on: the machine would not start again."""
     targets = {part.target for part in plan.disks if part.file is not None}
     images = {disk.target or "": (disk.path or "", disk.format or "raw") for disk in present.disks if disk.target in targets}
-    folders = (await policy_of(machine)).readable_folders
     try:
-        await asyncio.to_thread(snapshot_files.check_images, images, folders)
+        await asyncio.to_thread(snapshot_files.check_images, images, await policy_of(machine))
     except PathRefused as error:
         raise CommandError(f"external: the image of disk {error}: take an internal one", condition=Condition.NOT_ACCEPTABLE) from error
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from archipel.agent import avatars
 from archipel.agent.avatars import LARGEST, PACKAGED, find_picture, keep_choice, list_pictures, read_choice, show_avatar
-from archipel.agent.capabilities.avatars import MOST_CHARACTERS, _list, forget_choice
+from archipel.agent.capabilities.avatars import MOST_BYTES, _list, forget_choice
 from archipel.agent.settings import Settings
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import namespaces as ns
@@ -108,7 +108,7 @@ def test_an_answer_holds_what_fits_and_tells_how_many_follow(settings: Settings)
     told, after = [], ""
     while True:
         found = _list(settings.vcard, after)
-        assert 0 < sum(len(picture.data) for picture in found.pictures) <= MOST_CHARACTERS
+        assert 0 < sum(len(picture.data) for picture in found.pictures) <= MOST_BYTES
         told += [picture.name for picture in found.pictures]
         assert (found.more or 0) == 9 - len(told)
         if not found.more:

@@ -176,13 +176,27 @@ def test_an_external_snapshot_is_known_by_its_files() -> None:
 
 def test_many_definitions_are_cut_down_to_what_fits_in_an_answer() -> None:
     large = ET.fromstring(domain_xml(more=f"<title>{'x' * 2000}</title>"))
-    many = [stored(str(number), definitions=(large,)) for number in range(snapshots.MOST_SNAPSHOTS)]
+    many = [stored(str(number), definitions=(large,), description="why") for number in range(snapshots.MOST_SNAPSHOTS)]
     told = snapshots.describe(many)
     assert sum(len(ET.tostring(snapshot.write())) for snapshot in told) < snapshots.MOST_BYTES
+    assert {snapshot.description for snapshot in told} == {"why"}
     assert {tuple(part.tag for part in snapshot.domain) for snapshot in told if snapshot.domain is not None} == {("name", "uuid")}
     (one,) = snapshots.describe(many[:1])
     assert one.domain is not None
     assert one.domain.find("title") is not None
+
+
+def test_long_descriptions_are_told_by_their_beginnings_where_all_would_not_fit() -> None:
+    many = [stored(str(number), description="\u20ac" * 2000) for number in range(snapshots.MOST_SNAPSHOTS)]
+    told = snapshots.describe(many)
+    assert sum(len(ET.tostring(snapshot.write(), "utf-8")) for snapshot in told) < snapshots.MOST_BYTES
+    assert {snapshot.description[: snapshots.SHORT_DESCRIPTION] for snapshot in told} == {"\u20ac" * snapshots.SHORT_DESCRIPTION}
+
+
+def test_what_fits_in_no_answer_is_an_error() -> None:
+    """Somebody took them with virsh."""
+    with pytest.raises(CommandError, match="5000 snapshots fit in no answer"):
+        snapshots.describe([stored(str(number)) for number in range(5000)])
 
 
 # -- a machine ----------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Final
+from xml.etree import ElementTree as ET
 
 from archipel.agent import avatars
 from archipel.agent.dispatch import EVERY_KIND, Caller, Chat, command
@@ -17,8 +18,8 @@ from archipel.protocol import avatars as wire
 from archipel.protocol.errors import CommandError, Condition, ErrorCode
 from archipel.xmpp.errors import WireError
 
-MOST_CHARACTERS: Final = 180_000
-"""Of all pictures in one answer, in base64: the server ends a session that sends a stanza of more than 256 KiB."""
+MOST_BYTES: Final = 200_000
+"""Of one answer: the server ends a session that sends a stanza of more than 256 KiB."""
 
 
 def _say(found: wire.Avatars) -> str:
@@ -41,16 +42,16 @@ async def get_avatars(entity: Entity, request: wire.GetAvatars, _caller: Caller)
 def _list(settings: VCard, after: str) -> wire.Avatars:
     """Return as many pictures as fit; each fits alone."""
     found: list[wire.Avatar] = []
-    room, more = MOST_CHARACTERS, 0
+    room, more = MOST_BYTES, 0
     for name, picture in avatars.list_pictures(settings):
-        avatar = wire.Avatar.of(name, picture)
         if name <= after:
             continue
-        if more or len(avatar.data) > room:
+        avatar = wire.Avatar.of(name, picture)
+        room -= len(ET.tostring(avatar.write(), "utf-8"))
+        if room < 0:
             more += 1
         else:
             found.append(avatar)
-            room -= len(avatar.data)
     return wire.Avatars(more=more or None, pictures=tuple(found))
 
 
