@@ -18,6 +18,7 @@ from archipel.agent.virt.confined_paths import PathRefused, confine
 from archipel.agent.virt.domain_policy import DomainPolicy
 from archipel.agent.virt.image_chain import follow_chain, read_image
 from archipel.protocol.domain.domain import parse
+from archipel.protocol.domain.xml_values import DomainXmlError
 from archipel.protocol.errors import CommandError
 
 if TYPE_CHECKING:
@@ -57,10 +58,11 @@ async def remove_unused(machine: VirtualMachine, files: Iterable[str]) -> None:
         return
     texts = {await machine.domain.xml(), await machine.domain.xml(inactive=True)}
     snapshots = await machine.domain.read("snapshots", virt.read_all)
-    kept = {file for snapshot in snapshots for file in (*snapshot.files, *snapshot.files_of_disks)}
+    texts |= {ET.tostring(domain, "unicode") for snapshot in snapshots for domain in snapshot.definitions}
+    kept = {file for snapshot in snapshots for file in snapshot.files}
     try:
         removed = await asyncio.to_thread(_remove, candidates, texts, kept, machine.folder)
-    except (OSError, PathRefused) as error:
+    except (OSError, PathRefused, DomainXmlError) as error:
         log.warning("%s: files of a snapshot that is gone stay: %s", machine.bare, error)
         return
     log.info("%s: removed files of a snapshot: %s", machine.bare, ", ".join(map(str, removed)) or "none")

@@ -43,11 +43,6 @@ class StoredSnapshot:
         """Whether it is kept in files of its own."""
         return bool(self.files) or self.state == "disk-snapshot"
 
-    @property
-    def files_of_disks(self) -> Iterator[str]:
-        """The images that the domain's disks were, or stood on."""
-        return (source.attrib["file"] for domain in self.definitions for source in domain.iter("source") if "file" in source.attrib)
-
 
 @dataclass(frozen=True)
 class DiskPart:
