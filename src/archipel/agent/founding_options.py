@@ -25,7 +25,6 @@ WITHOUT_EFFECT: Final[Mapping[tuple[str, str], str]] = {
     ("VIRTUALMACHINE", "vm_perm_path"): _RIGHTS,
     ("VIRTUALMACHINE", "vm_permissions_database_path"): _RIGHTS,
     ("VIRTUALMACHINE", "enable_block_device_access"): _DISKS,
-    ("VIRTUALMACHINE", "disable_screenshot"): _NOT_OFFERED,
     ("GEOLOCALIZATION", "localization_service_method"): "the service is asked with GET",
     ("GEOLOCALIZATION", "localization_service_response_root_node"): "the answer's top element may have any name",
     ("NETWORKS", "libvirt_nw_filters_path"): "libvirt itself is asked for its network filters",

@@ -8,10 +8,11 @@ import asyncio
 import contextlib
 import logging
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from archipel.agent.avatars import read_avatar
+from archipel.agent.avatars import show_avatar
 from archipel.agent.dispatch import Command
 from archipel.agent.entity import Entity
 from archipel.agent.services import Services
@@ -69,6 +70,7 @@ class VirtualMachine(Entity):
         self._refused_name = ""
         self.changing = asyncio.Lock()
         self._told = asyncio.Lock()
+        self._work: Status | None = None
 
     @property
     def folder(self) -> Path:
@@ -77,7 +79,8 @@ class VirtualMachine(Entity):
 
     def avatar(self) -> bytes:
         """Return the picture of a machine."""
-        return read_avatar(self.services.settings.vcard, self.services.settings.vcard.machine_avatar, "defaultvm.png")
+        settings = self.services.settings
+        return show_avatar(settings, self.bare, settings.vcard.machine_avatar, "defaultvm.png")
 
     async def keep_tags(self, tags: tuple[str, ...]) -> None:
         """Publish the tags and store them; if either cannot be done, the tags stay as they were."""
@@ -113,7 +116,7 @@ class VirtualMachine(Entity):
 
     async def current_status(self) -> Status:
         """Read the state from libvirt: events may have been missed."""
-        return await self.read_status() or self.status
+        return self._work or await self.read_status() or self.status
 
     async def take_name(self, name: str) -> None:
         """Bear another name from now on, here and in the store."""
@@ -134,7 +137,21 @@ class VirtualMachine(Entity):
         """Read the domain's state and show it."""
         status = await self.read_status()
         if status is not None:
-            self.show(status)
+            self.show(self._work or status)
+
+    @contextlib.asynccontextmanager
+    async def at_work(self, what: str) -> AsyncIterator[None]:
+        """Show that the machine is busy with ``what``, whatever happens meanwhile; in the end its state is read and shown.
+
+        For work within :attr:`changing`: one at a time.
+        """
+        self._work = Status("dnd", what)
+        self.show(self._work)
+        try:
+            yield
+        finally:
+            self._work = None
+            await self.refresh()
 
     async def read_status(self) -> Status | None:
         """Return how the domain is, from libvirt; ``None`` if libvirt cannot tell."""
@@ -158,7 +175,7 @@ class VirtualMachine(Entity):
             if status == presence.OFF and announcement == CRASH:
                 status = presence.CRASHED
             if status is not None:
-                self.show(status)
+                self.show(self._work or status)
             if event.event is LifecycleEvent.DEFINED:
                 await self._follow_name(event.name)
             if announcement is not None:

@@ -10,6 +10,7 @@ from typing import Final
 PERMISSIONS: Final = "archipel:permissions"
 SUBSCRIPTION: Final = "archipel:subscription"
 TAGS: Final = "archipel:tags"
+AVATAR: Final = "archipel:avatar"
 ROSTER: Final = "archipel:roster"
 
 # Commands of one kind of entity.
@@ -25,6 +26,7 @@ XMPPSERVER_USERS: Final = "archipel:xmppserver:users"
 
 # Commands of the founders' that no entity serves any more: networks of Nuage's controller.
 RETIRED: Final = frozenset({"archipel:hypervisor:nuage:network"})
+VM_SNAPSHOTS: Final = "archipel:virtualmachine:snapshoting"  # the founders' spelling
 
 # Errors.
 ERROR_GENERIC: Final = "archipel:error:generic"
