@@ -92,7 +92,12 @@ async def get_current(vm: VirtualMachine, _request: wire.GetCurrentSnapshot, _ca
     on=VM,
     right="snapshot_delete",
     failure=ErrorCode.DELETE_SNAPSHOT,
-    chat=Chat(("snapshot delete {name}",), lambda _: "The snapshot is deleted."),
+    chat=Chat(
+        ("snapshot delete {name}",),
+        lambda _: "The snapshot is deleted.",
+        questions={"name": "Which snapshot?"},
+        confirm="I cannot go back to a snapshot that is deleted.",
+    ),
 )
 async def delete(vm: VirtualMachine, request: wire.DeleteSnapshot, caller: Caller) -> None:
     """Delete a snapshot; those that were taken after it stay."""
@@ -104,7 +109,12 @@ async def delete(vm: VirtualMachine, request: wire.DeleteSnapshot, caller: Calle
     on=VM,
     right="snapshot_revert",
     failure=ErrorCode.REVERT_SNAPSHOT,
-    chat=Chat(("snapshot revert {name}",), lambda _: "I am as I was then."),
+    chat=Chat(
+        ("snapshot revert {name}",),
+        lambda _: "I am as I was then.",
+        questions={"name": "Which snapshot?"},
+        confirm="What was written since that snapshot is lost.",
+    ),
 )
 async def revert(vm: VirtualMachine, request: wire.RevertToSnapshot, caller: Caller) -> None:
     """Go back to a snapshot: what the disks hold now is lost."""

@@ -72,7 +72,16 @@ def _tell(machine: VirtualMachine, change: str, text: str) -> None:
     on=VM,
     right="drives_create",
     failure=DriveCode.CREATE,
-    chat=Chat(("create drive {name} {size} {unit} {format} [golden]",), _done),
+    chat=Chat(
+        ("create drive {name} {size} {unit} {format} [golden]", "create a drive {name} {size} {unit} {format} [golden]"),
+        _done,
+        questions={
+            "name": "What shall it be called?",
+            "size": "What size (10G, 500M)?",
+            "unit": "In M or G?",
+            "format": "Which format (qcow2, raw)?",
+        },
+    ),
 )
 async def create(vm: VirtualMachine, request: wire.CreateDrive, caller: Caller) -> None:
     """Make a drive of so many M or G, empty or standing on a golden one."""
@@ -81,7 +90,18 @@ async def create(vm: VirtualMachine, request: wire.CreateDrive, caller: Caller) 
     _tell(vm, "created", f"{caller.bare} made the drive {file.name} of {vm.name}")
 
 
-@command(wire.DeleteDrive, on=VM, right="drives_delete", failure=DriveCode.DELETE, chat=Chat(("delete drive {name}",), _done))
+@command(
+    wire.DeleteDrive,
+    on=VM,
+    right="drives_delete",
+    failure=DriveCode.DELETE,
+    chat=Chat(
+        ("delete drive {name}", "delete a drive {name}"),
+        _done,
+        questions={"name": "Which drive (its file name)?"},
+        confirm="What is on the drive is lost for ever.",
+    ),
+)
 async def delete(vm: VirtualMachine, request: wire.DeleteDrive, caller: Caller) -> None:
     """Delete a drive that the definition does not name."""
     with in_plain_words():

@@ -189,7 +189,7 @@ async def create_volume(hypervisor: Hypervisor, request: wire.CreateVolume, _cal
     on=HYPERVISOR,
     right="storage_volumedelete",
     failure=StorageCode.VOLUME_DELETE,
-    chat=Chat(("delete volume {pool} {name}",), _done),
+    chat=Chat(("delete volume {pool} {name}",), _done, confirm="What is in the volume is lost for ever."),
 )
 async def delete_volume(hypervisor: Hypervisor, request: wire.DeleteVolume, _caller: Caller) -> None:
     """Delete a volume that nobody uses."""
