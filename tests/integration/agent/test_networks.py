@@ -203,7 +203,8 @@ async def test_networks_are_started_and_stopped_in_a_chat(platform: Platform, ad
     assert f"{net.name}: runs" in await admin.say(platform.host, "list networks")
     assert await admin.say(platform.host, f"destroy network {net.name}") == "The network is stopped."
     assert "lo" in (await admin.say(platform.host, "network cards")).split()
-    assert await admin.say(platform.host, "start network") == "I do not understand. Say help to see what I can do for you."
+    assert await admin.say(platform.host, "start network") == "Which network (name or UUID)? (Or say cancel.)"
+    assert await admin.say(platform.host, "cancel") == "All right, I forget it."
 
 
 async def test_leases_of_a_driver_without_them_are_an_error(platform: Platform, admin: Person):

@@ -112,7 +112,8 @@ async def test_words_do_for_pools(platform: Platform, admin: Person):
     assert f"{name}: dir, " in await say(platform.host, "pools")
     assert await say(platform.host, f"create volume {name} data.img 4 M") == "Done."
     assert await say(platform.host, f"volumes {name}") == "data.img: raw, 4 MiB"
-    assert await say(platform.host, f"delete volume {name} data.img") == "Done."
+    assert "is lost for ever" in await say(platform.host, f"delete volume {name} data.img")
+    assert await say(platform.host, "yes") == "Done."
     assert await say(platform.host, f"refresh pool {name}") == "Done."
     assert await say(platform.host, f"stop pool {name}") == "Done."
     assert "is not active" in await say(platform.host, f"volumes {name}")

@@ -40,6 +40,8 @@ _CHANGES: Final = {
     NetworkChange.STOPPED: "destroyed",
 }
 
+WHICH = {"uuid": "Which network (name or UUID)?"}
+
 
 def _say_networks(groups: tuple[wire.NetworkGroup, ...]) -> str:
     lines = [
@@ -84,7 +86,7 @@ async def undefine(hypervisor: Hypervisor, request: wire.UndefineNetwork, caller
     on=HYPERVISOR,
     right="network_create",
     failure=Code.CREATE,
-    chat=Chat(("create network {uuid}", "start network {uuid}"), lambda _: "The network is started."),
+    chat=Chat(("create network {uuid}", "start network {uuid}"), lambda _: "The network is started.", questions=WHICH),
 )
 async def create(hypervisor: Hypervisor, request: wire.CreateNetwork, caller: Caller) -> None:
     """Start a network."""
@@ -97,7 +99,7 @@ async def create(hypervisor: Hypervisor, request: wire.CreateNetwork, caller: Ca
     on=HYPERVISOR,
     right="network_destroy",
     failure=Code.DESTROY,
-    chat=Chat(("destroy network {uuid}", "stop network {uuid}"), lambda _: "The network is stopped."),
+    chat=Chat(("destroy network {uuid}", "stop network {uuid}"), lambda _: "The network is stopped.", questions=WHICH),
 )
 async def destroy(hypervisor: Hypervisor, request: wire.DestroyNetwork, caller: Caller) -> None:
     """Stop a network."""
@@ -150,7 +152,13 @@ async def get_nics(_entity: Entity, _request: wire.GetNics, _caller: Caller) -> 
         raise CommandError(f"the interfaces cannot be read: {error}", condition=Condition.INTERNAL_SERVER_ERROR) from error
 
 
-@command(wire.GetLeases, on=HYPERVISOR, right="network_leases", failure=Code.LEASES, chat=Chat(("network leases {uuid}",), _say_leases))
+@command(
+    wire.GetLeases,
+    on=HYPERVISOR,
+    right="network_leases",
+    failure=Code.LEASES,
+    chat=Chat(("network leases {uuid}",), _say_leases, questions=WHICH),
+)
 async def get_leases(hypervisor: Hypervisor, request: wire.GetLeases, _caller: Caller) -> tuple[wire.Lease, ...]:
     """The addresses that a network's DHCP server gave away."""
     return tuple(
