@@ -86,7 +86,7 @@ async def reply(entity: Entity, body: str, caller: Caller) -> str:
         return REFUSAL
     words = re.findall(r"\S+", body[:LONGEST_MESSAGE])
     plain = " ".join(words).lower().rstrip("?!. ")
-    dialogue = entity.dialogues.take(caller.full)
+    dialogue = entity.dialogues.take(caller.bare)
     if dialogue is not None and (answer := await _go_on(entity, dialogue, words, plain, caller)) is not None:
         return answer
     if plain in GREETINGS:
@@ -147,7 +147,7 @@ async def _take_value(entity: Entity, dialogue: Dialogue, value: str, caller: Ca
 
 
 def _ask(entity: Entity, dialogue: Dialogue, caller: Caller) -> str:
-    entity.dialogues.keep(caller.full, dialogue)
+    entity.dialogues.keep(caller.bare, dialogue)
     return f"{dialogue.question()} (Or say cancel.)"
 
 

@@ -65,20 +65,20 @@ class Dialogue:
 
 
 class Dialogues:
-    """The dialogues of one entity: one with each client of a person, forgotten when its question was not answered in time."""
+    """The dialogues of one entity, one with each person, from whichever client; forgotten when not answered in time."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._open: dict[str, tuple[float, Dialogue]] = {}
 
-    def keep(self, full: str, dialogue: Dialogue) -> None:
-        """Wait for what the client ``full`` says next."""
-        self._open.pop(full, None)
+    def keep(self, bare: str, dialogue: Dialogue) -> None:
+        """Wait for what a person says next."""
+        self._open.pop(bare, None)
         while len(self._open) >= MOST:
             del self._open[next(iter(self._open))]
-        self._open[full] = self._clock() + PATIENCE, dialogue
+        self._open[bare] = self._clock() + PATIENCE, dialogue
 
-    def take(self, full: str) -> Dialogue | None:
-        """Return the dialogue with a client, which is over unless it is kept again."""
-        until, dialogue = self._open.pop(full, (0.0, None))
+    def take(self, bare: str) -> Dialogue | None:
+        """Return the dialogue with a person, which is over unless it is kept again."""
+        until, dialogue = self._open.pop(bare, (0.0, None))
         return dialogue if self._clock() <= until else None

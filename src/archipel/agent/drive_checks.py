@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from archipel.agent.definition import read_stored
-from archipel.agent.virt import disk_files
+from archipel.agent.virt import binding, disk_files
 from archipel.agent.virt.confined_paths import PathRefused
 from archipel.agent.virt.disk_files import Definitions
-from archipel.agent.virt.errors import DomainNotFound
+from archipel.agent.virt.errors import DomainNotFound, LibvirtError
 from archipel.agent.virt.image_chain import FORMATS, follow_chain, read_image
 from archipel.agent.virt.image_header import find_standing, list_files, read_header
 from archipel.agent.virt.qemu_img import ImageInfo, QemuImg, QemuImgFailed
@@ -88,9 +88,18 @@ def refuse_running(drive: Drive, machine: VirtualMachine) -> None:
 
 async def refuse_saved(drive: Drive, machine: VirtualMachine) -> None:
     """Raise if a saved state of the machine waits for this drive just as it is."""
-    if drive.attached and await machine.domain.read("has managed save", lambda domain: domain.hasManagedSaveImage(0) == 1):
+    if drive.attached and await _is_saved(machine):
         text = f"{machine.name} was saved to disk and goes on with {drive.file.name} as it is: start it and shut it down first"
         raise CommandError(text, condition=Condition.UNEXPECTED_REQUEST)
+
+
+async def _is_saved(machine: VirtualMachine) -> bool:
+    try:
+        return await machine.domain.read("has managed save", lambda domain: domain.hasManagedSaveImage(0) == 1)
+    except LibvirtError as error:
+        if error.code in binding.REFUSED_FLAGS:  # a driver that saves nothing
+            return False
+        raise
 
 
 async def refuse_used_by_others(machine: VirtualMachine, file: Path) -> None:

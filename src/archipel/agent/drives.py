@@ -145,10 +145,11 @@ def _refuse_changed(before: Drive, now: Drive) -> None:
 
 
 def _take_owner(made: Path, source: Path) -> None:
-    """Let a new file belong to whom the old one did, with its mode."""
+    """Let a new file belong to whom the old one did, with its mode, and be on the disk before anybody has to wait for that."""
     found = source.stat()
     shutil.copymode(source, made)
     os.chown(made, found.st_uid, found.st_gid)
+    make_durable(made)
 
 
 async def rename(machine: VirtualMachine, request: wire.RenameDrive, caller: Caller) -> tuple[Path, Path]:
@@ -244,13 +245,18 @@ async def set_golden(machine: VirtualMachine, request: wire.SetGoldenDrive, call
                 drive = await _look_before_copy(work, machine, request)
             with unfinished_file(folder, work.host) as made:
                 await work.qemu_img.convert(drive.file, drive.format, made, "qcow2")
-                await asyncio.to_thread(made.chmod, GOLDEN_MODE)
+                await asyncio.to_thread(_protect, made)
                 async with machine.changing:
                     now = await _look_before_copy(work, machine, request)
                     _refuse_changed(drive, dataclasses.replace(now, definitions=drive.definitions))
                     await _refuse_golden(machine, golden, request)
                     await asyncio.to_thread(put_in_place, made, golden)
     return golden
+
+
+def _protect(made: Path) -> None:
+    made.chmod(GOLDEN_MODE)
+    make_durable(made)
 
 
 def _golden_folder(machine: VirtualMachine) -> Path:

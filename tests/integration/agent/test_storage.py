@@ -439,8 +439,8 @@ async def test_a_replacement_that_was_cut_off_is_settled_by_what_the_definition_
         if named:
             await drives.attach(drives.folder / f"{named}.qcow2")
         note = {"old": "old.qcow2", "new": "new.qcow2"}
-        (drives.folder / f".archipel-{socket.gethostname()}-0-0.note").write_text(json.dumps(note))
-        (drives.folder / f".archipel-{socket.gethostname()}-0-1.note").write_text("{torn")
+        (drives.folder / f".archipel+{socket.gethostname()}+0+0.note").write_text(json.dumps(note))
+        (drives.folder / f".archipel+{socket.gethostname()}+0+1.note").write_text("{torn")
         kept[drives] = f"{named or 'new'}.qcow2"
     await asyncio.to_thread(slow.platform.agent.kill)
     await start_again(slow)

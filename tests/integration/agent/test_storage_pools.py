@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from tests.documentation import read_steps
 from tests.wire.actions.storage_pools import STORAGE, pool
 from tests.wire.matching import PERMISSION, assert_error, assert_payload, child, show
 from tests.wire.person import Person
@@ -106,17 +108,11 @@ async def test_a_volume_that_a_machine_has_stays(platform: Platform, admin: Pers
     await do(platform, admin, "poolundefine", f"name='{name}'")
 
 
-async def test_words_do_for_pools(platform: Platform, admin: Person):
-    name = await start_pool(platform, admin)
-    say = admin.say
-    assert f"{name}: dir, " in await say(platform.host, "pools")
-    assert await say(platform.host, f"create volume {name} data.img 4 M") == "Done."
-    assert await say(platform.host, f"volumes {name}") == "data.img: raw, 4 MiB"
-    assert "is lost for ever" in await say(platform.host, f"delete volume {name} data.img")
-    assert await say(platform.host, "yes") == "Done."
-    assert await say(platform.host, f"refresh pool {name}") == "Done."
-    assert await say(platform.host, f"stop pool {name}") == "Done."
-    assert "is not active" in await say(platform.host, f"volumes {name}")
-    assert await say(platform.host, f"start pool {name}") == "Done."
-    assert await say(platform.host, f"stop pool {name}") == "Done."
-    assert await say(platform.host, f"forget pool {name}") == "Done."
+async def test_what_the_page_says_in_a_chat_works(platform: Platform, admin: Person, root: Path):
+    await do(platform, admin, "pooldefine", inner=pool("lab"))
+    for step in read_steps(root / "docs" / "storage-pools.md"):
+        said = step.command.removeprefix("archipel chat hypervisor@example.org ")
+        assert tuple((await admin.say(platform.host, said)).splitlines()) == step.shown, said
+        if said == "start pool lab":
+            assert "lab: dir, " in await admin.say(platform.host, "pools")
+    assert await listed(platform, admin, "lab") is None

@@ -153,10 +153,16 @@ async def test_help_repeats_the_question(vm: VirtualMachine) -> None:
     assert await talk(vm, "memory", "help") == [question, question]
 
 
-async def test_each_client_has_its_own_dialogue(vm: VirtualMachine) -> None:
+async def test_a_person_may_go_on_from_another_client(vm: VirtualMachine) -> None:
+    """The command line is a new one each time."""
     other = Caller(f"{OWNER.bare}/phone", OWNER.bare)
     await talk(vm, "memory")
-    assert await talk(vm, "40000", caller=other) == [NO_SENSE]
+    assert await talk(vm, "40000", caller=other) == ["Done."]
+
+
+async def test_each_person_has_a_dialogue_of_his_own(vm: VirtualMachine) -> None:
+    await talk(vm, "memory")
+    assert await talk(vm, "40000", caller=STUDENT) == [NO_SENSE]
     assert await talk(vm, "40000") == ["Done."]
 
 

@@ -137,7 +137,7 @@ def test_what_a_definition_spells_out_below_a_disk_counts_as_its_source(folder: 
 def test_an_unfinished_file_is_gone_unless_it_got_its_name(tmp_path: Path) -> None:
     with unfinished_file(tmp_path, "host/1") as made:
         assert made.stat().st_mode & 0o777 == 0o600
-        assert made.name.startswith(".archipel-host_1-")
+        assert made.name.startswith(".archipel+host_1+")
     with pytest.raises(RuntimeError), unfinished_file(tmp_path, "host"):
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
@@ -147,7 +147,7 @@ def test_an_unfinished_file_is_gone_unless_it_got_its_name(tmp_path: Path) -> No
 
 
 def test_only_what_an_earlier_run_on_this_host_left_is_swept_away(tmp_path: Path) -> None:
-    old, foreign, precious = (tmp_path / name for name in (".archipel-host-0-1.part", ".archipel-other-0-1.part", "data.part"))
+    old, foreign, precious = (tmp_path / name for name in (".archipel+host+0+1.part", ".archipel+host-2+0+1.part", "data.part"))
     for file in (old, foreign, precious):
         file.touch()
     with unfinished_file(tmp_path, "host") as mine:

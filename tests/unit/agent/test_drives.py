@@ -21,7 +21,7 @@ from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import CommandError, Condition, LibvirtFailed
 from archipel.protocol.presence import Status
 from tests.unit.agent.conftest import ask, go_online
-from tests.unit.agent.fakes import UUID, FakeDomain, FakeHost, domain_xml, failure
+from tests.unit.agent.fakes import UUID, FakeDomain, FakeHost, domain_xml, failure, make_settings
 
 CONVERT = "<archipel action='convert' path='data.qcow2' format='raw'/>"
 
@@ -186,3 +186,19 @@ async def test_whoever_is_cancelled_keeps_nobody_off(machine: VirtualMachine, do
     work.qemu_img.convert = convert  # type: ignore[method-assign]
     await ask(machine, ns.VM_DISK, CONVERT)
     assert (files(machine), source(domain)) == (["data.raw"], "data.raw")
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_tables_are_made_at_once_where_the_file_lets_them(
+    machine: VirtualMachine, domain: Domain, tmp_path: Path, wanted: bool
+) -> None:
+    machine.services.settings = make_settings(tmp_path, f"[STORAGE]\nuse_metadata_preallocation = {wanted}")
+    await ask(machine, ns.VM_DISK, "<archipel action='create' name='b' size='64' unit='M' format='qcow2' preallocation='metadata'/>")
+    sizes = {name: (machine.folder / name).stat().st_blocks for name in files(machine)}
+    assert (sizes["b.qcow2"] > sizes["data.qcow2"]) is wanted
+
+
+async def test_pools_lie_where_the_file_says(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, "[STORAGE]\npool_folders = /srv/one, /srv/two\nqemu_img_bin_path = /opt/qemu-img")
+    assert settings.capabilities["storage_pools"].folders == (Path("/srv/one"), Path("/srv/two"))
+    assert settings.capabilities["storage"].program == Path("/opt/qemu-img")

@@ -42,7 +42,7 @@ def unfinished_file(folder: Path, host: str) -> Iterator[Path]:
 
 def sweep(folder: Path, host: str) -> list[Path]:
     """Remove what an earlier run of this host's agent left unfinished, and return it."""
-    left = [path for path in folder.glob(f".archipel-{glob_safe(host)}-*{_PART}") if _RUN not in path.name]
+    left = [path for path in folder.glob(f".archipel+{_plain(host)}+*{_PART}") if _RUN not in path.name]
     for path in left:
         path.unlink(missing_ok=True)
     return left
@@ -59,7 +59,7 @@ def write_note(replacement: Replacement, host: str) -> Path:
 
 def read_notes(folder: Path, host: str) -> Iterator[tuple[Path, Replacement | None]]:
     """Yield the notes in a folder; a torn one was written before anything happened, and says nothing."""
-    for note in sorted(folder.glob(f".archipel-{glob_safe(host)}-*{_NOTE}")):
+    for note in sorted(folder.glob(f".archipel+{_plain(host)}+*{_NOTE}")):
         try:
             told = json.loads(note.read_text())
             yield note, Replacement(folder / Path(told["old"]).name, folder / Path(told["new"]).name)
@@ -84,10 +84,10 @@ def put_in_place(made: Path, path: Path) -> None:
     make_durable(path)
 
 
-def glob_safe(host: str) -> str:
-    """Return a host's name as it stands in the names of files."""
+def _plain(host: str) -> str:
+    """Return a host's name as it stands in the names of files: nothing of it means anything there, nor to glob."""
     return "".join(letter if letter.isalnum() or letter in "-." else "_" for letter in host)[:80]
 
 
 def _hidden(folder: Path, host: str, ending: str) -> Path:
-    return folder / f".archipel-{glob_safe(host)}-{_RUN}-{secrets.token_hex(6)}{ending}"
+    return folder / f".archipel+{_plain(host)}+{_RUN}+{secrets.token_hex(6)}{ending}"
