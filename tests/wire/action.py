@@ -42,7 +42,8 @@ class Action:
     In attributes, content and answer stand ``{{jid}}``, ``{{full}}`` and ``{{uuid}}`` for a managed machine's, ``{{other}}`` for the
     JID of a domain that is not managed, ``{{person}}`` for the asker, ``{{host}}`` for the hypervisor, ``{{definition}}`` for a
     changed definition. ``right`` None: whoever is known may. ``answer`` None: any, looked at elsewhere. ``effect`` is what
-    libvirt says of the machine afterwards; ``unsupported``: libvirt's test driver cannot do it.
+    libvirt says of the machine afterwards; ``unsupported``: libvirt's test driver cannot do it. ``first`` is a command of the same
+    entity and namespace that an administrator gives before.
     """
 
     kind: str
@@ -55,6 +56,7 @@ class Action:
     state: str = "off"
     answer: str | None = ""
     effect: Callable[[Any], bool] | None = None
+    first: str = ""
     unsupported: bool = False
     malformed: tuple[Wrong, ...] = ()
 

@@ -28,6 +28,7 @@ WITHOUT_EFFECT: Final[Mapping[tuple[str, str], str]] = {
     ("VIRTUALMACHINE", "disable_screenshot"): _NOT_OFFERED,
     ("STORAGE", "use_metadata_preallocation"): _NOT_OFFERED,
     ("STORAGE", "qemu_img_bin_path"): _NOT_OFFERED,
+    ("SCHEDULER", "database"): "jobs are kept in hypervisor_database_path; those of a founding agent must be scheduled again",
     ("LOGGING", "log_pubsub_item_expire"): _EVENTS,
     ("LOGGING", "log_pubsub_max_items"): _EVENTS,
     ("LOGGING", "logging_max_bytes"): _ROTATION,

@@ -22,6 +22,7 @@ class ErrorCode(enum.IntEnum):
 
     NOT_WELL_FORMED = -42
     PERMISSION = -1
+    SCHEDULER = -1
     MIGRATING = -43
     GET_RIGHTS = -4
     SET_RIGHTS = -5

@@ -24,6 +24,7 @@ class Topic(enum.StrEnum):
 
     HYPERVISOR = "hypervisor"
     PERMISSIONS = "permissions"
+    SCHEDULER = "scheduler"
     SUBSCRIPTION = "subscription"
     TAGS = "tags"
     VM_CONTROL = "virtualmachine:control"
@@ -55,12 +56,16 @@ class Push:
     epoch: str = ""
     date: datetime = field(default_factory=datetime.now)
 
-    def write(self) -> ET.Element:
-        """Return the ``<push/>`` element."""
+    def write(self, *details: ET.Element) -> ET.Element:
+        """Return the ``<push/>`` element, with ``details`` in it, which take its namespace."""
         attributes = {"date": self.date.strftime(_DATE_FORMAT), "change": self.change}
         if self.epoch:
             attributes |= {"sequence": str(self.sequence), "epoch": self.epoch}
-        return ET.Element(f"{{{ns.PUSH_PREFIX}{self.topic}}}push", attributes)
+        namespace = f"{ns.PUSH_PREFIX}{self.topic}"
+        element = ET.Element(f"{{{namespace}}}push", attributes)
+        for detail in details:
+            ET.SubElement(element, f"{{{namespace}}}{detail.tag}", detail.attrib).text = detail.text
+        return element
 
     @classmethod
     def read(cls, element: ET.Element) -> Push | None:

@@ -117,6 +117,8 @@ async def test_who_holds_the_right_may(platform: Platform, admin: Person, asker:
         scene = Scene(platform, admin, await platform.make_machine(admin, more=CARD), other, asker)
         await scene.let_hold(action, {action.right or "message"})
         await scene.bring(action.state)
+        if action.first:
+            assert (await admin.command(scene.address(action), action.namespace, action.first)).get("type") == "result"
         answer = await asker.command(scene.address(action), action.namespace, action.request(scene.words()), kind)
         if action.unsupported:
             assert_unsupported(answer, action.action)
