@@ -45,6 +45,10 @@ class ErrorCode(enum.IntEnum):
     SET_ORGANISATION = -9013
     NODE_INFO = -9014
 
+    HEALTH_HISTORY = -8001
+    HEALTH_INFO = -8002
+    HEALTH_LOGS = -8003
+
     CREATE = -1001
     SUSPEND = -1002
     RESUME = -1003

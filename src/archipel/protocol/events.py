@@ -22,6 +22,7 @@ _DATE_FORMAT = "%Y-%m-%d %H:%M:%S.%f"  # the founders': local time without a zon
 class Topic(enum.StrEnum):
     """What a push is about; with :data:`~archipel.protocol.namespaces.PUSH_PREFIX` in front it is the push's namespace."""
 
+    HEALTH = "health"
     HYPERVISOR = "hypervisor"
     PERMISSIONS = "permissions"
     SCHEDULER = "scheduler"

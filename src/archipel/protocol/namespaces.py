@@ -15,8 +15,10 @@ SCHEDULER: Final = "archipel:entity:scheduler"
 
 # Commands of one kind of entity.
 HYPERVISOR_CONTROL: Final = "archipel:hypervisor:control"
+HEALTH: Final = "archipel:hypervisor:health"
 VM_CONTROL: Final = "archipel:vm:control"
 VM_DEFINITION: Final = "archipel:vm:definition"
+VM_HEALTH: Final = "archipel:vm:health"
 
 # Errors.
 ERROR_GENERIC: Final = "archipel:error:generic"

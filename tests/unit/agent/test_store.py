@@ -27,6 +27,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from archipel.agent import database
+from archipel.agent import health_tables as _health_tables  # noqa: F401 - declares its tables
 from archipel.agent import schedule_tables as _schedule_tables  # noqa: F401 - declares its tables
 from archipel.agent.secret import Secret, make_password
 from archipel.agent.store import GrantRecord, MachineExists, MachineRecord, NoSuchMachine, Phase, Store, StoreError, canonical_uuid
@@ -330,7 +331,9 @@ class TestMigrations:
         await store.add_machine(WEB)
         await store.close()
         with closing(sqlite3.connect(path)) as connection:
-            connection.executescript("DROP TABLE scheduled_jobs; DROP TABLE kept_folders; UPDATE alembic_version SET version_num = '0001'")
+            connection.executescript(
+                "DROP TABLE health_samples; DROP TABLE scheduled_jobs; DROP TABLE kept_folders; UPDATE alembic_version SET version_num = '0001'"
+            )
         again = await Store.open(path)
         assert (await again.machines(), await again.folder_owners(UUID)) == ((WEB,), frozenset())
         await again.close()
