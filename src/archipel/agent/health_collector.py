@@ -36,6 +36,7 @@ FIRST_WAIT: Final = 3.0  # seconds for which somebody who asks earlier is kept w
 WRITE_INTERVAL: Final = 60.0  # seconds; also that of looking at the file systems
 FILE_SYSTEMS_WAIT: Final = 5.0  # seconds for all file systems to answer
 FILE_SYSTEMS_AGE: Final = 10.0  # seconds for which what they answered is told again
+VERSIONS_AGE: Final = 60.0  # seconds; they change when libvirt's daemon is replaced
 AT_ONCE: Final = 25  # machines that are reckoned up in one turn of the loop
 
 HEALTH = Section("HEALTH")
@@ -77,7 +78,8 @@ class Collector:
         self.latest: HostSample | None = None
         self._begun = asyncio.Event()
         self.latest_of: dict[str, MachineSample] = {}
-        self.versions: tuple[LibvirtVersion, LibvirtVersion] | None = None
+        self._versions: tuple[LibvirtVersion, LibvirtVersion] | None = None
+        self._asked_versions = -VERSIONS_AGE
         self._reader = HostReader(settings.excluded)
         self._figures = FigureReader(hypervisor.services.libvirt)
         self._meter = MachineMeter(os.cpu_count() or 1)
@@ -170,13 +172,15 @@ class Collector:
             self._hypervisor.push(Topic.HEALTH, "alarm", alarm.write())
 
     async def find_versions(self) -> tuple[LibvirtVersion, LibvirtVersion] | None:
-        """Return the versions of libvirt and its driver; without libvirt the last ones, or None if it was never asked."""
-        host = self._hypervisor.services.host
-        try:
-            self.versions = await host.libvirt_version(), await host.hypervisor_version()
-        except VirtError as error:
-            log.debug("versions not read: %s", error)
-        return self.versions
+        """Return the versions of libvirt and its driver, a minute old at most; without libvirt the last ones, or None."""
+        host, now = self._hypervisor.services.host, time.monotonic()
+        if now - self._asked_versions >= VERSIONS_AGE:
+            self._asked_versions = now
+            try:
+                self._versions = await host.libvirt_version(), await host.hypervisor_version()
+            except VirtError as error:
+                log.debug("versions not read: %s", error)
+        return self._versions
 
     # -- machines -------------------------------------------------------------------------------------------------------
 

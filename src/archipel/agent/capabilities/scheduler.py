@@ -36,6 +36,7 @@ from archipel.protocol.rights import ANY_ENTITY, Token
 
 log = logging.getLogger(__name__)
 
+SETTLE: Final = 2.0  # seconds after which a new session knows the platform's administrators, who may be creators of jobs
 ONLINE_WAIT: Final = 30.0  # seconds; who is an administrator is known when the hypervisor is online, yet jobs do not need a server
 RETRY: Final = 30.0  # seconds; the database cannot be read just now
 
@@ -66,7 +67,7 @@ class SETTINGS:
         "timezone", optional(ZONE), "", "Time zone of jobs that are scheduled from now on; left out, the host's."
     )
     misfire_grace: float = SCHEDULER.option(
-        "misfire_grace", seconds(1, 3600), "60", "How late a job may begin after its time; later it is missed until its next time."
+        "misfire_grace", seconds(10, 3600), "60", "How late a job may begin after its time; later it is missed until its next time."
     )
     most_jobs: int = SCHEDULER.option("most_jobs", integer(1, 1000), "50", "Most jobs of one entity.")
 
@@ -108,6 +109,7 @@ async def run_jobs(hypervisor: Hypervisor) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ONLINE_WAIT):
                 await hypervisor.online.wait()
+                await asyncio.sleep(SETTLE)
         scheduler.go()
         await asyncio.Event().wait()
     finally:
