@@ -93,8 +93,11 @@ class Scheduler:
             start = _next_after(record, oldest)
         if start is None:
             await schedule_book.drop_job(self._store, record.key)
-        else:
-            self._add(replace(record, started=None, due=start))
+            return
+        current = replace(record, started=None, due=start)
+        if current != record:  # what was told is not told again by the next life
+            await schedule_book.keep_job(self._store, current)
+        self._add(current)
 
     # -- jobs -----------------------------------------------------------------------------------------------------------
 

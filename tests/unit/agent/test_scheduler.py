@@ -27,7 +27,7 @@ from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import CommandError, Condition
 from archipel.protocol.events import events_node
-from tests.unit.agent.conftest import ask, go_online
+from tests.unit.agent.conftest import ask, finish_work, go_online
 from tests.unit.agent.fake_xmpp import FakeXmpp
 from tests.unit.agent.fakes import ADMIN, HYP, OWNER, STUDENT, UUID, VM, FakeAudit, FakeHost, failure
 from tests.wire.waiting import eventually
@@ -36,6 +36,7 @@ SCHEDULER = "archipel:entity:scheduler"
 UID = "5d6f8a10-c5f5-11ef-9f5e-0242ac120002"
 GRACE = 60.0
 YEAR = timedelta(days=365)
+LEAP_DAYS = {"year": "*", "month": "2", "day": "29"}  # none of them while these tests run
 
 
 def job(action: str = "create", *, due: timedelta = timedelta(0), once: bool = True, **more: Any) -> JobRecord:
@@ -46,7 +47,7 @@ def job(action: str = "create", *, due: timedelta = timedelta(0), once: bool = T
         "uid": UID,
         "action": action,
         "parameter": "",
-        "fields": dict.fromkeys(FIELDS, "0") if once else dict.fromkeys(FIELDS, "*") | {"minute": "0", "second": "0"},
+        "fields": dict.fromkeys(FIELDS, "0") | ({} if once else LEAP_DAYS),
         "zone": "UTC",
         "moment": moment if once else None,
         "comment": "",
@@ -213,6 +214,21 @@ class TestStart:
         [(_record, following)] = scheduler.jobs(VM)
         assert following is not None
         assert following > datetime.now(UTC) - timedelta(seconds=GRACE)
+
+    @pytest.mark.parametrize("trouble", [{"due": -2 * YEAR}, {"due": YEAR, "started": datetime.now(UTC)}])
+    async def test_what_was_told_is_not_told_again_after_the_next_start(
+        self, again: Any, hypervisor: Hypervisor, machine: VirtualMachine, told, trouble: dict[str, Any]
+    ) -> None:
+        scheduler = await again(job(once=False, **trouble))
+        first = await told()
+        scheduler.close()
+        [row] = await rows(machine)
+        assert (row.started, row.due > datetime.now(UTC) - timedelta(seconds=GRACE)) == (None, True)
+        another = Scheduler(hypervisor, GRACE, 50)
+        await another.open()
+        await finish_work(machine)
+        assert await told() == first
+        another.close()
 
     async def test_a_time_zone_that_is_gone_is_utc(self, again: Any, caplog: pytest.LogCaptureFixture) -> None:
         scheduler = await again(job(once=False, due=YEAR, zone="Mars/Olympus"))
