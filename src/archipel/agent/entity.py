@@ -143,9 +143,9 @@ class Entity(abc.ABC):
             if self.online.is_set():
                 self._announce()
 
-    def push(self, topic: Topic | str, change: str) -> None:
-        """Publish a change on the events node, after all that were pushed before it."""
-        self.spawn(self.events.push(topic, change))
+    def push(self, topic: Topic | str, change: str, *details: ET.Element) -> None:
+        """Publish a change on the events node, after all that were pushed before it; ``details`` stand in it."""
+        self.spawn(self.events.push(topic, change, *details))
 
     def shout(self, text: str) -> None:
         """Tell everybody in the roster whom we know, as a headline."""
