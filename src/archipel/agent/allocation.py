@@ -31,7 +31,7 @@ from archipel.agent.virt.host import DomainSummary
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import BadRequest, CommandError, Condition
 from archipel.protocol.events import Topic
-from archipel.protocol.rights import ALL, DOMAIN_POLICY_BYPASS
+from archipel.protocol.rights import DOMAIN_POLICY_BYPASS
 from archipel.protocol.vcard import Organisation
 from archipel.protocol.xml import child_named
 from archipel.xmpp.errors import WireError
@@ -65,7 +65,7 @@ async def allocate(hypervisor: Hypervisor, caller: Caller, wish: Wish) -> Virtua
             await _make_account(hypervisor, machine)
             if not wish.adopt:
                 await _make_folder(hypervisor, machine, undo)
-            await hypervisor.services.rights.grant(machine.bare, caller.bare, ALL, granted_by=caller.bare)
+            await hypervisor.services.rights.make_owner(machine.bare, caller.bare)
             if wish.domain is not None:
                 undo.push_async_callback(_undefine_again, hypervisor, machine)
                 await definition.define(machine, wish.domain, caller, name=machine.name)

@@ -83,6 +83,17 @@ async def reply(entity: Entity, body: str, caller: Caller) -> str:
     return await _obey(entity, [word.rstrip("?!") or word for word in words], caller)
 
 
+def find_command(entity: Entity, words: list[str]) -> Command | None:
+    """Return the command that words ask for, whatever follows the phrase."""
+    said = [word.lower().strip("?!.") for word in words]
+    known = ((Phrase.parse(template).words, command) for template, command in _phrases(entity))
+    return max(
+        ((phrase, command) for phrase, command in known if phrase and tuple(said[: len(phrase)]) == phrase),
+        key=lambda pair: len(pair[0]),
+        default=(None, None),
+    )[1]
+
+
 async def _obey(entity: Entity, words: list[str], caller: Caller) -> str:
     found = next(_matches(entity, words), None)
     if found is None:
@@ -100,15 +111,18 @@ async def _obey(entity: Entity, words: list[str], caller: Caller) -> str:
 
 def _matches(entity: Entity, words: list[str]) -> Iterator[tuple[Command, dict[str, str]]]:
     """Yield the commands that ``words`` ask for, those with the longest phrase first."""
-    phrases = [
-        (Phrase.parse(template), command)
-        for command in entity.services.registry.commands(entity.kind)
-        for template in (command.chat.phrases if command.chat else ())
-    ]
+    phrases = [(Phrase.parse(template), command) for template, command in _phrases(entity)]
     for phrase, command in sorted(phrases, key=lambda pair: -len(pair[0].words)):
         values = phrase.match(words)
         if values is not None:
             yield command, values
+
+
+def _phrases(entity: Entity) -> Iterator[tuple[str, Command]]:
+    """Yield all phrases of this kind of entity with their commands."""
+    for command in entity.services.registry.commands(entity.kind):
+        for template in command.chat.phrases if command.chat else ():
+            yield template, command
 
 
 def _help(entity: Entity, caller: Caller) -> str:

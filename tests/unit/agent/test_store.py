@@ -329,7 +329,10 @@ class TestMigrations:
         await store.add_machine(WEB)
         await store.close()
         with closing(sqlite3.connect(path)) as connection:
-            connection.executescript("DROP TABLE kept_folders; UPDATE alembic_version SET version_num = '0001'")
+            connection.executescript(
+                "DROP TABLE kept_folders; DROP TABLE rules; DROP TABLE roles; DROP TABLE subject_groups; DROP TABLE makers;"
+                "ALTER TABLE grants DROP COLUMN reason; UPDATE alembic_version SET version_num = '0001'"
+            )
         again = await Store.open(path)
         assert (await again.machines(), await again.folder_owners(UUID)) == ((WEB,), frozenset())
         await again.close()
@@ -352,7 +355,7 @@ class TestMigrations:
         await (await Store.open(path)).close()
         backup = path.with_name(f"archipel.sqlite3.tables-{SCHEMA}.backup")
         assert mode_of(backup) == 0o600
-        for file, revision, colour in ((path, "0003", True), (backup, SCHEMA, False)):
+        for file, revision, colour in ((path, "9998", True), (backup, SCHEMA, False)):
             with closing(sqlite3.connect(file)) as connection:
                 assert connection.execute("SELECT name FROM virtual_machines").fetchall() == [("Web",)]
                 assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(revision,)]
@@ -376,9 +379,9 @@ class TestMigrations:
         def install(also: str = "pass") -> None:
             folder = tmp_path / "migrations"
             shutil.copytree(database.MIGRATIONS, folder)
-            (folder / "versions" / "0003_colour.py").write_text(f"{NEXT_REVISION}    {also}\n")
+            (folder / "versions" / "9998_colour.py").write_text(f"{NEXT_REVISION}    {also}\n")
             monkeypatch.setattr(database, "MIGRATIONS", folder)
-            monkeypatch.setattr(database, "SCHEMA", "0003")
+            monkeypatch.setattr(database, "SCHEMA", "9998")
 
         return install
 
@@ -387,7 +390,7 @@ NEXT_REVISION = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
+revision = "9998"
 down_revision = "{SCHEMA}"
 
 
