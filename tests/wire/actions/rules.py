@@ -87,7 +87,6 @@ ON_HYPERVISOR = (
         "name='operator'",
         malformed=(
             Wrong("name"),
-            Wrong("name", "name='nothing'", mentions="'nothing'"),
             Wrong("name", "name='student'", mentions="'student'"),
         ),
     ),
