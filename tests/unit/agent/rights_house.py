@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -76,10 +76,10 @@ class House:
     def may(self, who: str, token: str, entity: str = WEB) -> bool:
         return self.rights.check(entity, who, token).allowed
 
-    def held(self) -> dict[str, frozenset[str]]:
-        """What the people may do on each entity, all of them together."""
+    def held(self, tokens: Iterable[str]) -> dict[str, frozenset[str]]:
+        """Which of the rights the people have on each entity, all of them together."""
         return {
-            entity: frozenset(token for person in PEOPLE for token in self.rights.effective_tokens(entity, person))
+            entity: frozenset(token for token in tokens if any(self.may(person, token, entity) for person in PEOPLE))
             for entity in (HYP, WEB, SEAT)
         }
 
@@ -104,7 +104,7 @@ async def build_house(store: Store | MemoryStore | None = None) -> House:
         rights.attach(machine, EntityKind.VIRTUAL_MACHINE)
     rights.note_tags(SEAT, ["lab"])
     house = House(rights, clock)
-    await rights.make_owner(WEB, OWNER) if isinstance(store, Store) else await rights.grant(WEB, OWNER, "all", granted_by=OWNER)
+    await rights.make_owner(WEB, OWNER)
     await rights.grant(WEB, DEPUTY, "permission_set", "permission_setown", "info", "settags", granted_by=OWNER)
     await house.rules.set_group("crew", [MEMBER], caller=ADMIN)
     await house.rules.set_role(Role("crew", "", frozenset({"permission_set", "permission_setown", "info"})), caller=ADMIN)
