@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from slixmpp import JID
 
@@ -24,6 +25,9 @@ from archipel.agent.rules import Reach, RuleRecord
 from archipel.agent.standing import Standing, weigh
 from archipel.agent.store import GrantRecord
 from archipel.protocol.rights import ALL, EntityKind, Token, TokenCatalogue
+
+SHAPING: Final = ("define", "appliance_attach", *(f"drives_{what}" for what in ("create", "delete", "convert", "rename", "create_golden")))
+"""Rights by which a machine's disks are changed."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +148,13 @@ class Decisions:
         self.book.note_tags(machine, tags)
         self.weigh_anew()
 
+    def note_goldens(self, machine: str, goldens: Iterable[str]) -> bool:
+        """Follow the golden images that a machine's disks stand on; returns whether they changed."""
+        changed = self.book.note_goldens(machine, goldens)
+        if changed:
+            self.weigh_anew()
+        return changed
+
     def reaches_anybody(self, place: str, rule: RuleRecord) -> bool:
         """Whether a rule counts on an entity for anybody."""
         return any(rule in self.reaching(place, person) for person in self.book.people(rule))
@@ -154,13 +165,35 @@ class Decisions:
 
     def reaching(self, place: str, who: str) -> Iterator[RuleRecord]:
         """Yield the lasting rules about somebody that reach an entity."""
-        is_machine = self._find(place).kind is EntityKind.VIRTUAL_MACHINE
         for rule in self.book.of(who):
-            if rule.scope.reach is Reach.ENTITY:
-                if rule.entity == place:
-                    yield rule
-            elif is_machine and self.book.reaches(rule, place, owned=self.owns(place, who)):
+            golden = rule.scope.reach is Reach.GOLDEN
+            if self._reaches(rule, place, who) and (not golden or self._gives_no_more_than_shapers_hold(place, rule)):
                 yield rule
+
+    def _gives_no_more_than_shapers_hold(self, place: str, rule: RuleRecord) -> bool:
+        """Whether all who may change a machine's disks hold what a rule gives that goes by these disks.
+
+        Else they could give it to others, or to themselves, by putting the machine on the golden image.
+        """
+        people = {person for other in self.book.lasting() for person in self.book.people(other)} | self._grants.subjects(place)
+        wanted = self.tokens_there(place, rule)
+        for person in people:
+            others = (other for other in self.book.of(person) if other.scope.reach is not Reach.GOLDEN)
+            there = [other for other in others if self._reaches(other, place, person)]
+            held = weigh(self._grants.lasting(place, person), there, lambda other: self.tokens_there(place, other))
+            if any(self._has(place, held, token) for token in SHAPING) and not all(self._has(place, held, token) for token in wanted):
+                return False
+        return True
+
+    def _has(self, place: str, held: Standing, token: str) -> bool:
+        covered = token in held.given or (ALL in held.given and not self.is_reserved(place, token))
+        return covered and self._find_denial(place, held, token) is None
+
+    def _reaches(self, rule: RuleRecord, place: str, who: str) -> bool:
+        if rule.scope.reach is Reach.ENTITY:
+            return rule.entity == place
+        is_machine = self._find(place).kind is EntityKind.VIRTUAL_MACHINE
+        return is_machine and self.book.reaches(rule, place, owned=self.owns(place, who))
 
     def owns(self, place: str, who: str) -> bool:
         """Whether a machine is somebody's own: he made it, or was granted all on it."""

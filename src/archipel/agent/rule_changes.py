@@ -166,6 +166,8 @@ class RuleChanges:
         """Return the rule that a wish names."""
         if wish.scope.reach is not Reach.ENTITY and self._rights.kind_of(place) is not EntityKind.HYPERVISOR:
             raise BadRule(f"scope: {wish.scope} reaches beyond this machine: ask its hypervisor")
+        if wish.denies and wish.scope.reach is Reach.GOLDEN:
+            raise BadRule("scope: a denial cannot go by a golden image: who may change a machine's disks would lift it")
         return RuleRecord(
             entity=place,
             subject=check_group_name(wish.subject) if wish.is_group else _read_account("subject", wish.subject),
@@ -260,9 +262,9 @@ class RuleChanges:
         rules = [rule for rule in self._book.lasting() if rule.scope.reach is Reach.TAG and rule.scope.name in changed]
         self._authority.check_change_of_tags(account_jid(caller), bare_jid(machine), rules)
 
-    def concerns_of_tags(self, machine: str) -> list[Concern]:
-        """Return whom the rules concern that count on a machine by its tags."""
-        rules = [rule for rule in self._book.lasting() if rule.scope.reach is Reach.TAG]
+    def concerns_of(self, machine: str, reach: Reach) -> list[Concern]:
+        """Return whom the rules concern that reach a machine by its tags, or by its golden images."""
+        rules = [rule for rule in self._book.lasting() if rule.scope.reach is reach]
         return [concern for rule in rules for concern in self.concerns(rule) if concern.entity == machine]
 
     def concerns(self, rule: RuleRecord, people: frozenset[str] | None = None) -> list[Concern]:

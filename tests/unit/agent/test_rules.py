@@ -191,7 +191,7 @@ class TestDecisions:
 
         monkeypatch.setattr(store, "run", fail)
         monkeypatch.setattr(kept.rights, "reaching", fail)
-        assert house.may(MEMBER, "info")
+        assert kept.may(MEMBER, "info")
 
 
 class TestWhy:

@@ -7,16 +7,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import cast
 
-from archipel.agent import following
+from archipel.agent import following, golden_facts
 from archipel.agent.capabilities.rights import read_account
 from archipel.agent.chat import find_command
 from archipel.agent.dispatch import EVERY_KIND, Caller, Chat, command
 from archipel.agent.entity import Entity
 from archipel.agent.grants import Unchanged
+from archipel.agent.hooks import after_event, in_background
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.rule_changes import Concern, RuleChanges, RuleWish
-from archipel.agent.rules import RuleRecord, Scope
+from archipel.agent.rules import Reach, RuleRecord, Scope
 from archipel.agent.store import GrantRecord
+from archipel.agent.virt.lifecycle import DomainEvent
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import rules as wire
 from archipel.protocol.errors import BadRequest, ErrorCode, PermissionDenied
@@ -88,8 +90,11 @@ def _show_origin(basis: GrantRecord | RuleRecord) -> dict[str, str]:
 @command(wire.GrantRules, on=EVERY_KIND, right="permission_set", failure=ErrorCode.SET_RIGHTS)
 async def grant(entity: Entity, request: wire.GrantRules, caller: Caller) -> None:
     """Give rights and roles."""
-    changes = RuleChanges(entity.services.rights)
-    await _follow(entity, await changes.set(entity.bare, _read(request.rules), caller=caller.bare))
+    wishes = _read(request.rules)
+    concerns = await RuleChanges(entity.services.rights).set(entity.bare, wishes, caller=caller.bare)
+    if isinstance(entity, Hypervisor) and any(wish.scope.reach is Reach.GOLDEN for wish in wishes):
+        await golden_facts.refresh(entity, entity.machines.values())
+    await _follow(entity, concerns)
 
 
 @command(wire.DenyRules, on=EVERY_KIND, right="permission_set", failure=ErrorCode.SET_RIGHTS)
@@ -175,6 +180,20 @@ async def set_group(hypervisor: Hypervisor, request: wire.SetGroup, caller: Call
     """Say who is in a group."""
     members = [member.jid for member in request.members]
     await _follow(hypervisor, await RuleChanges(hypervisor.services.rights).set_group(request.name, members, caller=caller.bare))
+
+
+@in_background
+async def read_goldens(hypervisor: Hypervisor) -> None:
+    """Read on which golden images the machines stand, as soon as libvirt and the server can be asked."""
+    await hypervisor.online.wait()
+    await golden_facts.refresh(hypervisor, hypervisor.machines.values())
+
+
+@after_event
+async def follow_images(machine: VirtualMachine, event: DomainEvent) -> None:
+    """Read it again when a machine may stand on other images."""
+    if event.event in golden_facts.CHANGES:
+        await golden_facts.refresh(machine.hypervisor, [machine])
 
 
 async def _follow(entity: Entity, concerns: tuple[Concern, ...]) -> None:

@@ -10,6 +10,7 @@ from archipel.agent import following
 from archipel.agent.dispatch import EVERY_KIND, Caller, command
 from archipel.agent.entity import Entity
 from archipel.agent.rule_changes import RuleChanges
+from archipel.agent.rules import Reach
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import every_entity as wire
 from archipel.protocol.errors import BadRequest, ErrorCode
@@ -35,6 +36,6 @@ async def follow_tags(machine: VirtualMachine, tags: tuple[str, ...], caller: Ca
     """Keep a machine's tags, and let the rights follow that go by them."""
     changes = RuleChanges(machine.services.rights)
     changes.check_tags(machine.bare, tags, caller=caller.bare)
-    before = changes.concerns_of_tags(machine.bare)
+    before = changes.concerns_of(machine.bare, Reach.TAG)
     await machine.keep_tags(tags)
-    await following.follow(machine.hypervisor, {*before} ^ {*changes.concerns_of_tags(machine.bare)})
+    await following.follow(machine.hypervisor, {*before} ^ {*changes.concerns_of(machine.bare, Reach.TAG)})
