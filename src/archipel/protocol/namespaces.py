@@ -13,6 +13,7 @@ TAGS: Final = "archipel:tags"
 AVATAR: Final = "archipel:avatar"
 ROSTER: Final = "archipel:roster"
 SCHEDULER: Final = "archipel:entity:scheduler"
+RIGHTS: Final = "archipel:rights"
 
 # Commands of one kind of entity.
 HEALTH: Final = "archipel:hypervisor:health"

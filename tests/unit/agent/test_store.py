@@ -332,7 +332,9 @@ class TestMigrations:
         await store.close()
         with closing(sqlite3.connect(path)) as connection:
             connection.executescript(
-                "DROP TABLE health_samples; DROP TABLE scheduled_jobs; DROP TABLE kept_folders; UPDATE alembic_version SET version_num = '0001'"
+                "DROP TABLE rules; DROP TABLE roles; DROP TABLE subject_groups; DROP TABLE makers; ALTER TABLE grants DROP COLUMN reason;"
+                "DROP TABLE health_samples; DROP TABLE scheduled_jobs; DROP TABLE kept_folders;"
+                "UPDATE alembic_version SET version_num = '0001'"
             )
         again = await Store.open(path)
         assert (await again.machines(), await again.folder_owners(UUID)) == ((WEB,), frozenset())

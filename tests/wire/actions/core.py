@@ -46,7 +46,7 @@ def every_entity(kind: str) -> tuple[Action, ...]:
             "set",
             "permission_set",
             -5,
-            inner=grant("nobody@agents.localhost", "message"),
+            inner=grant("nobody@agents.localhost", "permission_set"),
             malformed=(*BAD_GRANTS, *NOT_A_JID, UNKNOWN_RIGHT),
         ),
         Action(
