@@ -22,7 +22,7 @@ from archipel.agent.grants import Grants
 from archipel.agent.jids import account_jid, bare_jid
 from archipel.agent.rule_book import RuleBook
 from archipel.agent.rules import Reach, RuleRecord
-from archipel.agent.standing import Standing, weigh
+from archipel.agent.standing import NOTHING, Standing, weigh
 from archipel.agent.store import GrantRecord
 from archipel.protocol.rights import ALL, EntityKind, Token, TokenCatalogue
 
@@ -104,7 +104,7 @@ class Decisions:
         denial = self._find_denial(place, standing, token)
         if denial is not None:
             return Decision(False, Rule.DENIED, denial)
-        if not self.is_known(place, who):
+        if not self._knows(place, who, standing):
             return Decision(False, Rule.STRANGER)
         if not (found and found.reserved) and ALL in standing.given:
             return Decision(True, Rule.ALL, standing.given[ALL])
@@ -134,9 +134,10 @@ class Decisions:
         """Return what somebody holds and is denied on an entity; remembered until something changes or ends."""
         standing = self._standings.get((place, who))
         if standing is None or (standing.until is not None and standing.until <= self._clock()):
-            standing = weigh(self._grants.lasting(place, who), self.reaching(place, who), lambda rule: self.tokens_there(place, rule))
-            if standing.given or standing.denied:  # strangers come in any number
-                self._standings[place, who] = standing
+            grants, rules = list(self._grants.lasting(place, who)), list(self.reaching(place, who))
+            if not (grants or rules):
+                return NOTHING  # not remembered: strangers come in any number
+            standing = self._standings[place, who] = weigh(grants, rules, lambda rule: self.tokens_there(place, rule))
         return standing
 
     def now(self) -> datetime:
@@ -207,9 +208,9 @@ class Decisions:
     def is_known(self, entity: str | JID, subject: str | JID) -> bool:
         """Whether an entity has to do with somebody at all: administrator, or in its roster or holder of a right, if not denied all."""
         place, who = bare_jid(entity), bare_jid(subject)
-        if self._rules(who):
-            return True
-        standing = self._standing(place, who)
+        return self._rules(who) or self._knows(place, who, self._standing(place, who))
+
+    def _knows(self, place: str, who: str, standing: Standing) -> bool:
         return ALL not in standing.denied and (bool(standing.given) or self._find(place).in_roster(who))
 
     def why(self, entity: str | JID, subject: str | JID, token: str) -> str:

@@ -8,7 +8,7 @@ or changes what groups he is in. That he may change rights on the entity at all 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -199,7 +199,7 @@ class RuleChanges:
 
         async def work() -> None:
             before = self._book.roles.get(name, replace(role, tokens=frozenset())).tokens
-            users = [rule for rule in self._book.lasting() if rule.is_role and rule.right == name]
+            users = [rule for rule in self._standing() if rule.is_role and rule.right == name]
             for rule in users:
                 self._authority.check_change_of_role(giver, rule, gained=role.tokens - before, lost=before - role.tokens)
             await rule_store.write_role(self._rights.store, replace(role, name=name))
@@ -234,7 +234,7 @@ class RuleChanges:
 
         async def work() -> None:
             before = self._book.members(group)
-            rules = [rule for rule in self._book.lasting() if rule.is_group and rule.subject == group]
+            rules = [rule for rule in self._standing() if rule.is_group and rule.subject == group]
             self._authority.check_change_of_group(giver, rules, joined=wanted - before, left=before - wanted)
             await rule_store.write_group(self._rights.store, group, wanted)
             self._book.keep_groups({group: wanted})
@@ -266,6 +266,11 @@ class RuleChanges:
         """Return whom the rules concern that reach a machine by its tags, or by its golden images."""
         rules = [rule for rule in self._book.lasting() if rule.scope.reach is reach]
         return [concern for rule in rules for concern in self.concerns(rule) if concern.entity == machine]
+
+    def _standing(self) -> Iterator[RuleRecord]:
+        """Yield the lasting rules of entities that are there; a machine that is half removed keeps its own until it is gone."""
+        there = frozenset(self._rights.entities)
+        return (rule for rule in self._book.lasting() if rule.entity in there)
 
     def concerns(self, rule: RuleRecord, people: frozenset[str] | None = None) -> list[Concern]:
         """Return where a rule counts, for all whom it is about or for ``people``."""

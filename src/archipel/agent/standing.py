@@ -29,6 +29,10 @@ class Standing:
     until: datetime | None
 
 
+NOTHING: Final = Standing({}, {}, {}, None)
+"""Who holds nothing and is denied nothing."""
+
+
 def weigh(grants: Iterable[GrantRecord], rules: Iterable[RuleRecord], tokens_of: Callable[[RuleRecord], Iterable[str]]) -> Standing:
     """Return what follows from grants on an entity, and from rules that reach it, all of them lasting."""
     nearest = sorted(rules, key=lambda rule: _NEAREST_FIRST[rule.scope.reach])

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from archipel.agent.decision import Decision, Rule
 from archipel.agent.rights import Rights, UnknownRight
+from archipel.agent.rule_changes import RuleChanges
 from archipel.agent.rules import BadRule, Scope, check_group_name, check_role_name
 from archipel.agent.secret import Secret
 from archipel.agent.store import MachineRecord, Phase, Store, StoreError
@@ -331,6 +332,14 @@ class TestRoles:
 
 
 class TestGroups:
+    async def test_rules_of_a_machine_that_is_not_there_are_in_nobody_s_way(self, kept: House, store: Store):
+        """At start, those of a machine that is half removed are still kept."""
+        again = await Rights.load(store, core_catalogue(), [ADMIN], clock=Clock())
+        again.attach(HYP, EntityKind.HYPERVISOR)
+        await RuleChanges(again).set_group("crew", [FRIEND], caller=ADMIN)
+        await RuleChanges(again).set_role(Role("crew", "", frozenset({"info"})), caller=ADMIN)
+        assert again.book.members("crew") == {FRIEND}
+
     async def test_the_server_s_groups_count_and_hide_those_of_the_same_name(self, house: House):
         await house.give(WEB, wish("tp1", "role:student"))
         [concern] = house.rules.take_roster_groups({"tp1": frozenset({FRIEND}), "tp2": frozenset({STRANGER})})
