@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archipel.agent import plugins
 from archipel.agent.config import ConfigError, load_settings, parse_settings
 from archipel.agent.config_reference import render_example, render_page
 from archipel.agent.options import BOOLEAN, Host, Option, Problem, Section, integer
@@ -415,8 +416,9 @@ class TestDeclaration:
     def test_the_example_with_all_its_defaults_means_the_same_as_the_least_file(self):
         lines = [line[1:] if line.startswith("#") and not line.startswith("# ") else line for line in render_example().splitlines()]
         text = "\n".join(lines).replace("hypervisor_xmpp_password =", "hypervisor_xmpp_password = hunter2", 1)
-        found = parse_settings(text.replace("xmpp_server =", "xmpp_server = lab.example", 1), hostname="host1")
-        assert found == parse_settings(ENOUGH, hostname="host1")
+        declared = plugins.declared_settings()
+        found = parse_settings(text.replace("xmpp_server =", "xmpp_server = lab.example", 1), hostname="host1", capabilities=declared)
+        assert found == parse_settings(ENOUGH, hostname="host1", capabilities=declared)
 
 
 LINES = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\n\r"), max_size=60)
