@@ -16,6 +16,9 @@ ROSTER: Final = "archipel:roster"
 HYPERVISOR_CONTROL: Final = "archipel:hypervisor:control"
 VM_CONTROL: Final = "archipel:vm:control"
 VM_DEFINITION: Final = "archipel:vm:definition"
+VM_VNC: Final = "archipel:virtualmachine:vnc"
+VM_CONSOLE: Final = "archipel:vm:console"
+VM_GUEST: Final = "archipel:vm:guest"
 
 # Errors.
 ERROR_GENERIC: Final = "archipel:error:generic"

@@ -10,7 +10,7 @@ from tests.wire.platform import CONTROL, DEFINITION, HOST, PERMISSIONS, ROSTER, 
 ORGANISATION = ("orgname", "orgunit", "locality", "userid", "categories")
 CARD = (
     "<devices><interface type='network'><mac address='52:54:00:0a:0b:0c'/><source network='default'/><target dev='tap7'/></interface>"
-    "</devices>"
+    "<graphics type='vnc' port='5999' autoport='no' listen='127.0.0.1'/></devices>"
 )
 COUNTERS = " ".join(f"{way}_{what}='*'" for way in ("rx", "tx") for what in ("bytes", "packets", "errs", "drop"))
 FIGURES = ("model", "memory", "nrCPU", "mHzCPU", "nrNumaNodes", "nrSockets", "nrCoreperSocket", "nrThreadperCore")
