@@ -7,6 +7,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import posixpath
+import re
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,8 +19,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from archipel.agent.capabilities import vnc as capability
+from archipel.agent.console import listener, page, relay, tickets
 from archipel.agent.console import proxy as proxy_module
-from archipel.agent.console import relay, tickets
 from archipel.agent.console.displays import Displays
 from archipel.agent.console.proxy import ConsoleProxy
 from archipel.agent.console.settings import ConsoleSettings
@@ -357,6 +359,33 @@ async def test_the_page_is_served_whole_and_protected(proxy: ConsoleProxy, path:
     assert int(headers["Content-Length"]) == len(body) > 100
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
     assert headers["Referrer-Policy"] == "no-referrer"
+
+
+async def test_who_knocks_without_end_is_hung_up_on(proxy: ConsoleProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "MOST_CONNECTIONS", 2)
+    host, _, port = proxy._base.removeprefix("http://").partition(":")
+    knocking = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
+    with contextlib.suppress(ConnectionError):
+        assert await knocking[2][0].read() == b""
+    assert not knocking[0][0].at_eof()
+    for _reader, writer in knocking:
+        writer.close()
+    await eventually(lambda: not proxy._server.handler_tasks)
+    assert (await fetch(proxy, "/vnc.html"))[0] == "HTTP/1.1 200 OK"
+
+
+async def test_every_part_of_the_pages_is_served() -> None:
+    """What a page or a script names, relative to itself, is among the files."""
+    files = page.load_files()
+    named = re.compile(r"""(?:from|import)\s+["'](\.[^"']+)["']|(?:src|href)="([^"]+)\"""")
+    missing = [
+        (path, word)
+        for path, (_kind, body) in files.items()
+        for found in named.finditer(body.decode())
+        if posixpath.normpath(posixpath.join(posixpath.dirname(path), word := found[1] or found[2])) not in files
+    ]
+    assert missing == []
+    assert len(files) > 50
 
 
 @pytest.mark.parametrize("path", ["/", "/../proxy.py", "/novnc/../../proxy.py", "/%2e%2e/proxy.py", "//etc/passwd", "/novnc/LICENSE.txt"])

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
@@ -23,6 +24,7 @@ BASE64: Final = Subprotocol("base64")
 LARGEST_MESSAGE: Final = 1 << 20  # bytes of a viewer's message: a clipboard, at most
 LARGEST_QUEUE: Final = 8  # frames that wait for a console
 WRITE_LIMIT: Final = 1 << 18  # bytes that wait for a slow viewer; then the console waits
+MOST_CONNECTIONS: Final = 500  # of one listener, viewers, pages and idlers together
 OPEN_TIMEOUT, CLOSE_TIMEOUT = 10.0, 2.0  # seconds
 
 Admission = Callable[[ServerConnection, Request], Awaitable[Response | None]]
@@ -32,6 +34,15 @@ Admission = Callable[[ServerConnection, Request], Awaitable[Response | None]]
 _SILENT: Final = logging.getLogger("archipel.console.silent")
 _SILENT.setLevel(logging.CRITICAL)
 _SILENT.propagate = False
+
+
+class _Connection(ServerConnection):
+    """One of so many: who knocks without end must not take all of the agent's file descriptors."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if len(self.server.handler_tasks) > MOST_CONNECTIONS:
+            self.transport.abort()
 
 
 async def listen(
@@ -53,6 +64,7 @@ async def listen(
         max_queue=LARGEST_QUEUE,
         write_limit=WRITE_LIMIT,
         logger=_SILENT,
+        create_connection=_Connection,
     )
 
 

@@ -64,9 +64,9 @@ class ConsoleSettings:
     origins: tuple[str, ...] = VNC.option(
         "console_origins", list_of(ORIGIN), "", "Web pages of other origins that may open consoles, such as a GUI's."
     )
-    viewers: int = VNC.option("console_viewers", integer(1, 10000), "100", "Most consoles that are open at once.")
-    viewers_per_person: int = VNC.option("console_viewers_per_person", integer(1, 1000), "10", "Most that one person has open.")
-    viewers_per_machine: int = VNC.option("console_viewers_per_machine", integer(1, 1000), "10", "Most that are open to one machine.")
+    viewers: int = VNC.option("console_viewers", integer(1, 400), "100", "Most consoles that are open at once.")
+    viewers_per_person: int = VNC.option("console_viewers_per_person", integer(1, 400), "10", "Most that one person has open.")
+    viewers_per_machine: int = VNC.option("console_viewers_per_machine", integer(1, 400), "10", "Most that are open to one machine.")
     idle_timeout: float = VNC.option(
         "console_idle_timeout", seconds(1, 86400), "1800", "Time after which a console is closed that nothing passes through."
     )
