@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from archipel.agent.capabilities import vnc as capability
-from archipel.agent.console import listener, page, relay, tickets
+from archipel.agent.console import consoles, listener, page, relay, tickets
 from archipel.agent.console import proxy as proxy_module
 from archipel.agent.console.displays import Displays
 from archipel.agent.console.proxy import ConsoleProxy
@@ -195,6 +195,8 @@ async def test_there_is_no_link_to_what_is_not_there(
     host.add(UUID, "web", state=state, devices=devices)
     with pytest.raises(CommandError, match=says):
         await get_link(running)
+    with pytest.raises(CommandError, match="start it first" if state is DomainState.SHUTOFF else "no serial console"):
+        await get_link(running, "text")
 
 
 async def test_a_display_behind_a_unix_socket_is_reached(
@@ -277,7 +279,75 @@ async def test_it_ends_when_the_machine_stops(proxy: ConsoleProxy, running: Virt
         await viewer.recv()
         host.known[UUID].state_now = DomainState.SHUTOFF
         running.take_event(DomainEvent(UUID, "web", LifecycleEvent.STOPPED, StoppedDetail.DESTROYED))
-        assert "no display now" in await ending(viewer)
+        assert "has stopped" in await ending(viewer)
+
+
+class Terminal:
+    """A serial console that says what is typed; ``fault`` is a fault of ours."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self._typed: asyncio.Queue[bytes] = asyncio.Queue()
+        self._fault = fault
+
+    async def read(self) -> bytes:
+        if self._fault is not None:
+            raise self._fault
+        return await self._typed.get()
+
+    async def write(self, data: bytes) -> None:
+        await self._typed.put(data)
+
+    async def close(self) -> None:
+        await self._typed.put(b"")
+
+
+@pytest.fixture
+def terminal(host: FakeHost, running: VirtualMachine, monkeypatch: pytest.MonkeyPatch) -> VirtualMachine:
+    """The machine without a screen, with a serial console."""
+    host.add(UUID, "web", state=DomainState.RUNNING, devices="<serial type='pty'/>")
+
+    async def start(_stream: object) -> Terminal:
+        return Terminal()
+
+    async def read(_call: str, _function: object) -> None:
+        return None
+
+    monkeypatch.setattr(consoles.TextConsole, "start", start)
+    monkeypatch.setattr(host.known[UUID], "read", read, raising=False)
+    return running
+
+
+async def test_a_terminal_needs_no_screen_and_outlives_what_happens_to_the_machine(
+    proxy: ConsoleProxy, terminal: VirtualMachine, host: FakeHost
+) -> None:
+    async with enter(await get_link(terminal, "text")) as viewer:
+        for event in (LifecycleEvent.SUSPENDED, LifecycleEvent.DEFINED):
+            await capability.follow(terminal, DomainEvent.decode(UUID, "web", event, 0))
+        await viewer.send("typed")
+        assert await viewer.recv() == b"typed"
+        host.known[UUID].state_now = DomainState.SHUTOFF
+        await capability.follow(terminal, DomainEvent.decode(UUID, "web", LifecycleEvent.STOPPED, 0))
+        assert await ending(viewer) == "the machine has stopped"
+
+
+async def test_a_screen_that_is_taken_out_ends_but_not_the_terminal(proxy: ConsoleProxy, running: VirtualMachine, host: FakeHost) -> None:
+    async with enter(await get_link(running)) as viewer:
+        await viewer.recv()
+        host.add(UUID, "web", state=DomainState.RUNNING)
+        await capability.follow(running, DomainEvent.decode(UUID, "web", LifecycleEvent.DEFINED, 0))
+        assert await ending(viewer) == "the machine has no display now"
+
+
+async def test_a_fault_of_ours_is_logged_and_ends_one_console(
+    proxy: ConsoleProxy, terminal: VirtualMachine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def start(_stream: object) -> Terminal:
+        return Terminal(ZeroDivisionError("ours"))
+
+    monkeypatch.setattr(consoles.TextConsole, "start", start)
+    async with enter(await get_link(terminal, "text")) as viewer:
+        assert await ending(viewer) == "internal error"
+    assert "ZeroDivisionError" in caplog.text
 
 
 async def test_it_ends_when_the_display_hangs_up(proxy: ConsoleProxy, running: VirtualMachine, vnc: FakeVncServer) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from archipel.agent.console.relay import Console, StreamConsole
 from archipel.agent.virt.errors import DomainNotFound, VirtError
-from archipel.agent.virt.graphics import Graphics, read_graphics
+from archipel.agent.virt.graphics import Graphics, has_console, read_graphics
 from archipel.agent.virt.text_console import TextConsole, open_stream
 from archipel.protocol.console import ConsoleKind
 
@@ -23,26 +23,26 @@ class NoConsole(Exception):
     """There is nothing to look at, and why."""
 
 
-async def find_display(machine: VirtualMachine) -> Graphics | None:
-    """Return the display of a machine that runs, where a VNC server listens. Raises :class:`VirtError`."""
+async def find_display(machine: VirtualMachine) -> tuple[bool, Graphics | None]:
+    """Return whether a machine runs, and its display if a VNC server listens there now. Raises :class:`VirtError`."""
     try:
         if not await machine.domain.is_active():
-            return None
+            return False, None
         graphics = read_graphics(await machine.domain.xml())
     except DomainNotFound:
-        return None
-    return graphics if graphics is not None and graphics.type == ConsoleKind.VNC and graphics.reachable else None
+        return False, None
+    return True, graphics if graphics is not None and graphics.type == ConsoleKind.VNC and graphics.reachable else None
 
 
 async def check_console(machine: VirtualMachine, kind: ConsoleKind) -> None:
     """Raise :class:`NoConsole` if there is no console of that kind now, and :class:`VirtError` if libvirt cannot tell."""
-    try:
-        if not await machine.domain.is_active():
-            raise NoConsole(f"{machine.name} does not run: start it first")
-    except DomainNotFound:
-        raise NoConsole(f"{machine.name} has no definition: define it first") from None
-    if kind is ConsoleKind.VNC and await find_display(machine) is None:
+    running, display = await find_display(machine)
+    if not running:
+        raise NoConsole(f"{machine.name} does not run: start it first")
+    if kind is ConsoleKind.VNC and display is None:
         raise NoConsole(f"{machine.name} has no VNC display: its definition needs <graphics type='vnc'/>")
+    if kind is ConsoleKind.TEXT and not has_console(await machine.domain.xml()):
+        raise NoConsole(f"{machine.name} has no serial console: its definition needs <serial type='pty'/>")
 
 
 async def open_console(machine: VirtualMachine, kind: ConsoleKind) -> Console:
@@ -58,7 +58,7 @@ async def open_console(machine: VirtualMachine, kind: ConsoleKind) -> Console:
 
 
 async def _connect(machine: VirtualMachine) -> Console:
-    display = await find_display(machine)
+    _running, display = await find_display(machine)
     if display is None:
         raise NoConsole(f"{machine.name} has stopped")
     if display.socket is not None:

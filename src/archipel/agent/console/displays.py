@@ -68,12 +68,20 @@ class Displays:
         known = self._known.setdefault(machine.uuid, _Display())
         async with known.turn:
             try:
-                display = await find_display(machine)
+                running, display = await find_display(machine)
             except VirtError as error:
                 log.debug("%s: its display is not known: %s", machine.bare, error)
                 return
             if self._hypervisor.machines.get(machine.uuid) is machine:
                 await self._show(machine, known, display)
+                self._end_lost(machine, display, running=running)
+
+    def _end_lost(self, machine: VirtualMachine, display: Graphics | None, *, running: bool) -> None:
+        """End the consoles that are no more: all of a machine that is off, the screen of one that has none now."""
+        if not running:
+            self._proxy.end_machine(machine.uuid, "the machine has stopped", *ConsoleKind)
+        elif display is None:
+            self._proxy.end_machine(machine.uuid, "the machine has no display now", ConsoleKind.VNC)
 
     async def _show(self, machine: VirtualMachine, known: _Display, display: Graphics | None) -> None:
         await self._serve(machine, known, display)
@@ -81,13 +89,11 @@ class Displays:
         if reachable != known.reachable:
             known.reachable = reachable
             machine.push(TOPIC, SERVED if reachable else NOT_SERVED)
-        if display is None:
-            self._proxy.end_machine(machine.uuid, "the machine has no display now")
 
     async def forget(self, machine: VirtualMachine) -> None:
         """Stop serving a machine that leaves."""
         known = self._known.pop(machine.uuid, None)
-        self._proxy.end_machine(machine.uuid, "the machine leaves")
+        self._proxy.end_machine(machine.uuid, "the machine leaves", *ConsoleKind)
         if known is not None:
             async with known.turn:
                 await _stop(known)

@@ -191,7 +191,11 @@ class ConsoleProxy:
         """Serve one connection that was let in."""
         viewer = self._admitted.pop(connection)
         with self._keep(viewer):
-            reason, code = await self._show(connection, viewer)
+            try:
+                reason, code = await self._show(connection, viewer)
+            except Exception:  # a fault of ours ends one console; the library would keep it to itself
+                log.exception("%s: the %s console failed", viewer.machine.bare, viewer.ticket.kind)
+                reason, code = "internal error", CloseCode.INTERNAL_ERROR
             await connection.close(code, reason.encode()[:LONGEST_REASON].decode(errors="ignore"))
             log.info("%s: the %s console of %s is closed: %s", viewer.machine.bare, viewer.ticket.kind, _name(viewer), reason)
 
@@ -217,11 +221,11 @@ class ConsoleProxy:
         finally:
             self._viewers.discard(viewer)
 
-    def end_machine(self, uuid: str, reason: str) -> None:
-        """Send everybody away who looks at a machine, and let nobody in with an old link."""
-        self.tickets.drop_machine(uuid)
+    def end_machine(self, uuid: str, reason: str, *kinds: ConsoleKind) -> None:
+        """Send everybody away who looks at such a console of a machine, and let nobody in with an old link."""
+        self.tickets.drop_machine(uuid, *kinds)
         for viewer in self._viewers:
-            if viewer.ticket.uuid == uuid and viewer.relay is not None:
+            if viewer.ticket.uuid == uuid and viewer.ticket.kind in kinds and viewer.relay is not None:
                 viewer.relay.end(reason)
 
     def _audit(self, viewer: Viewer, outcome: str) -> None:

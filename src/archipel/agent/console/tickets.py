@@ -49,9 +49,9 @@ class Tickets:
         self._forget_expired()
         return self._tickets.pop(_digest(token), None)
 
-    def drop_machine(self, uuid: str) -> None:
-        """Forget the tokens for a machine."""
-        self._tickets = {digest: ticket for digest, ticket in self._tickets.items() if ticket.uuid != uuid}
+    def drop_machine(self, uuid: str, *kinds: ConsoleKind) -> None:
+        """Forget the tokens for consoles of these kinds of a machine."""
+        self._tickets = {digest: ticket for digest, ticket in self._tickets.items() if ticket.uuid != uuid or ticket.kind not in kinds}
 
     def _forget_expired(self) -> None:
         now = self._clock()

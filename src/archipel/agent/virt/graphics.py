@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The display of a domain: what its XML says of it."""
+"""The display and the serial console of a domain: what its XML says of them."""
 
 from __future__ import annotations
 
@@ -42,6 +42,12 @@ def read_graphics(xml: str) -> Graphics | None:
     port = None if kind in {"none", "socket"} else _read_port(graphics.get("port", "")) or _read_port(graphics.get("tlsPort", ""))
     socket = graphics.get("socket") or (attributes.get("socket") if kind == "socket" else None)
     return Graphics(graphics.get("type", ""), port, _EVERYWHERE.get(address, address), socket)
+
+
+def has_console(xml: str) -> bool:
+    """Whether a domain's XML names a serial console."""
+    devices = ET.fromstring(xml).find("devices")  # noqa: S314 - libvirt wrote it
+    return devices is not None and any(devices.find(name) is not None for name in ("console", "serial"))
 
 
 def _read_port(text: str) -> int | None:
