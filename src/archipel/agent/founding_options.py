@@ -39,6 +39,8 @@ WITHOUT_EFFECT: Final[Mapping[tuple[str, str], str]] = {
     ("LOGGING", "logging_date_format"): _LAYOUT,
     ("LOGGING", "logging_formatter"): _LAYOUT,
     ("LOGGING", "xmpppy_debug"): "logging_level = debug shows what the agent does on the wire",
+    ("VNC", "vnc_only_ssl"): "with a certificate nothing but TLS is served, without one nothing but the loopback",
+    ("VNC", "vnc_enable_websocket_debug"): "the audit log tells who opened which console",
 }
 
 # Sections that the founding agent's modules brought along. A capability that declares one of them takes it over.

@@ -77,7 +77,7 @@ async def test_the_menu_leaves_out_what_no_form_can_ask_for(machine: VirtualMach
         f"{found.request.namespace}#{found.request.action}" for found in machine.services.registry.commands(EntityKind.VIRTUAL_MACHINE)
     }
     xml = {f"{ns.VM_DEFINITION}#{action}" for action in ("define", "attachdevice", "detachdevice", "updatedevice")}
-    xml.add(f"{ns.VM_SNAPSHOTS}#take")
+    xml |= {f"{ns.VM_SNAPSHOTS}#take", f"{ns.VM_GUEST}#exec"}
     lists = {f"{ns.PERMISSIONS}#set", f"{ns.PERMISSIONS}#setown"} | {f"{ns.RIGHTS}#{action}" for action in ("grant", "deny", "withdraw")}
     assert every - nodes(machine, OWNER) == xml | lists
 
