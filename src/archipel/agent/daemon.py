@@ -24,6 +24,7 @@ from archipel.agent.audit import AuditLog
 from archipel.agent.config import DEFAULT_PATH, ConfigError, load_settings
 from archipel.agent.database import claim
 from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.journal import open_journal
 from archipel.agent.logs import configure_logging
 from archipel.agent.rights import Rights
 from archipel.agent.services import Services
@@ -100,7 +101,7 @@ async def serve(settings: Settings) -> None:
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Open what all entities share, and close it again."""
     async with contextlib.AsyncExitStack() as stack:
-        audit = AuditLog(settings.logging.audit_file)
+        audit = AuditLog(settings.logging.audit_file, open_journal())
         stack.callback(audit.close)
         stack.enter_context(claim(settings.state.database))
         store = await Store.open(settings.state.database)

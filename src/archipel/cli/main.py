@@ -8,6 +8,7 @@ import click
 
 import archipel
 from archipel.cli import power
+from archipel.cli.audit import audit
 from archipel.cli.chat import chat
 from archipel.cli.completion import completion
 from archipel.cli.define import define
@@ -45,5 +46,19 @@ def main(ctx: click.Context, profile: str, as_json: bool, hypervisors: tuple[str
     invocation.profile_name, invocation.as_json, invocation.hypervisors = profile, as_json, hypervisors
 
 
-for _command in (login, list_machines, show, define, *power.commands(), grant, revoke, list_rights, watch, chat, platform, completion):
+for _command in (
+    login,
+    list_machines,
+    show,
+    define,
+    *power.commands(),
+    grant,
+    revoke,
+    list_rights,
+    watch,
+    chat,
+    audit,
+    platform,
+    completion,
+):
     main.add_command(_command)

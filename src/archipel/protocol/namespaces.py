@@ -11,6 +11,7 @@ PERMISSIONS: Final = "archipel:permissions"
 SUBSCRIPTION: Final = "archipel:subscription"
 TAGS: Final = "archipel:tags"
 ROSTER: Final = "archipel:roster"
+AUDIT: Final = "archipel:audit"
 
 # Commands of one kind of entity.
 HYPERVISOR_CONTROL: Final = "archipel:hypervisor:control"
