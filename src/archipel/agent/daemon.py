@@ -33,6 +33,7 @@ from archipel.agent.store import Phase, Store, StoreError
 from archipel.agent.virt.connection import LibvirtConnection
 from archipel.agent.virt.errors import LibvirtUnavailable
 from archipel.agent.virt.host import Host
+from archipel.agent.watchdog import feed_watchdog
 from archipel.protocol import presence
 from archipel.protocol.errors import CommandError
 from archipel.protocol.events import Topic
@@ -92,6 +93,7 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(signal.SIGHUP, services.audit.reopen)
         async with run_entities(services) as hypervisor:
             notify_systemd(f"READY=1\nSTATUS={len(hypervisor.machines)} machines")
+            hypervisor.spawn(feed_watchdog(notify_systemd))
             log.info("%s serves %d machines", hypervisor.full, len(hypervisor.machines))
             await stop.wait()
             notify_systemd("STOPPING=1")

@@ -28,6 +28,7 @@ from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import CommandError
 from tests.unit.agent.conftest import ask, go_online
 from tests.unit.agent.fakes import OWNER, STRANGER, STUDENT, VM, FakeLibvirt, make_settings
+from tests.wire.waiting import eventually
 
 CONTROL = "archipel:vm:control"
 
@@ -181,8 +182,6 @@ async def test_it_listens_where_the_file_says_and_nowhere_else(
             make_settings(tmp_path, more)
         services.settings = make_settings(tmp_path, more.replace("metrics_listen = [::1]:0\n", "", 1))
         serving = asyncio.create_task(serve_metrics(hypervisor))
-        async with asyncio.timeout(10):
-            while "metrics cannot be read on 127.0.0.1" not in caplog.text:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: "metrics cannot be read on 127.0.0.1" in caplog.text)
         assert not serving.done(), "an address that is taken is told, and the agent goes on"
         serving.cancel()
