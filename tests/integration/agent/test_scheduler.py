@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from testbed.certificates import Authority
+from tests.wire.actions.core import CARD
 from tests.wire.matching import assert_error, assert_payload, child, show
 from tests.wire.person import Person
 from tests.wire.platform import ADMIN, Machine, Platform, open_platform
@@ -79,6 +80,16 @@ async def test_a_job_for_once_runs_at_its_moment_and_is_audited(platform: Platfo
     entries = [json.loads(line) for line in platform.audit.splitlines()]
     [entry] = [entry for entry in entries if entry.get("phrase") == f"scheduled job {job['uid']}"]
     assert (entry["who"], entry["entity"], entry["action"], entry["outcome"]) == (admin.bare, machine.bare, "create", "ok")
+
+
+async def test_a_snapshot_is_taken_at_its_moment(platform: Platform, admin: Person, machine: Machine):
+    with platform.libvirt() as connection:
+        connection.defineXML(machine.definition(more=CARD))
+    assert_payload(await schedule(admin, machine.full, f"job='snapshot' param='nightly' {soon()}"), SCHEDULER, "")
+    await admin.expect_push(machine.bare, "scheduler", "jobexecuted")
+    with platform.libvirt() as connection:
+        [taken] = connection.lookupByUUIDString(machine.uuid).listAllSnapshots()
+        assert taken.getName().startswith("nightly-")
 
 
 async def test_a_job_of_somebody_who_lost_the_right_does_nothing(platform: Platform, admin: Person, machine: Machine):
