@@ -16,9 +16,16 @@ from archipel.protocol.rights import CORE_TOKENS, EntityKind
 from tests.wire.actions import ACTIONS
 
 # Rights of the founding protocol whose actions the following issues bring; they can be granted already.
-WAITING = {"clone", "migrationinfo", "migrate", "screenshot", "nodeinfo", "getavatars", "setavatar"}
-# Fields in which no word is wrong: nobody of another type than "user" holds a right, and what does not grant revokes.
-FREE_TEXTS = {("get", "permission_type"), ("getown", "permission_type"), ("set", "permission_value"), ("setown", "permission_value")}
+WAITING = {"migrationinfo", "migrate", "nodeinfo"}
+# Fields in which no word is wrong: nobody of another type than "user" holds a right, what does not grant revokes, and what is no
+# thumbnail is the whole screen.
+FREE_TEXTS = {
+    ("get", "permission_type"),
+    ("getown", "permission_type"),
+    ("set", "permission_value"),
+    ("setown", "permission_value"),
+    ("screenshot", "size"),
+}
 
 
 def declared_capabilities(root: Path) -> dict[str, str]:

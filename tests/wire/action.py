@@ -40,9 +40,12 @@ class Action:
     """An action of one kind of entity.
 
     In attributes, content and answer stand ``{{jid}}``, ``{{full}}`` and ``{{uuid}}`` for a managed machine's, ``{{other}}`` for the
-    JID of a domain that is not managed, ``{{person}}`` for the asker, ``{{host}}`` for the hypervisor, ``{{definition}}`` for a
-    changed definition. ``right`` None: whoever is known may. ``answer`` None: any, looked at elsewhere. ``effect`` is what
-    libvirt says of the machine afterwards; ``unsupported``: libvirt's test driver cannot do it.
+    JID of a domain that is not managed, ``{{person}}`` for the asker, ``{{host}}`` for the hypervisor, ``{{pools}}`` for the folder
+    of storage pools, ``{{definition}}`` for a changed definition. ``before`` are commands, each a namespace and a request, that the
+    administrator gives the same entity so that this one can be allowed; ``prepare`` makes ready, behind the agent's back, what the
+    request needs of libvirt. ``right`` None: whoever is known may. ``answer`` None: any, looked at elsewhere. ``refusal`` is the code
+    and the condition with which everybody who may ask is refused. ``effect`` is what libvirt says of the machine afterwards;
+    ``unsupported``: libvirt's test driver cannot do it.
     """
 
     kind: str
@@ -56,7 +59,10 @@ class Action:
     answer: str | None = ""
     effect: Callable[[Any], bool] | None = None
     unsupported: bool = False
+    before: tuple[tuple[str, str], ...] = ()
     malformed: tuple[Wrong, ...] = ()
+    prepare: Callable[[Any], object] | None = None
+    refusal: tuple[int, str] | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import uuid as uuids
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,7 @@ from archipel.agent.store import MachineRecord, Phase, StoreError
 from archipel.agent.virt.errors import VirtError
 from archipel.agent.virt.host import DomainSummary
 from archipel.agent.virtual_machine import VirtualMachine
+from archipel.protocol.domain.domain import Domain
 from archipel.protocol.errors import BadRequest, CommandError, Condition
 from archipel.protocol.events import Topic
 from archipel.protocol.rights import ALL, DOMAIN_POLICY_BYPASS
@@ -44,13 +46,19 @@ KEEP_DISKS: Final = "disks"
 
 @dataclass(frozen=True)
 class Wish:
-    """What somebody wants to have made; an empty name is chosen here, an empty UUID too."""
+    """What somebody wants to have made; an empty name is chosen here, an empty UUID too.
+
+    ``like`` is a name that the chosen one is made from. ``prepare`` fills the new machine's folder and returns its definition,
+    instead of ``domain``.
+    """
 
     name: str = ""
     organisation: Organisation = field(default_factory=Organisation)
     uuid: str | None = None
     domain: ET.Element | None = None
     adopt: bool = False
+    like: str = ""
+    prepare: Callable[[VirtualMachine], Awaitable[Domain]] | None = None
 
 
 async def allocate(hypervisor: Hypervisor, caller: Caller, wish: Wish) -> VirtualMachine:
@@ -66,9 +74,10 @@ async def allocate(hypervisor: Hypervisor, caller: Caller, wish: Wish) -> Virtua
             if not wish.adopt:
                 await _make_folder(hypervisor, machine, undo)
             await hypervisor.services.rights.grant(machine.bare, caller.bare, ALL, granted_by=caller.bare)
-            if wish.domain is not None:
+            domain = wish.domain if wish.prepare is None else (await wish.prepare(machine)).element
+            if domain is not None:
                 undo.push_async_callback(_undefine_again, hypervisor, machine)
-                await definition.define(machine, wish.domain, caller, name=machine.name)
+                await definition.define(machine, domain, caller, name=machine.name)
             await hypervisor.services.store.set_phase(machine.uuid, Phase.ACTIVE)
             undo.pop_all()
     finally:
@@ -136,11 +145,17 @@ def _choose_name(hypervisor: Hypervisor, wish: Wish, uuid: str, entries: list[Do
     taken = {vm.name for vm in hypervisor.machines.values()} | {entry.name for entry in entries if entry.uuid != uuid}
     wanted = wish.name or _name_of(wish.domain)
     if not wanted:
-        return make_name(taken)
+        return next(name for name in _names_like(wish.like) if is_free(name, taken)) if wish.like else make_name(taken)
     name = wanted if wish.adopt else proper_name(hypervisor, wanted)
     # A domain that is taken in has its name already, whatever other domains are called.
     refuse_taken_name(hypervisor, name, uuid, [] if wish.adopt else entries)
     return name
+
+
+def _names_like(name: str) -> Iterator[str]:
+    """Yield names for copies."""
+    yield f"{name}-clone"
+    yield from (f"{name}-clone-{number}" for number in itertools.count(2))
 
 
 def proper_name(hypervisor: Hypervisor, name: str, field: str = "name") -> str:
@@ -328,6 +343,7 @@ async def destroy(machine: VirtualMachine, *, keep_disks: bool) -> None:
 def _refuse_freed(machine: VirtualMachine) -> None:
     if machine.freeing:
         raise CommandError(f"{machine.name} is being freed already", condition=Condition.UNEXPECTED_REQUEST)
+    machine.refuse_copied()
 
 
 async def finish_free(hypervisor: Hypervisor, machine: VirtualMachine, who: str) -> None:

@@ -18,7 +18,7 @@ from archipel.agent.dialogues import MOST_TRIES, Dialogue
 from archipel.agent.dispatch import Caller, refuse_early, run_command
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import BadRequest, CommandError, PermissionDenied
-from archipel.protocol.payload import check_value, request_element
+from archipel.protocol.payload import request_element
 from archipel.xmpp import stanzas
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ async def reply(entity: Entity, body: str, caller: Caller) -> str:
         return REFUSAL
     words = re.findall(r"\S+", body[:LONGEST_MESSAGE])
     plain = " ".join(words).lower().rstrip("?!. ")
-    dialogue = entity.dialogues.take(caller.full)
+    dialogue = entity.dialogues.take(caller.bare)
     if dialogue is not None and (answer := await _go_on(entity, dialogue, words, plain, caller)) is not None:
         return answer
     if plain in GREETINGS:
@@ -136,22 +136,18 @@ async def _go_on(entity: Entity, dialogue: Dialogue, words: list[str], plain: st
 
 
 async def _take_value(entity: Entity, dialogue: Dialogue, value: str, caller: Caller) -> str:
-    assert dialogue.asked is not None  # noqa: S101 - who calls this has looked
     try:
-        check_value(dialogue.command.request, dialogue.asked, value)
+        dialogue.take(value)
     except BadRequest as error:
         dialogue.tries += 1
         if dialogue.tries < MOST_TRIES:
             return f"{error.text}. {_ask(entity, dialogue, caller)}"
         return f"{error.text}. I forget what you asked for."
-    dialogue.values[dialogue.asked] = value
-    dialogue.said.append(value)
-    dialogue.tries = 0
     return await _proceed(entity, dialogue, caller)
 
 
 def _ask(entity: Entity, dialogue: Dialogue, caller: Caller) -> str:
-    entity.dialogues.keep(caller.full, dialogue)
+    entity.dialogues.keep(caller.bare, dialogue)
     return f"{dialogue.question()} (Or say cancel.)"
 
 

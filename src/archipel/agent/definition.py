@@ -81,10 +81,17 @@ def describe(text: str) -> ET.Element:
     if len(text.encode()) > MOST_BYTES:
         raise CommandError(f"the definition has more than {MOST_BYTES} bytes and fits in no answer; read it with virsh dumpxml")
     root = read_stored(text).element
-    for description in root.findall("description"):
-        if FOUNDING_DESCRIPTION.fullmatch((description.text or "").strip()):
-            root.remove(description)
+    strip_secrets(root)
     return root
+
+
+def strip_secrets(domain: ET.Element) -> None:
+    """Take a founding agent's description and the consoles' passwords out of a definition."""
+    for description in domain.findall("description"):
+        if FOUNDING_DESCRIPTION.fullmatch((description.text or "").strip()):
+            domain.remove(description)
+    for graphics in domain.iter("graphics"):
+        graphics.attrib.pop("passwd", None)
 
 
 def _check_identity(machine: VirtualMachine, wanted: Domain) -> None:

@@ -4,18 +4,20 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from archipel.protocol.payload import form_fields
+from archipel.protocol.payload import check_value, form_fields
 
 if TYPE_CHECKING:
     from archipel.agent.dispatch import Command
 
 PATIENCE: Final = 120.0  # seconds that a question waits for its answer
 MOST: Final = 500  # dialogues of one entity; the oldest is forgotten for a new one
+_SIZE: Final = re.compile(r"([0-9]+) ?([MmGg])[Bb]?")
 MOST_TRIES: Final = 3  # wrong answers to one question
 
 
@@ -39,6 +41,20 @@ class Dialogue:
         fields = form_fields(self.command.request) or ()
         return next((item.name for item in fields if item.required and item.name not in self.values), None)
 
+    def take(self, value: str) -> None:
+        """Take ``value`` for the field that was asked for; a size may be said with its unit."""
+        assert self.asked is not None  # noqa: S101 - who calls this has looked
+        sized = _SIZE.fullmatch(value) if self.asked == "size" and self._has("unit") else None
+        given = {"size": sized[1], "unit": sized[2].upper()} if sized else {self.asked: value}
+        for name, text in given.items():
+            check_value(self.command.request, name, text)
+        self.values |= given
+        self.said.append(" ".join(given.values()))
+        self.tries = 0
+
+    def _has(self, name: str) -> bool:
+        return any(item.name == name for item in form_fields(self.command.request) or ())
+
     def question(self) -> str:
         """Return what to ask."""
         chat = self.command.chat
@@ -49,20 +65,20 @@ class Dialogue:
 
 
 class Dialogues:
-    """The dialogues of one entity: one with each client of a person, forgotten when its question was not answered in time."""
+    """The dialogues of one entity, one with each person, from whichever client; forgotten when not answered in time."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._open: dict[str, tuple[float, Dialogue]] = {}
 
-    def keep(self, full: str, dialogue: Dialogue) -> None:
-        """Wait for what the client ``full`` says next."""
-        self._open.pop(full, None)
+    def keep(self, bare: str, dialogue: Dialogue) -> None:
+        """Wait for what a person says next."""
+        self._open.pop(bare, None)
         while len(self._open) >= MOST:
             del self._open[next(iter(self._open))]
-        self._open[full] = self._clock() + PATIENCE, dialogue
+        self._open[bare] = self._clock() + PATIENCE, dialogue
 
-    def take(self, full: str) -> Dialogue | None:
-        """Return the dialogue with a client, which is over unless it is kept again."""
-        until, dialogue = self._open.pop(full, (0.0, None))
+    def take(self, bare: str) -> Dialogue | None:
+        """Return the dialogue with a person, which is over unless it is kept again."""
+        until, dialogue = self._open.pop(bare, (0.0, None))
         return dialogue if self._clock() <= until else None

@@ -23,6 +23,7 @@ from archipel.agent.hooks import Hooks
 from archipel.agent.rights import Rule
 from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import LibvirtBusy, LibvirtError, LibvirtTimeout, LibvirtUnavailable, VirtError
+from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import (
     BadRequest,
     CommandError,
@@ -205,10 +206,13 @@ async def _execute(entity: Entity, envelope: Envelope, caller: Caller) -> Answer
 
 
 def _refuse_unknown(entity: Entity, envelope: Envelope, caller: Caller) -> CommandError:
-    """Tell who may do everything that there is no such action, and everybody else that he may not."""
+    """Tell who may do everything that there is no such action, and everybody else that he may not.
+
+    Of a namespace that is gone everybody who is known may know: no right would open it.
+    """
     decision, action = entity.decide(caller.bare, ALL), shorten(envelope.action)
     error: CommandError = PermissionDenied(f"{caller.bare} may not {action!r} here")
-    if decision.allowed:
+    if decision.allowed or (envelope.namespace in ns.RETIRED and entity.knows(caller.bare)):
         error = NotImplementedByEntity(f"{entity.kind} knows no action {action!r}")
     entry = _Entry(entity, caller, envelope.namespace, envelope.action, arguments=envelope.archipel)
     entry.rule, entry.outcome = decision.rule, f"error: {error.text}"

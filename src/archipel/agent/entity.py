@@ -102,7 +102,7 @@ class Entity(abc.ABC):
 
     @abc.abstractmethod
     def avatar(self) -> bytes:
-        """Return the picture of the vCard, a PNG."""
+        """Return the picture of the vCard."""
 
     @abc.abstractmethod
     async def keep_tags(self, tags: tuple[str, ...]) -> None:
@@ -161,9 +161,10 @@ class Entity(abc.ABC):
 
     async def publish_vcard(self) -> None:
         """Bring the vCard on the server up to date, if it is not."""
-        self._card = self._make_card()
-        if await self._read_stored_card() != self._card:
-            await self.stream.request(stanzas.iq("set", None, self._card.write()))
+        card = self._make_card()
+        if await self._read_stored_card() != card:
+            await self.stream.request(stanzas.iq("set", None, card.write()))
+        self._card = card
 
     async def _read_stored_card(self) -> VCard | None:
         """Return the vCard on the server; ``None`` if there is none (an empty result or item-not-found) or none that is one."""
@@ -180,6 +181,10 @@ class Entity(abc.ABC):
     async def rename(self, name: str, organisation: Organisation) -> None:
         """Take another name or organisation into the vCard, and let clients know that it changed."""
         self.name, self.organisation = name, organisation
+        await self.show_card()
+
+    async def show_card(self) -> None:
+        """Bring the vCard up to date, and let clients know that it changed."""
         if self.online.is_set():
             await self.publish_vcard()
             self._announce()

@@ -13,7 +13,7 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from archipel.agent import administrators
-from archipel.agent.avatars import read_avatar
+from archipel.agent.avatars import show_avatar
 from archipel.agent.entity import Entity
 from archipel.agent.jids import MalformedJid, bare_jid
 from archipel.agent.names import name_key
@@ -164,7 +164,8 @@ class Hypervisor(Entity):
 
     def avatar(self) -> bytes:
         """Return the picture of a hypervisor."""
-        return read_avatar(self.services.settings.vcard, self.services.settings.vcard.hypervisor_avatar, "defaulthypervisor.png")
+        settings = self.services.settings
+        return show_avatar(settings, self.bare, settings.vcard.hypervisor_avatar, "defaulthypervisor.png")
 
     # -- accounts -------------------------------------------------------------------------------------------------------
 

@@ -164,6 +164,9 @@ class Machines:
     password_size: int = VIRTUALMACHINE.option(
         "xmpp_password_size", integer(32, 128), "32", "Length of the passwords made for machines' accounts, in characters."
     )
+    disable_screenshot: bool = VIRTUALMACHINE.option(
+        "disable_screenshot", kinds.BOOLEAN, "False", "Whether nobody sees machines' screens: pictures of them are empty answers then."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,11 @@ import asyncio
 import contextlib
 import logging
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from archipel.agent.avatars import read_avatar
+from archipel.agent.avatars import show_avatar
 from archipel.agent.dispatch import Command
 from archipel.agent.entity import Entity
 from archipel.agent.services import Services
@@ -20,6 +21,7 @@ from archipel.agent.virt.cpu_usage import CpuUsage
 from archipel.agent.virt.domain import Domain
 from archipel.agent.virt.errors import DomainNotFound, VirtError
 from archipel.agent.virt.lifecycle import DomainEvent, LifecycleEvent, StoppedDetail, UndefinedDetail
+from archipel.protocol import namespaces as ns
 from archipel.protocol import presence
 from archipel.protocol.errors import CommandError, Unavailable
 from archipel.protocol.events import Topic
@@ -43,6 +45,7 @@ _CHANGES: Final = {
     LifecycleEvent.DEFINED: (Topic.VM_DEFINITION, "defined"),
     LifecycleEvent.UNDEFINED: (Topic.VM_DEFINITION, "undefined"),
 }
+ABOUT_PEOPLE: Final = frozenset({ns.PERMISSIONS, ns.SUBSCRIPTION, ns.TAGS, ns.ROSTER})  # commands that do not touch the machine
 CRASH: Final = (Topic.VM_CONTROL, "crashed")
 
 
@@ -62,10 +65,12 @@ class VirtualMachine(Entity):
         self.domain: Domain = services.host.domain(self.uuid)
         self.cpu = CpuUsage(os.cpu_count() or 1)
         self.freeing = False
+        self.copies = 0
         self.has_account = False
         self._refused_name = ""
         self.changing = asyncio.Lock()
         self._told = asyncio.Lock()
+        self._work: Status | None = None
 
     @property
     def folder(self) -> Path:
@@ -74,7 +79,8 @@ class VirtualMachine(Entity):
 
     def avatar(self) -> bytes:
         """Return the picture of a machine."""
-        return read_avatar(self.services.settings.vcard, self.services.settings.vcard.machine_avatar, "defaultvm.png")
+        settings = self.services.settings
+        return show_avatar(settings, self.bare, settings.vcard.machine_avatar, "defaultvm.png")
 
     async def keep_tags(self, tags: tuple[str, ...]) -> None:
         """Publish the tags and store them; if either cannot be done, the tags stay as they were."""
@@ -88,7 +94,19 @@ class VirtualMachine(Entity):
             raise
 
     def check_state(self, command: Command) -> None:
-        """Refuse every command while the machine is being removed."""
+        """Refuse every command while the machine is being removed, and what could change it while it is being copied."""
+        if self.freeing:
+            raise Unavailable(f"{self.name} is being freed")
+        if not command.request.reads and command.request.namespace not in ABOUT_PEOPLE:
+            self.refuse_copied()
+
+    def refuse_copied(self) -> None:
+        """Raise :class:`Unavailable` while copies of the machine are being made."""
+        if self.copies:
+            raise Unavailable(f"{self.name} is being cloned: wait until that is done")
+
+    def refuse_busy(self) -> None:
+        """Raise :class:`Unavailable` if the machine is being removed."""
         if self.freeing:
             raise Unavailable(f"{self.name} is being freed")
 
@@ -98,7 +116,7 @@ class VirtualMachine(Entity):
 
     async def current_status(self) -> Status:
         """Read the state from libvirt: events may have been missed."""
-        return await self.read_status() or self.status
+        return self._work or await self.read_status() or self.status
 
     async def take_name(self, name: str) -> None:
         """Bear another name from now on, here and in the store."""
@@ -119,7 +137,21 @@ class VirtualMachine(Entity):
         """Read the domain's state and show it."""
         status = await self.read_status()
         if status is not None:
-            self.show(status)
+            self.show(self._work or status)
+
+    @contextlib.asynccontextmanager
+    async def at_work(self, what: str) -> AsyncIterator[None]:
+        """Show that the machine is busy with ``what``, whatever happens meanwhile; in the end its state is read and shown.
+
+        For work within :attr:`changing`: one at a time.
+        """
+        self._work = Status("dnd", what)
+        self.show(self._work)
+        try:
+            yield
+        finally:
+            self._work = None
+            await self.refresh()
 
     async def read_status(self) -> Status | None:
         """Return how the domain is, from libvirt; ``None`` if libvirt cannot tell."""
@@ -143,7 +175,7 @@ class VirtualMachine(Entity):
             if status == presence.OFF and announcement == CRASH:
                 status = presence.CRASHED
             if status is not None:
-                self.show(status)
+                self.show(self._work or status)
             if event.event is LifecycleEvent.DEFINED:
                 await self._follow_name(event.name)
             if announcement is not None:

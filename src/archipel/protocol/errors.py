@@ -23,6 +23,8 @@ class ErrorCode(enum.IntEnum):
     NOT_WELL_FORMED = -42
     PERMISSION = -1
     MIGRATING = -43
+    LIST_AVATARS = -1
+    SET_AVATAR = -2
     GET_RIGHTS = -4
     SET_RIGHTS = -5
     LIST_RIGHTS = -6
@@ -37,6 +39,7 @@ class ErrorCode(enum.IntEnum):
     ALLOC = -9001
     FREE = -9002
     ROSTER_VM = -9003
+    CLONE = -9004
     IP = -9005
     HYPERVISOR_CAPABILITIES = -9009
     MANAGE = -9010
@@ -59,6 +62,14 @@ class ErrorCode(enum.IntEnum):
     NETWORK_INFO = -1017
     VM_CAPABILITIES = -1019
     VM_FREE = -1020
+    SCREENSHOT = -1021
+
+    TAKE_SNAPSHOT = -2001
+    GET_SNAPSHOTS = -2002
+    CURRENT_SNAPSHOT = -2003
+    DELETE_SNAPSHOT = -2004
+    REVERT_SNAPSHOT = -2005
+    NO_DISK_FOR_SNAPSHOT = -2006
 
 
 class Condition(enum.StrEnum):

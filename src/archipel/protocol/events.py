@@ -24,6 +24,7 @@ class Topic(enum.StrEnum):
 
     HYPERVISOR = "hypervisor"
     PERMISSIONS = "permissions"
+    SNAPSHOTS = "snapshoting"
     SUBSCRIPTION = "subscription"
     TAGS = "tags"
     VM_CONTROL = "virtualmachine:control"

@@ -57,6 +57,19 @@ class Alloc(Request[MachineAddress], namespace=ns.HYPERVISOR_CONTROL, action="al
 
 
 @payload
+class Clone(Request[MachineAddress], namespace=ns.HYPERVISOR_CONTROL, action="clone"):
+    """Copy a machine that is off; the answer comes when the copy has its place, the push ``clone`` when it is whole.
+
+    New here are the answer's content and ``linked``: drives that stand on a golden drive go on standing on it, so that only what
+    differs is copied.
+    """
+
+    jid: str = attribute(not_empty)
+    name: str = attribute(default="")
+    linked: bool = attribute(default=False)
+
+
+@payload
 class Free(Request[MachineAddress], namespace=ns.HYPERVISOR_CONTROL, action="free"):
     """Destroy a machine: domain, account, folder.
 

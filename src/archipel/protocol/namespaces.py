@@ -10,12 +10,23 @@ from typing import Final
 PERMISSIONS: Final = "archipel:permissions"
 SUBSCRIPTION: Final = "archipel:subscription"
 TAGS: Final = "archipel:tags"
+AVATAR: Final = "archipel:avatar"
 ROSTER: Final = "archipel:roster"
 
 # Commands of one kind of entity.
 HYPERVISOR_CONTROL: Final = "archipel:hypervisor:control"
+HYPERVISOR_STORAGE: Final = "archipel:hypervisor:storage"
 VM_CONTROL: Final = "archipel:vm:control"
 VM_DEFINITION: Final = "archipel:vm:definition"
+VM_DISK: Final = "archipel:vm:disk"
+HYPERVISOR_GEOLOCALIZATION: Final = "archipel:hypervisor:geolocalization"
+HYPERVISOR_NETWORK: Final = "archipel:hypervisor:network"  # served by machines, too
+VM_OOM: Final = "archipel:vm:oom"
+XMPPSERVER_USERS: Final = "archipel:xmppserver:users"
+
+# Commands of the founders' that no entity serves any more: networks of Nuage's controller.
+RETIRED: Final = frozenset({"archipel:hypervisor:nuage:network"})
+VM_SNAPSHOTS: Final = "archipel:virtualmachine:snapshoting"  # the founders' spelling
 
 # Errors.
 ERROR_GENERIC: Final = "archipel:error:generic"

@@ -12,9 +12,18 @@ import base64
 import functools
 import hashlib
 from dataclasses import dataclass, field
+from typing import Final
 from xml.etree import ElementTree as ET
 
 from archipel.protocol import namespaces as ns
+
+PNG: Final = "image/png"
+_BEGINNINGS: Final = {b"\x89PNG\r\n\x1a\n": PNG, b"\xff\xd8\xff": "image/jpeg", b"GIF87a": "image/gif", b"GIF89a": "image/gif"}
+
+
+def media_type(picture: bytes) -> str | None:
+    """Return what kind of picture begins like that, of those that vCards hold; ``None`` if it is none."""
+    return next((kind for beginning, kind in _BEGINNINGS.items() if picture.startswith(beginning)), None)
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class Organisation:
 
 @dataclass(frozen=True)
 class VCard:
-    """An entity's vCard; ``role`` is what clients classify it by, ``photo`` a PNG."""
+    """An entity's vCard; ``role`` is what clients classify it by, ``photo`` a PNG, JPEG or GIF."""
 
     role: str
     title: str
@@ -58,7 +67,7 @@ class VCard:
         _put(card, "CATEGORIES/KEYWORD", own.categories)
         _put(card, "URL", self.url)
         if self.photo:
-            _put(card, "PHOTO/TYPE", "image/png")
+            _put(card, "PHOTO/TYPE", media_type(self.photo) or PNG)
             _put(card, "PHOTO/BINVAL", base64.b64encode(self.photo).decode())
         return card
 

@@ -14,11 +14,13 @@ from testbed.certificates import Authority
 from tests.wire.person import PUBSUB, Person
 from tests.wire.platform import ADMIN, TAGS_NODE, Machine, Platform, open_platform
 
+OPTIONS = {("GEOLOCALIZATION", "localization_latitude"): "48.8566", ("GEOLOCALIZATION", "localization_longitude"): "2.3522"}
+
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def platform(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
     """A running platform that tests share."""
-    async with open_platform(tmp_path_factory.mktemp("platform"), authority, "agents.localhost") as platform:
+    async with open_platform(tmp_path_factory.mktemp("platform"), authority, "agents.localhost", OPTIONS) as platform:
         yield platform
         assert platform.leaked_passwords() == []
         assert "Traceback" not in platform.log, platform.log

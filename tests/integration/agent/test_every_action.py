@@ -56,6 +56,7 @@ class Scene:
             "other": f"{self.other}@{platform.domain}",
             "person": self.asker.bare,
             "host": platform.host,
+            "pools": f"{platform.agent.folder}/vm/pools",
             "definition": machine.definition().replace("65536", "32768"),
         }
 
@@ -66,9 +67,11 @@ class Scene:
         answer = await self.admin.command(self.address(action), PERMISSIONS, f"<archipel action='set'>{changes}</archipel>")
         assert_payload(answer, PERMISSIONS, "")
 
-    async def bring(self, state: str) -> None:
-        for step in STEPS[state]:
-            answer = await self.admin.command(self.machine.full, CONTROL, f"<archipel action='{step}'/>")
+    async def bring(self, action: Action) -> None:
+        steps = [(CONTROL, f"<archipel action='{step}'/>") for step in STEPS[action.state]]
+        before = [(namespace, request.format(**self.words())) for namespace, request in action.before]
+        for namespace, request in (*before, *steps):
+            answer = await self.admin.command(self.address(action), namespace, request)
             assert answer.get("type") == "result", show(answer)
 
     def all_that_could_change(self, action: Action) -> object:
@@ -81,10 +84,11 @@ class Scene:
                 for domain in connection.listAllDomains()
                 if domain.UUIDString() in {self.machine.uuid, self.other} or domain.name() == NEVER
             ]
+            networks = [(found.XMLDesc(), found.isActive(), found.autostart()) for found in connection.listAllNetworks()]
         names = self.machine.uuid, self.other, NEVER
         records = platform.rows("SELECT * FROM virtual_machines WHERE uuid IN (?, ?) OR name = ? ORDER BY uuid", *names)
         rights = platform.rows("SELECT entity, subject, token FROM grants WHERE entity IN (?, ?) ORDER BY id", bare, self.machine.bare)
-        return sorted(domains), records, rights, sorted(platform.roster_on_server(bare))
+        return sorted(domains), sorted(networks), records, rights, sorted(platform.roster_on_server(bare))
 
 
 @contextlib.contextmanager
@@ -116,10 +120,16 @@ async def test_who_holds_the_right_may(platform: Platform, admin: Person, asker:
     with define_behind(platform) as other:
         scene = Scene(platform, admin, await platform.make_machine(admin, more=CARD), other, asker)
         await scene.let_hold(action, {action.right or "message"})
-        await scene.bring(action.state)
+        await scene.bring(action)
+        if action.prepare is not None:
+            with platform.libvirt() as connection:
+                action.prepare(connection)
         answer = await asker.command(scene.address(action), action.namespace, action.request(scene.words()), kind)
         if action.unsupported:
             assert_unsupported(answer, action.action)
+        elif action.refusal:
+            code, condition = action.refusal
+            assert_error(answer, code=code, condition=condition, action=action.action)
         else:
             assert_allowed(scene, action, answer)
         if action.action == "free":

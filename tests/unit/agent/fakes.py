@@ -22,6 +22,7 @@ from archipel.agent.virt.domain import DomainInfo
 from archipel.agent.virt.errors import DomainNotFound, LibvirtError, LibvirtUnavailable
 from archipel.agent.virt.host import DomainSummary, NodeInfo
 from archipel.agent.virt.lifecycle import DomainEvent, DomainState
+from archipel.agent.virt.network_events import NetworkEvents
 
 ADMIN, OWNER, STUDENT, STRANGER = (
     Caller(f"{name}@lab.example/desk", f"{name}@lab.example") for name in ("admin", "owner", "student", "stranger")
@@ -105,6 +106,7 @@ class FakeLibvirt:
     def __init__(self) -> None:
         self.state = ConnectionState.CONNECTED
         self.events = self
+        self.network_events = NetworkEvents()
         self._listeners: list[Callable[[DomainEvent], None]] = []
         self._observers: dict[ConnectionState, Callable[[], Awaitable[None]]] = {}
 

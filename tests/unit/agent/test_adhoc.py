@@ -77,6 +77,7 @@ async def test_the_menu_leaves_out_what_no_form_can_ask_for(machine: VirtualMach
         f"{found.request.namespace}#{found.request.action}" for found in machine.services.registry.commands(EntityKind.VIRTUAL_MACHINE)
     }
     xml = {f"{ns.VM_DEFINITION}#{action}" for action in ("define", "attachdevice", "detachdevice", "updatedevice")}
+    xml.add(f"{ns.VM_SNAPSHOTS}#take")
     assert every - nodes(machine, OWNER) == xml | {f"{ns.PERMISSIONS}#set", f"{ns.PERMISSIONS}#setown"}
 
 

@@ -119,7 +119,7 @@ def test_the_founding_file_is_read_with_warnings_only():
     without_effect = {warning.option for warning in found.warnings}
     assert without_effect == {
         "archipel_general_uuid", "stateless_node", "name_generation_file", "hypervisor_permissions_database_path",
-        "vm_permissions_database_path", "enable_block_device_access", "disable_screenshot", "log_pubsub_item_expire",
+        "vm_permissions_database_path", "enable_block_device_access", "log_pubsub_item_expire",
         "log_pubsub_max_items", "logging_max_bytes", "logging_backup_count", "logging_date_format", "logging_formatter",
         "xmpppy_debug", "",
     }  # fmt: skip

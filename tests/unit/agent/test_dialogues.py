@@ -32,6 +32,12 @@ class MakeDrive(Request[None], namespace="archipel:test:drives", action="create"
     kind: str = attribute(name="format")
 
 
+@payload
+class MakeSized(Request[None], namespace="archipel:test:drives", action="size"):
+    size: int = attribute(at_least(1))
+    unit: str = attribute()
+
+
 class Clock:
     def __init__(self) -> None:
         self.now = 0.0
@@ -51,7 +57,12 @@ def made() -> list[MakeDrive]:
 
 
 @pytest.fixture
-async def vm(machine: VirtualMachine, clock: Clock, made: list[MakeDrive]) -> VirtualMachine:
+def sized() -> list[MakeSized]:
+    return []
+
+
+@pytest.fixture
+async def vm(machine: VirtualMachine, clock: Clock, made: list[MakeDrive], sized: list[MakeSized]) -> VirtualMachine:
     """The machine, with a command that needs three values; the student may talk and start, no more."""
 
     @command(
@@ -67,8 +78,19 @@ async def vm(machine: VirtualMachine, clock: Clock, made: list[MakeDrive]) -> Vi
         """Make a drive."""
         made.append(request)
 
+    @command(
+        MakeSized,
+        on=EntityKind.VIRTUAL_MACHINE,
+        right="create",
+        failure=-1,
+        chat=Chat(("create a sized drive {size} {unit}",), lambda _: "Made."),
+    )
+    async def make_sized(_vm: VirtualMachine, request: MakeSized, _caller: Caller) -> None:
+        """Make a drive of a size."""
+        sized.append(request)
+
     drives, registry = ModuleType("drives"), Registry()
-    drives.make_drive = make_drive  # type: ignore[attr-defined] # as a module's own name
+    drives.make_drive, drives.make_sized = make_drive, make_sized  # type: ignore[attr-defined] # as a module's own names
     for module in (drives, control):
         registry.add(module)
     machine.services.registry = registry
@@ -90,6 +112,12 @@ async def test_what_a_phrase_lacks_is_asked_for_value_by_value(vm: VirtualMachin
     assert answers == ["Which name? (Or say cancel.)", "What size? (Or say cancel.)", "Which format? (Or say cancel.)", "Made."]
     assert made == [MakeDrive(name="data", size=10, kind="qcow2")]
     assert [entry["phrase"] for entry in audit.entries] == ["Create a drive data 10 qcow2"]
+
+
+@pytest.mark.parametrize("said,size,unit", [("10G", 10, "G"), ("500 m", 500, "M"), ("7GB", 7, "G")])
+async def test_a_size_may_be_said_with_its_unit(vm: VirtualMachine, sized: list[MakeSized], said: str, size: int, unit: str) -> None:
+    assert await talk(vm, "create a sized drive", said) == ["Which size? (Or say cancel.)", "Made."]
+    assert sized == [MakeSized(size=size, unit=unit)]
 
 
 async def test_what_was_said_at_once_is_not_asked_for(vm: VirtualMachine, made: list[MakeDrive]) -> None:
@@ -125,10 +153,16 @@ async def test_help_repeats_the_question(vm: VirtualMachine) -> None:
     assert await talk(vm, "memory", "help") == [question, question]
 
 
-async def test_each_client_has_its_own_dialogue(vm: VirtualMachine) -> None:
+async def test_a_person_may_go_on_from_another_client(vm: VirtualMachine) -> None:
+    """The command line is a new one each time."""
     other = Caller(f"{OWNER.bare}/phone", OWNER.bare)
     await talk(vm, "memory")
-    assert await talk(vm, "40000", caller=other) == [NO_SENSE]
+    assert await talk(vm, "40000", caller=other) == ["Done."]
+
+
+async def test_each_person_has_a_dialogue_of_his_own(vm: VirtualMachine) -> None:
+    await talk(vm, "memory")
+    assert await talk(vm, "40000", caller=STUDENT) == [NO_SENSE]
     assert await talk(vm, "40000") == ["Done."]
 
 

@@ -32,10 +32,12 @@ async def test_an_entity_is_an_automaton_with_a_name(machine: VirtualMachine) ->
 
 
 async def test_the_features_are_what_is_really_served(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
-    everywhere = {ns.COMMANDS, ns.PING, ns.DISCO_INFO, ns.DISCO_ITEMS, ns.VERSION, ns.PERMISSIONS, ns.SUBSCRIPTION, ns.TAGS, ns.ROSTER}
-    assert features(machine) == everywhere | {ns.VM_CONTROL, ns.VM_DEFINITION}
+    everywhere = {ns.COMMANDS, ns.PING, ns.DISCO_INFO, ns.DISCO_ITEMS, ns.VERSION}
     await hypervisor.services.rights.grant(hypervisor.bare, OWNER.bare, "ip", granted_by=hypervisor.bare)
-    assert features(hypervisor) == everywhere | {ns.HYPERVISOR_CONTROL}
+    for entity, some in ((machine, {ns.VM_CONTROL, ns.VM_DEFINITION, ns.TAGS}), (hypervisor, {ns.HYPERVISOR_CONTROL, ns.TAGS})):
+        served = {command.request.namespace for command in entity.services.registry.commands(entity.kind)}
+        assert features(entity) == everywhere | served
+        assert served >= some
 
 
 async def test_there_are_no_items(machine: VirtualMachine) -> None:

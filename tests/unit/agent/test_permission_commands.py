@@ -14,7 +14,7 @@ from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import CommandError, Condition, ErrorCode, PermissionDenied
 from archipel.protocol.events import TAGS_NODE, events_node
-from archipel.protocol.rights import EntityKind, core_catalogue
+from archipel.protocol.rights import EntityKind
 from tests.unit.agent.conftest import ask, go_online
 from tests.unit.agent.fake_xmpp import FakeStream, FakeXmpp, Node, parse_stanza
 from tests.unit.agent.fakes import ADMIN, HYP, OWNER, STRANGER, STUDENT, UUID, VM, Calendar
@@ -53,7 +53,7 @@ def kinds(stream: FakeStream) -> list[tuple[str | None, str | None]]:
 async def test_all_rights_that_exist_are_listed_with_what_they_mean(machine: VirtualMachine) -> None:
     listed = await ask(machine, ns.PERMISSIONS, "<archipel action='list'/>")
     told = [(found.get("name"), found.get("description"), found.get("default")) for found in listed]
-    tokens = core_catalogue().tokens(EntityKind.VIRTUAL_MACHINE)
+    tokens = machine.services.rights.catalogue.tokens(EntityKind.VIRTUAL_MACHINE)
     assert told == [(token.name, token.description, str(int(token.default))) for token in tokens]
 
 

@@ -19,7 +19,7 @@ from archipel.protocol.rights import EntityKind
 from tests.unit.agent.fakes import SETTINGS
 
 BUILT_IN = {path.stem for path in Path(capabilities.__path__[0]).glob("*.py")} - {"__init__"}
-SNAPSHOTS = '''
+PHOTOGRAPHS = '''
 from dataclasses import dataclass
 
 from archipel.agent.dispatch import command
@@ -27,22 +27,22 @@ from archipel.agent.options import TEXT, Section
 from archipel.protocol.payload import Request, attribute, payload
 from archipel.protocol.rights import ON_VIRTUAL_MACHINE, EntityKind, Token
 
-TOKENS = (Token("snapshot_take", "Take snapshots", ON_VIRTUAL_MACHINE),)
+TOKENS = (Token("photograph_take", "Take photographs", ON_VIRTUAL_MACHINE),)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SETTINGS:
-    folder: str = Section("SNAPSHOTS").option("folder", TEXT, "somewhere", "Where they are.")
+    folder: str = Section("PHOTOGRAPHS").option("folder", TEXT, "somewhere", "Where they are.")
 
 
 @payload
-class Take(Request[None], namespace="archipel:test:snapshots", action="take"):
+class Take(Request[None], namespace="archipel:test:photographs", action="take"):
     name: str = attribute()
 
 
-@command(Take, on=EntityKind.VIRTUAL_MACHINE, right="snapshot_take", failure=-1)
+@command(Take, on=EntityKind.VIRTUAL_MACHINE, right="photograph_take", failure=-1)
 async def take(vm, request, caller):
-    """Take a snapshot."""
+    """Take a photograph."""
 '''
 Install = Callable[..., None]
 
@@ -98,28 +98,28 @@ def test_every_right_that_a_command_asks_for_exists() -> None:
 
 
 def test_a_third_party_capability_is_loaded_with_its_rights(install: Install) -> None:
-    install(SNAPSHOTS, "snapshots = third_party_capability")
+    install(PHOTOGRAPHS, "photographs = third_party_capability")
     catalogue, registry = plugins.load(settings())
-    found = registry.find(EntityKind.VIRTUAL_MACHINE, "archipel:test:snapshots", "take")
+    found = registry.find(EntityKind.VIRTUAL_MACHINE, "archipel:test:photographs", "take")
     assert found is not None
-    assert found.help == "Take a snapshot."
-    assert catalogue.find(EntityKind.VIRTUAL_MACHINE, "snapshot_take") is not None
+    assert found.help == "Take a photograph."
+    assert catalogue.find(EntityKind.VIRTUAL_MACHINE, "photograph_take") is not None
 
 
 @pytest.mark.parametrize(
     "more,loaded",
     [
         ("", True),
-        ("[MODULES]\nsnapshots = True", True),
-        ("[MODULES]\nsnapshots = False", False),
+        ("[MODULES]\nphotographs = True", True),
+        ("[MODULES]\nphotographs = False", False),
         ("[MODULES]\nother = True", True),
         ("[GLOBAL]\nmodule_loading_policy = restrictive", False),
-        ("[GLOBAL]\nmodule_loading_policy = restrictive\n[MODULES]\nsnapshots = True", True),
+        ("[GLOBAL]\nmodule_loading_policy = restrictive\n[MODULES]\nphotographs = True", True),
     ],
 )
 def test_the_settings_decide_what_is_loaded(install: Install, more: str, loaded: bool) -> None:
-    install(SNAPSHOTS, "snapshots = third_party_capability")
-    assert (("archipel:test:snapshots", "take") in actions(settings(more))) is loaded
+    install(PHOTOGRAPHS, "photographs = third_party_capability")
+    assert (("archipel:test:photographs", "take") in actions(settings(more))) is loaded
 
 
 def test_built_in_capabilities_can_be_switched_off_as_well() -> None:
@@ -127,42 +127,42 @@ def test_built_in_capabilities_can_be_switched_off_as_well() -> None:
 
 
 def test_an_action_that_is_served_already_is_refused(install: Install) -> None:
-    source = SNAPSHOTS.replace("archipel:test:snapshots", ns.VM_CONTROL).replace('"take"', '"create"')
-    install(source, "zz_snapshots = third_party_capability")
+    source = PHOTOGRAPHS.replace("archipel:test:photographs", ns.VM_CONTROL).replace('"take"', '"create"')
+    install(source, "zz_photographs = third_party_capability")
     with pytest.raises(ImportError, match="virtualmachine: archipel:vm:control create is answered twice"):
         plugins.load(settings())
 
 
 def test_a_right_that_means_something_else_already_is_refused(install: Install) -> None:
-    install(SNAPSHOTS.replace('Token("snapshot_take"', 'Token("create"'), "snapshots = third_party_capability")
+    install(PHOTOGRAPHS.replace('Token("photograph_take"', 'Token("create"'), "photographs = third_party_capability")
     with pytest.raises(ImportError, match="the token 'create' is declared twice, differently"):
         plugins.load(settings())
 
 
 @pytest.mark.parametrize(
-    "source,value", [(SNAPSHOTS, "nowhere_to_be_found"), ("raise ImportError('no library')", "third_party_capability")]
+    "source,value", [(PHOTOGRAPHS, "nowhere_to_be_found"), ("raise ImportError('no library')", "third_party_capability")]
 )
 def test_a_capability_that_cannot_be_loaded_keeps_the_agent_from_starting(install: Install, source: str, value: str) -> None:
-    install(source, f"snapshots = {value}")
+    install(source, f"photographs = {value}")
     with pytest.raises(ImportError):
         plugins.load(settings())
 
 
 def test_a_capability_that_is_switched_off_may_be_broken(install: Install) -> None:
-    install("raise ImportError('no library')", "snapshots = third_party_capability")
-    assert plugins.declared_settings() == {}
-    plugins.load(settings("[MODULES]\nsnapshots = False"))
+    install("raise ImportError('no library')", "broken = third_party_capability")
+    assert "broken" not in plugins.declared_settings()
+    plugins.load(settings("[MODULES]\nbroken = False", plugins.declared_settings()))
 
 
 def test_what_is_no_module_is_refused(install: Install) -> None:
-    install(SNAPSHOTS, "snapshots = third_party_capability:take")
-    with pytest.raises(ImportError, match=r"the capability snapshots \(third_party_capability:take\) is not a module"):
+    install(PHOTOGRAPHS, "photographs = third_party_capability:take")
+    with pytest.raises(ImportError, match=r"the capability photographs \(third_party_capability:take\) is not a module"):
         plugins.load(settings())
 
 
 def test_the_options_of_a_capability_are_read_from_the_configuration(install: Install) -> None:
-    install(SNAPSHOTS, "snapshots = third_party_capability")
+    install(PHOTOGRAPHS, "photographs = third_party_capability")
     declared = dict(plugins.declared_settings())
-    assert set(declared) == {"snapshots"}
-    loaded = settings("[SNAPSHOTS]\nfolder = here", declared)
-    assert loaded.capabilities["snapshots"].folder == "here"
+    assert set(declared) - BUILT_IN == {"photographs"}
+    loaded = settings("[PHOTOGRAPHS]\nfolder = here", declared)
+    assert loaded.capabilities["photographs"].folder == "here"

@@ -140,6 +140,12 @@ HYPERVISOR = [
         f"<nodeinfo {NODE}/>",
     ),
     Shape(
+        hypervisor.Clone(jid=VM, name="seat 7", linked=True),
+        f"<archipel action='clone' jid='{VM}' name='seat 7' linked='1'/>",
+        hypervisor.MachineAddress(jid=VM),
+        f"<virtualmachine jid='{VM}'/>",
+    ),
+    Shape(
         hypervisor.Manage(machines=(MachineReference(jid=VM), MachineReference(jid=UUID))),
         f"<archipel action='manage'><item jid='{VM}'/><item jid='{UUID}'/></archipel>",
         None,

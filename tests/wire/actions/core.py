@@ -10,7 +10,7 @@ from tests.wire.platform import CONTROL, DEFINITION, HOST, PERMISSIONS, ROSTER, 
 ORGANISATION = ("orgname", "orgunit", "locality", "userid", "categories")
 CARD = (
     "<devices><interface type='network'><mac address='52:54:00:0a:0b:0c'/><source network='default'/><target dev='tap7'/></interface>"
-    "</devices>"
+    "<disk type='file'><driver name='qemu' type='qcow2'/><source file='/nowhere/disk.qcow2'/><target dev='vda'/></disk></devices>"
 )
 COUNTERS = " ".join(f"{way}_{what}='*'" for way in ("rx", "tx") for what in ("bytes", "packets", "errs", "drop"))
 FIGURES = ("model", "memory", "nrCPU", "mHzCPU", "nrNumaNodes", "nrSockets", "nrCoreperSocket", "nrThreadperCore")

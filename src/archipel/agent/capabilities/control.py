@@ -81,6 +81,7 @@ async def get_info(vm: VirtualMachine, _request: wire.GetInfo, _caller: Caller) 
 async def create(vm: VirtualMachine, _request: wire.Create, _caller: Caller) -> wire.Started:
     """Start this machine."""
     async with vm.changing:
+        vm.refuse_copied()
         current = await definition.read_current(vm)
         if current is None:
             raise CommandError(f"{vm.name} has no definition: define it first", condition=Condition.ITEM_NOT_FOUND)

@@ -16,6 +16,7 @@ from archipel.agent.virt import binding
 from archipel.agent.virt.binding import VirFailure
 from archipel.agent.virt.errors import LibvirtUnavailable, VirtError
 from archipel.agent.virt.events import DomainEvents
+from archipel.agent.virt.network_events import NetworkEvents
 from archipel.agent.virt.pool import CHANGE_TIMEOUT, READ_TIMEOUT, THREADS, CallPool, Lane
 from archipel.agent.virt.session import Session
 from archipel.agent.virt.stopped_hold import HOLD
@@ -67,6 +68,7 @@ class LibvirtConnection:
         self.state = ConnectionState.CLOSED
         self.last_error: str | None = None
         self.events = DomainEvents(hold)
+        self.network_events = NetworkEvents()
         self._pool = CallPool(threads)
         self._probe_interval = probe_interval
         self._session: Session | None = None
@@ -169,7 +171,7 @@ class LibvirtConnection:
 
     async def _try_connect(self) -> Session | None:
         self.state = ConnectionState.CONNECTING
-        session = Session(self.uri, self.events.take, self._note_lost)
+        session = Session(self.uri, self.events.take, self._note_lost, self.network_events.take)
         try:
             # No time-out: a daemon that hangs would let the next try hang, too, and an end of the daemon ends the try.
             await self._pool.run("connect", session.open, within=None)

@@ -178,9 +178,12 @@ class Domain:
         """Run ``function``, which only reads, in a thread, in turn with the other reads; ``call`` names it in errors."""
         return await self._visit(call, lambda session: session.visit(self.uuid, function), self._reads, within)
 
-    async def change(self, call: str, function: Callable[[VirDomain], T]) -> T:
-        """Run ``function`` in a thread, in turn with the other changes; ``call`` names it in errors."""
-        within = self._connection.change_timeout
+    async def change(self, call: str, function: Callable[[VirDomain], T], within: float | None = None) -> T:
+        """Run ``function`` in a thread, in turn with the other changes; ``call`` names it in errors.
+
+        ``within``: seconds, where a change may take longer than others.
+        """
+        within = self._connection.change_timeout if within is None else within
         return await self._visit(call, lambda session: session.visit(self.uuid, function), self._changes, within)
 
     async def ask_guest(self, call: str, function: Callable[[VirDomain], T], within: float = GUEST_TIMEOUT) -> T:

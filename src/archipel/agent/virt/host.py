@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 from archipel.agent.virt import binding
 from archipel.agent.virt.connection import LibvirtConnection
 from archipel.agent.virt.domain import Domain
+from archipel.agent.virt.networks import Networks
 from archipel.agent.virt.pool import READ_TIMEOUT, Lane
 from archipel.agent.virt.session import Session
 
@@ -69,6 +70,7 @@ class Host:
 
     def __init__(self, connection: LibvirtConnection) -> None:
         self._connection = connection
+        self.networks = Networks(connection)
         # Questions of one kind wait for each other, so that one that hangs costs one thread.
         self._lanes: defaultdict[str, Lane] = defaultdict(Lane)
         self._domains: weakref.WeakValueDictionary[str, Domain] = weakref.WeakValueDictionary()

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from archipel.agent.virt import binding
+from archipel.agent.virt import binding, network_binding
 from archipel.agent.virt.binding import VirConnect, VirDomain, VirFailure
 from archipel.agent.virt.errors import LibvirtUnavailable
 from archipel.agent.virt.lifecycle import DomainEvent, LifecycleEvent
+from archipel.agent.virt.network_binding import VirNetwork
+from archipel.agent.virt.network_events import NetworkEvent
 
 KEEPALIVE_INTERVAL = 5  # seconds; a host that is gone is noticed after 5 * (3 + 1) s
 KEEPALIVE_COUNT = 3  # unanswered ones until libvirt closes the connection
@@ -29,13 +31,21 @@ class Session:
     ``lost``, ``lose`` and ``capabilities`` aside, everything is for those threads.
     """
 
-    def __init__(self, uri: str, on_event: Callable[[DomainEvent], None], on_lost: Callable[[Session], None]) -> None:
+    def __init__(
+        self,
+        uri: str,
+        on_event: Callable[[DomainEvent], None],
+        on_lost: Callable[[Session], None],
+        on_network_event: Callable[[NetworkEvent], None] = lambda _event: None,
+    ) -> None:
         self._uri = uri
         self._on_event = on_event
+        self._on_network_event = on_network_event
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._connect: VirConnect | None = None
         self._callback: int | None = None
+        self._network_callback: int | None = None
         self._domains: dict[str, VirDomain] = {}
         self._persistent: dict[str, bool] = {}
         self._changes = 0
@@ -57,6 +67,8 @@ class Session:
             with contextlib.suppress(VirFailure):
                 connect.registerCloseCallback(self._take_close, None)
             self._callback = binding.register_lifecycle(connect, self._take_lifecycle)
+            with contextlib.suppress(VirFailure):  # a driver without networks
+                self._network_callback = network_binding.register_lifecycle(connect, self._take_network)
         except VirFailure:
             self.close()
             raise
@@ -87,6 +99,9 @@ class Session:
         with contextlib.suppress(VirFailure):
             if self._callback is not None:
                 connect.domainEventDeregisterAny(self._callback)
+        with contextlib.suppress(VirFailure):
+            if self._network_callback is not None:
+                network_binding.networks_of(connect).networkEventDeregisterAny(self._network_callback)
         with contextlib.suppress(VirFailure):
             connect.unregisterCloseCallback()
 
@@ -155,13 +170,17 @@ class Session:
         decoded = DomainEvent.decode(domain.UUIDString(), domain.name(), event, detail)
         self._hand_over(lambda: self._take_event(decoded))
 
+    def _take_network(self, _connect: VirConnect, network: VirNetwork, event: int, _detail: int, _opaque: None) -> None:
+        decoded = NetworkEvent.decode(network.name(), event)
+        self._hand_over(lambda: self.lost.done() or self._on_network_event(decoded))
+
     def _take_event(self, event: DomainEvent) -> None:
         if event.event in _CHANGES_PERSISTENCE:
             self.forget(event.uuid)
         if not self.lost.done():
             self._on_event(event)
 
-    def _hand_over(self, run: Callable[[], None]) -> None:
+    def _hand_over(self, run: Callable[[], object]) -> None:
         # A closed loop belongs to an agent that has stopped.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(run)

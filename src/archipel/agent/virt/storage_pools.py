@@ -1,0 +1,156 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The storage pools of a host and their volumes, for asyncio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+from xml.etree import ElementTree as ET
+
+from archipel.agent.virt.binding import VirFailure
+from archipel.agent.virt.connection import LibvirtConnection
+from archipel.agent.virt.pool import READ_TIMEOUT, Lane
+from archipel.agent.virt.session import Session
+from archipel.agent.virt.storage_binding import SHRINK, VirPool, VirVolume, storage_of
+from archipel.protocol.storage_pools import Pool, Volume
+
+READ_SECONDS: Final = max(READ_TIMEOUT, 30.0)  # a pool on a slow server takes its time
+
+T = TypeVar("T")
+
+
+class StoragePools:
+    """All pools of a connection; reads go one after the other, changes too. Each method raises what ``LibvirtConnection.call`` raises."""
+
+    def __init__(self, connection: LibvirtConnection) -> None:
+        self._connection = connection
+        self._reads = Lane()
+        self._changes = Lane()
+
+    async def list(self) -> tuple[Pool, ...]:
+        """Read all pools, in the order of their names."""
+
+        def read(session: Session) -> tuple[Pool, ...]:
+            return tuple(sorted(map(_describe_pool, storage_of(session).listAllStoragePools(0)), key=lambda pool: pool.name))
+
+        return await self._read("pools", read)
+
+    async def volumes(self, pool: str) -> tuple[Volume, ...]:
+        """Read the volumes of a pool, in the order of their names."""
+
+        def read(session: Session) -> tuple[Volume, ...]:
+            found = storage_of(session).storagePoolLookupByName(pool).listAllVolumes(0)
+            return tuple(sorted(map(_describe_volume, found), key=lambda volume: volume.name))
+
+        return await self._read(f"volumes of pool {pool}", read)
+
+    async def volume_path(self, pool: str, volume: str) -> Path:
+        """Read where a volume is."""
+        return await self._read(f"path of volume {volume}", lambda session: Path(_volume(session, pool, volume).path()))
+
+    async def define(self, xml: str, *, autostart: bool) -> None:
+        """Define a pool, or one anew."""
+
+        def define(session: Session) -> None:
+            storage = storage_of(session)
+            known = {pool.UUIDString() for pool in storage.listAllStoragePools(0)}
+            pool = storage.storagePoolDefineXML(xml, 0)
+            try:
+                pool.setAutostart(int(autostart))
+            except VirFailure:
+                if pool.UUIDString() not in known:
+                    pool.undefine()
+                raise
+
+        await self._change("define pool", define)
+
+    async def start(self, name: str, *, build: bool) -> None:
+        """Start a pool, after making what it consists of."""
+
+        def start(pool: VirPool) -> None:
+            if build:
+                pool.build(0)
+            pool.create(0)
+
+        await self._change_pool("start", name, start)
+
+    async def stop(self, name: str) -> None:
+        """Stop a pool."""
+        await self._change_pool("stop", name, lambda pool: pool.destroy())
+
+    async def undefine(self, name: str) -> None:
+        """Forget a pool that is stopped."""
+        await self._change_pool("undefine", name, lambda pool: pool.undefine())
+
+    async def refresh(self, name: str) -> None:
+        """Have libvirt look again what is in a pool."""
+        await self._change_pool("refresh", name, lambda pool: pool.refresh(0))
+
+    async def make_volume(self, pool: str, name: str, size: int, volume_format: str) -> None:
+        """Make an empty volume of ``size`` bytes, which take room as they are written where the pool can do that."""
+
+        def make(found: VirPool) -> None:
+            root = ET.Element("volume")
+            ET.SubElement(root, "name").text = name
+            ET.SubElement(root, "capacity", unit="bytes").text = str(size)
+            if _type_of(found) != "logical":  # volumes of a group are raw, and have all their room
+                ET.SubElement(root, "allocation", unit="bytes").text = "0"
+                ET.SubElement(ET.SubElement(root, "target"), "format", type=volume_format)
+            found.createXML(ET.tostring(root, "unicode"), 0)
+
+        await self._change_pool("make volume in", pool, make)
+
+    async def delete_volume(self, pool: str, name: str) -> None:
+        """Delete a volume."""
+        await self._change(f"delete volume {name}", lambda session: _volume(session, pool, name).delete(0))
+
+    async def resize_volume(self, pool: str, name: str, size: int, *, shrink: bool) -> None:
+        """Give a volume another size, in bytes."""
+        await self._change(f"resize volume {name}", lambda session: _volume(session, pool, name).resize(size, SHRINK if shrink else 0))
+
+    async def _read(self, call: str, function: Callable[[Session], T]) -> T:
+        return await self._connection.call(call, function, within=READ_SECONDS, lane=self._reads)
+
+    async def _change(self, call: str, function: Callable[[Session], object]) -> None:
+        await self._connection.call(call, function, within=self._connection.change_timeout, lane=self._changes)
+
+    async def _change_pool(self, call: str, name: str, function: Callable[[VirPool], object]) -> None:
+        await self._change(f"{call} pool {name}", lambda session: function(storage_of(session).storagePoolLookupByName(name)))
+
+
+def _volume(session: Session, pool: str, name: str) -> VirVolume:
+    return storage_of(session).storagePoolLookupByName(pool).storageVolLookupByName(name)
+
+
+def _type_of(pool: VirPool) -> str:
+    return _parse(pool.XMLDesc(0)).get("type", "")
+
+
+def _describe_pool(pool: VirPool) -> Pool:
+    _state, capacity, allocation, available = pool.info()
+    described, active = _parse(pool.XMLDesc(0)), pool.isActive() == 1
+    return Pool(
+        name=pool.name(),
+        uuid=pool.UUIDString(),
+        type=described.get("type", ""),
+        active=active,
+        persistent=pool.isPersistent() == 1,
+        autostart=pool.autostart() == 1,
+        capacity=capacity if active else 0,
+        allocation=allocation if active else 0,
+        available=available if active else 0,
+        path=described.findtext("target/path", ""),
+    )
+
+
+def _describe_volume(volume: VirVolume) -> Volume:
+    described = _parse(volume.XMLDesc(0)).find("target/format")
+    _type, capacity, allocation = volume.info()
+    image_format = "raw" if described is None else described.get("type", "raw")
+    return Volume(name=volume.name(), path=volume.path(), format=image_format, capacity=capacity, allocation=allocation)
+
+
+def _parse(text: str) -> ET.Element:
+    return ET.fromstring(text)  # noqa: S314 - libvirt's own

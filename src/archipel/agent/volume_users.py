@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who uses the volumes of a storage pool: domains, managed or not, and images that stand on them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final
+
+from archipel.agent.definition import read_stored
+from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.virt.errors import DomainNotFound
+from archipel.agent.virt.image_header import find_standing, list_files
+from archipel.protocol.domain.domain import Domain
+from archipel.protocol.errors import CommandError, Condition
+
+_MOST_NAMED: Final = 5
+
+
+async def refuse_users(hypervisor: Hypervisor, pool: str, volume: str, path: Path) -> None:
+    """Raise ``conflict`` if a domain of the host has the volume, or an image of the host stands on it."""
+    users = await _find_domains(hypervisor, pool, volume, {str(path)}, running=False)
+    settings = hypervisor.services.settings.machines
+    folders = (settings.base_path, *settings.golden_folders, path.parent)
+    users += [image.name for image in await asyncio.to_thread(lambda: find_standing(path, list_files(folders)))]
+    if users:
+        raise CommandError(f"name: {volume} is in use: {', '.join(users[:_MOST_NAMED])}", condition=Condition.CONFLICT)
+
+
+async def refuse_running_users(hypervisor: Hypervisor, pool: str, paths: Collection[str]) -> None:
+    """Raise ``conflict`` if a running domain has a volume of the pool, whose volumes are at ``paths``."""
+    users = await _find_domains(hypervisor, pool, None, paths, running=True)
+    if users:
+        text = f"name: {', '.join(users[:_MOST_NAMED])} run on volumes of {pool}: shut them down first"
+        raise CommandError(text, condition=Condition.CONFLICT)
+
+
+async def _find_domains(hypervisor: Hypervisor, pool: str, volume: str | None, paths: Collection[str], *, running: bool) -> list[str]:
+    """Return the names of the domains, if told so of the running ones alone, that have the volume (None: any), or one of the paths."""
+    host, found = hypervisor.services.host, list[str]()
+    for entry in await host.domains():
+        if entry.active or not running:
+            domain = host.domain(entry.uuid)
+            with contextlib.suppress(DomainNotFound):
+                texts = [await domain.xml()] if entry.active else []
+                texts += [] if running else [await domain.xml(inactive=True)]
+                if await asyncio.to_thread(_have, texts, pool, volume, paths):
+                    found.append(entry.name)
+    return found
+
+
+def _have(texts: list[str], pool: str, volume: str | None, paths: Collection[str]) -> bool:
+    places = {Path(path).resolve() for path in paths}
+    return any(_has(read_stored(text), pool, volume, places) for text in texts)
+
+
+def _has(domain: Domain, pool: str, volume: str | None, places: set[Path]) -> bool:
+    for disk in domain.disks:
+        for source in disk.element.iter("source"):
+            if source.get("pool") == pool and volume in (None, source.get("volume")):
+                return True
+            path = source.get("file") or source.get("dev")
+            if path and "\0" not in path and Path(path).resolve() in places:
+                return True
+    return False

@@ -1,0 +1,163 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands and answers about libvirt's storage pools and their volumes (namespace ``archipel:hypervisor:storage``, new here)."""
+
+from __future__ import annotations
+
+import enum
+import re
+from typing import Final
+from xml.etree import ElementTree as ET
+
+from archipel.protocol import namespaces as ns
+from archipel.protocol.drives import LIMITS
+from archipel.protocol.payload import Check, Payload, Request, at_least, attribute, child, payload
+
+TOPIC: Final = "storage"
+"""What pushes about pools and volumes are about."""
+FORMATS: Final = ("raw", "qcow2")
+"""Formats that volumes are made in."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
+
+
+class StorageCode(enum.IntEnum):
+    """Codes of failed commands."""
+
+    POOLS = -3101
+    POOL_DEFINE = -3102
+    POOL_CREATE = -3103
+    POOL_DESTROY = -3104
+    POOL_UNDEFINE = -3105
+    POOL_REFRESH = -3106
+    VOLUMES = -3107
+    VOLUME_CREATE = -3108
+    VOLUME_DELETE = -3109
+    VOLUME_RESIZE = -3110
+
+
+def proper_name(value: str) -> str | None:
+    """Check the name of something new: letters, digits and ``_ . + -``, so that it is a harmless file name too."""
+    return None if _NAME.fullmatch(value) else "must be letters, digits and _ . + -, the first a letter or digit, 100 at most"
+
+
+def _known_name(value: str) -> str | None:
+    """Check a name that libvirt may know: others may have chosen it."""
+    plain = value.strip() and "\0" not in value and len(value) <= 255
+    return None if plain else "must be a name of 255 characters at most"
+
+
+def _one_of(*words: str) -> Check:
+    return lambda value: None if value in words else f"must be {' or '.join(words)}, not {value[:40]!r}"
+
+
+# -- answers ------------------------------------------------------------------------------------------------------------
+
+
+@payload
+class Pool(Payload, tag="pool"):
+    """A storage pool; sizes in bytes, those of one that is not active are 0. ``path`` is where its volumes appear."""
+
+    name: str = attribute()
+    uuid: str = attribute()
+    type: str = attribute()
+    active: bool = attribute()
+    persistent: bool = attribute()
+    autostart: bool = attribute()
+    capacity: int = attribute()
+    allocation: int = attribute()
+    available: int = attribute()
+    path: str = attribute(default="")
+
+
+@payload
+class Volume(Payload, tag="volume"):
+    """A volume of a pool; sizes in bytes: ``capacity`` is what a guest sees, ``allocation`` what it takes."""
+
+    name: str = attribute()
+    path: str = attribute()
+    format: str = attribute()
+    capacity: int = attribute()
+    allocation: int = attribute()
+
+
+# -- commands -----------------------------------------------------------------------------------------------------------
+
+
+@payload
+class GetPools(Request[tuple[Pool, ...]], namespace=ns.HYPERVISOR_STORAGE, action="pools", reads=True):
+    """All pools of the host."""
+
+
+@payload
+class DefinePool(Request[None], namespace=ns.HYPERVISOR_STORAGE, action="pooldefine"):
+    """Define a pool, or one anew; ``autostart`` starts it with libvirt."""
+
+    autostart: bool = attribute(default=False)
+    pool: ET.Element = child()
+
+
+@payload
+class CreatePool(Request[None], namespace=ns.HYPERVISOR_STORAGE, action="poolcreate"):
+    """Start a pool; ``build`` makes its folder, its file system or its volume group before."""
+
+    name: str = attribute(_known_name)
+    build: bool = attribute(default=False)
+
+
+@payload
+class DestroyPool(Request[None], namespace=ns.HYPERVISOR_STORAGE, action="pooldestroy"):
+    """Stop a pool; what is in it stays."""
+
+    name: str = attribute(_known_name)
+
+
+@payload
+class UndefinePool(Request[None], namespace=ns.HYPERVISOR_STORAGE, action="poolundefine"):
+    """Forget a pool that is stopped; what is in it stays."""
+
+    name: str = attribute(_known_name)
+
+
+@payload
+class RefreshPool(Request[None], namespace=ns.HYPERVISOR_STORAGE, action="poolrefresh"):
+    """Have libvirt look again what is in a pool."""
+
+    name: str = attribute(_known_name)
+
+
+@payload
+class GetVolumes(Request[tuple[Volume, ...]], namespace=ns.HYPERVISOR_STORAGE, action="volumes", reads=True):
+    """The volumes of a pool that is active."""
+
+    pool: str = attribute(_known_name)
+
+
+@payload
+class CreateVolume(Request[None], namespace=ns.HYPERVISOR_STORAGE, action="volumecreate"):
+    """Make an empty volume."""
+
+    pool: str = attribute(_known_name)
+    name: str = attribute(proper_name)
+    size: int = attribute(at_least(1))
+    unit: str = attribute(_one_of(*LIMITS))
+    format: str = attribute(_one_of(*FORMATS), default="raw")
+
+
+@payload
+class DeleteVolume(Request[None], namespace=ns.HYPERVISOR_STORAGE, action="volumedelete"):
+    """Delete a volume that nobody uses."""
+
+    pool: str = attribute(_known_name)
+    name: str = attribute(_known_name)
+
+
+@payload
+class ResizeVolume(Request[None], namespace=ns.HYPERVISOR_STORAGE, action="volumeresize"):
+    """Make a volume that nobody uses larger; ``shrink`` lets it become smaller, which cuts off its end."""
+
+    pool: str = attribute(_known_name)
+    name: str = attribute(_known_name)
+    size: int = attribute(at_least(1))
+    unit: str = attribute(_one_of(*LIMITS))
+    shrink: bool = attribute(default=False)
