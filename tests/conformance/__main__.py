@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
-from tests.conformance.agent import ROOT
+from tests.conformance.agent import ROOT, Agent
+from tests.conformance.evidence import Evidence
 from tests.conformance.page import render_page
 from tests.conformance.protocol_page import fill_in
+from tests.conformance.verdict import judge_all
 
-(ROOT / "docs" / "conformance.md").write_text(render_page())
+agent = Agent()
+(ROOT / "docs" / "conformance.md").write_text(render_page(agent, judge_all(agent, Evidence(agent))))
 protocol = ROOT / "docs" / "protocol.md"
-protocol.write_text(fill_in(protocol.read_text()))
+protocol.write_text(fill_in(protocol.read_text(), agent))

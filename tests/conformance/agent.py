@@ -78,12 +78,17 @@ class Agent:
     @cached_property
     def phrases(self) -> tuple[Said, ...]:
         return tuple(
-            Said(kind, template, command) for (kind, _ns, _action), command in self.commands.items() if command.chat for template in command.chat.phrases
+            Said(kind, template, command)
+            for (kind, _ns, _action), command in self.commands.items()
+            if command.chat
+            for template in command.chat.phrases
         )
 
     @cached_property
     def sources(self) -> dict[str, Module]:
-        return read_modules(self.root / "src" / "archipel", "archipel")
+        """The modules of agent and protocol, by name."""
+        source = self.root / "src" / "archipel"
+        return read_modules(source / "agent", "archipel.agent") | read_modules(source / "protocol", "archipel.protocol")
 
     # -- whether a founding thing is there --------------------------------------------------------------------------------
 
@@ -132,8 +137,7 @@ class Agent:
         return row.place == FLAGS or (row.place, row.name) in self.options
 
     def _has_presence(self, row: Row) -> bool:
-        here = (module for name, module in self.sources.items() if name.startswith(("archipel.agent", "archipel.protocol")))
-        return any(text.startswith(row.says) for module in here for text in module.texts)
+        return any(text.startswith(row.says) for module in self.sources.values() for text in module.texts)
 
     def _has_tool(self, row: Row) -> bool:
         if not row.needs:

@@ -115,13 +115,26 @@ def row_of(action: Action) -> str:
 
 def _read_tests(file: Path, path: str) -> Iterator[Test]:
     tree = ast.parse(file.read_text())
-    tops = _named(tree)
+    pieces = {name: _Piece.read(item) for name, item in _named(tree).items()}
     borrowed = _borrowed(tree)
     for name, item in _functions(tree, path):
-        reached = list(_reach(item, tops))
-        names = {word for node in reached for word in names_of(node)}
-        texts = {text for node in reached for text in texts_of(node)} | {borrowed[word] for word in names if word in borrowed}
-        yield Test(name, frozenset(texts), frozenset(names))
+        reached = _reach(_Piece.read(item), pieces)
+        names = frozenset(word for piece in reached for word in piece.names)
+        texts = frozenset(text for piece in reached for text in piece.texts) | {borrowed[word] for word in names if word in borrowed}
+        yield Test(name, texts, names)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A function, class or constant of a file; a test names its fixtures by its arguments."""
+
+    texts: frozenset[str]
+    names: frozenset[str]
+
+    @classmethod
+    def read(cls, node: ast.AST) -> _Piece:
+        arguments = {item.arg for item in ast.walk(node) if isinstance(item, ast.arg)}
+        return cls(frozenset(texts_of(node)), frozenset(names_of(node) | arguments))
 
 
 def _functions(scope: ast.Module | ast.ClassDef, path: str) -> Iterator[tuple[str, ast.AST]]:
@@ -146,17 +159,14 @@ def _named(tree: ast.Module) -> dict[str, ast.AST]:
     return found
 
 
-def _reach(start: ast.AST, tops: dict[str, ast.AST]) -> Iterator[ast.AST]:
-    """Yield a function and all that it uses of its own file, fixtures by their arguments included."""
-    todo, done = [start], set[int]()
+def _reach(start: _Piece, pieces: dict[str, _Piece]) -> set[_Piece]:
+    """Return a function and all that it uses of its own file."""
+    todo, done = [start], {start}
     while todo:
-        node = todo.pop()
-        if id(node) in done:
-            continue
-        done.add(id(node))
-        yield node
-        arguments = {item.arg for item in ast.walk(node) if isinstance(item, ast.arg)}
-        todo += [tops[name] for name in sorted({*names_of(node), *arguments}) if name in tops]
+        found = {pieces[name] for name in todo.pop().names if name in pieces} - done
+        done |= found
+        todo += found
+    return done
 
 
 def _borrowed(tree: ast.Module) -> dict[str, str]:

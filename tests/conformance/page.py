@@ -11,7 +11,7 @@ from tests.conformance.agent import Agent
 from tests.conformance.evidence import EVERY_ACTION
 from tests.conformance.inventory import AREAS
 from tests.conformance.row import Kind, Row
-from tests.conformance.verdict import State, Verdict, judge_all, new_actions
+from tests.conformance.verdict import State, Verdict, actions_without_row
 
 HEAD = """\
 <!--
@@ -37,17 +37,26 @@ NEW = """
 Actions that the founding platform did not have.
 
 """
+PLURALS = {
+    Kind.ACTION: "actions",
+    Kind.PUSH: "pushes",
+    Kind.PHRASE: "chat phrases",
+    Kind.TOKEN: "rights",
+    Kind.OPTION: "options",
+    Kind.PRESENCE: "presences",
+    Kind.TOOL: "command line tools",
+}
 STATES = (State.WORKS, State.BETTER, State.DIFFERENT, State.CENTRAL, State.NOT_YET)
 
 
-def render_page(agent: Agent | None = None) -> str:
+def render_page(agent: Agent, verdicts: tuple[Verdict, ...]) -> str:
     """Return docs/conformance.md."""
-    agent = agent or Agent()
-    verdicts = judge_all(agent)
     by_row = {verdict.row.id: verdict for verdict in verdicts}
     head = HEAD.format(missing=count(verdicts, State.NOT_YET), all=len(verdicts), every=EVERY_ACTION)
     areas = "".join(_area(title=area.title, verdicts=[by_row[row.id] for row in area.rows]) for area in AREAS)
-    return head + _summary(verdicts) + areas + NEW + "".join(f"- `{ns}` `{name}` ({kind})\n" for kind, ns, name in new_actions(agent))
+    return (
+        head + _summary(verdicts) + areas + NEW + "".join(f"- `{ns}` `{name}` ({kind})\n" for kind, ns, name in actions_without_row(agent))
+    )
 
 
 def count(verdicts: Iterable[Verdict], state: State) -> int:
@@ -58,7 +67,7 @@ def count(verdicts: Iterable[Verdict], state: State) -> int:
 def _summary(verdicts: Iterable[Verdict]) -> str:
     found = Counter((verdict.row.kind, verdict.state) for verdict in verdicts)
     lines = [f"| | {' | '.join(STATES)} |", "| --- |" + " --- |" * len(STATES)]
-    lines += [f"| {kind}s | {' | '.join(str(found[kind, state]) for state in STATES)} |" for kind in Kind]
+    lines += [f"| {PLURALS[kind]} | {' | '.join(str(found[kind, state]) for state in STATES)} |" for kind in Kind]
     lines += [f"| all | {' | '.join(str(sum(found[kind, state] for kind in Kind)) for state in STATES)} |"]
     return "\n".join(lines) + "\n"
 
@@ -78,7 +87,7 @@ def _what(row: Row) -> str:
     words = {
         Kind.ACTION: f"`{row.place}` `{row.name}` ({on})",
         Kind.PUSH: f"push `{row.place}` `{row.name}`",
-        Kind.PHRASE: f"\"{row.says or row.name}\" ({on})",
+        Kind.PHRASE: f'"{row.says or row.name}" ({on})',
         Kind.TOKEN: f"right `{row.name}` ({on})",
         Kind.OPTION: f"`[{row.place}] {row.name}`",
         Kind.PRESENCE: f"`{row.name}` ({on})",

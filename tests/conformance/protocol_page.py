@@ -15,16 +15,15 @@ from archipel.protocol.events import Topic
 from archipel.protocol.presence import Status
 from archipel.protocol.rights import EntityKind, Token
 from tests.conformance.agent import Agent
-from tests.conformance.shapes import describe_answer, describe_fields
+from tests.conformance.shapes import describe_answer, describe_fields, plain
 
 PART = re.compile(r"(<!-- generated: (?P<name>[a-z ]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
 Row = tuple[str, ...]
 
 
-def fill_in(text: str, agent: Agent | None = None) -> str:
+def fill_in(text: str, agent: Agent) -> str:
     """Return the page with its generated parts as they must be. Raises ``KeyError`` for a part that nobody writes."""
-    present = agent or Agent()
-    return PART.sub(lambda found: f"{found[1]}\n{PARTS[found['name']](present)}\n{found[3]}", text)
+    return PART.sub(lambda found: f"{found[1]}\n{PARTS[found['name']](agent)}\n{found[3]}", text)
 
 
 def _table(heading: Row, rows: list[Row]) -> str:
@@ -58,7 +57,7 @@ def _write_actions(agent: Agent) -> str:
 def _action(name: str, served: list[tuple[str, Command]]) -> str:
     request = served[0][1].request
     kinds = ", ".join(sorted(kind for kind, _command in served))
-    lines = [f"#### `{name}` ({kinds})", " ".join((inspect.getdoc(request) or "").split()), *_rights(served)]
+    lines = [f"#### `{name}` ({kinds})", plain(request), *_rights(served)]
     fields = describe_fields(request)
     if fields:
         lines.append(_table(("field", "stands in", "value", "without it"), fields).rstrip())
@@ -80,14 +79,25 @@ def _write_rights(agent: Agent) -> str:
     return _table(
         ("right", "of", "meaning", "default"),
         [
-            (f"`{token.name}`", ", ".join(kinds), token.description, "everybody known" if token.default else "by name only" if token.reserved else "")
+            (
+                f"`{token.name}`",
+                ", ".join(kinds),
+                token.description,
+                "everybody known" if token.default else "by name only" if token.reserved else "",
+            )
             for token, kinds in rows.items()
         ],
     )
 
 
-def _write_codes(_agent: Agent) -> str:
-    rows = [(str(int(code)), ", ".join(name for name, found in ErrorCode.__members__.items() if found is code)) for code in ErrorCode]
+def _write_codes(agent: Agent) -> str:
+    """Return the numbers with the actions whose failure they are, and the names of the others."""
+    found: dict[int, list[str]] = {}
+    for (_kind, namespace, action), command in agent.commands.items():
+        found.setdefault(int(command.failure), []).append(f"`{namespace}` `{action}`")
+    for name, code in ErrorCode.__members__.items():
+        found.setdefault(int(code), [name.replace("_", " ").lower()])
+    rows = [(str(code), ", ".join(dict.fromkeys(names))) for code, names in found.items()]
     return _table(("code", "of"), sorted(rows, key=lambda row: -int(row[0])))
 
 
@@ -95,7 +105,7 @@ def _write_errors(_agent: Agent) -> str:
     """Return the classes of errors, each with its namespace, condition and what it means."""
     classes = [found for found in vars(errors).values() if inspect.isclass(found) and issubclass(found, errors.CommandError)]
     rows = [
-        (f"`{found.namespace}`", f"`{found.condition}`", " ".join((inspect.getdoc(found) or "").split("\n\n")[0].split()))
+        (f"`{found.namespace}`", f"`{found.condition}`", plain(found))
         for found in classes
         if found not in {errors.CommandError, errors.RemoteError}
     ]

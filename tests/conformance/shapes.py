@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
+import re
 import types
 import typing
 import uuid
@@ -26,21 +28,33 @@ PROBES: dict[Any, tuple[Any, ...]] = {
 
 def describe_fields(request: type[Request[Any]]) -> list[tuple[str, str, str, str]]:
     """Return name, place, value and default of each field of a request."""
-    return [(f"`{item.xml_name}`" if item.place != "children" else _shape(item.type), _place(item), _value(item), _default(item)) for item in _fields(request)]
+    return [
+        (f"`{item.xml_name}`" if item.place != "children" else _shape(item.type), _place(item), _value(item), _default(item))
+        for item in _fields(request)
+    ]
 
 
 def describe_answer(answer: Any) -> str:
     """Return what an answer holds, in XML as far as it is this protocol's."""
     if answer is None or answer is type(None):
         return "empty."
-    if typing.get_origin(answer) is tuple:
-        return f"{_shape(typing.get_args(answer)[0])}, any number of them."
-    if typing.get_origin(answer) in (typing.Union, types.UnionType):
-        some = [found for found in typing.get_args(answer) if found is not type(None)]
-        return f"{_shape(some[0])} or empty."
     if answer is ET.Element:
         return "XML of libvirt's, or the element that the request names."
-    return f"{_shape(answer)}."
+    if typing.get_origin(answer) is tuple:
+        return _with_meaning(typing.get_args(answer)[0], ", any number of them")
+    if typing.get_origin(answer) in (typing.Union, types.UnionType):
+        return _with_meaning(next(found for found in typing.get_args(answer) if found is not type(None)), " or empty")
+    return _with_meaning(answer, "")
+
+
+def _with_meaning(payload: type[Payload], how_many: str) -> str:
+    return f"{_shape(payload)}{how_many}. {plain(payload)}"
+
+
+def plain(documented: type[Any]) -> str:
+    """Return the docstring of a class as a line of Markdown."""
+    text = re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"`\1`", inspect.getdoc(documented) or "")
+    return " ".join(text.replace("``", "`").split())
 
 
 def _shape(payload: type[Payload]) -> str:
@@ -48,9 +62,16 @@ def _shape(payload: type[Payload]) -> str:
 
 
 def _element(payload: type[Payload]) -> str:
+    if not _is_declared(payload):
+        return f"<{payload.tag}>...</{payload.tag}>"
     attributes = "".join(f" {item.xml_name}='{_word(item)}'" for item in _fields(payload) if item.place == "attribute")
     inner = "".join(_inner(item) for item in _fields(payload) if item.place != "attribute")
     return f"<{payload.tag}{attributes}>{inner}</{payload.tag}>" if inner else f"<{payload.tag}{attributes}/>"
+
+
+def _is_declared(payload: type[Payload]) -> bool:
+    """Whether the fields say where they stand; a payload that reads and writes itself tells that in its docstring."""
+    return all(item.metadata for item in dataclasses.fields(typing.cast(Any, payload)))
 
 
 def _inner(item: _Field) -> str:
@@ -89,7 +110,7 @@ def _ask(check: Check, kind: Any) -> Iterator[str]:
         with contextlib.suppress(Exception):
             told = check(probe)
             if told:
-                yield told.removeprefix("must ").removeprefix("be ").partition(", not ")[0]
+                yield told.partition(", not ")[0]
 
 
 def _default(item: _Field) -> str:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,37 +23,41 @@ class Module:
 
 def read_modules(folder: Path, package: str) -> dict[str, Module]:
     """Return all modules of a package by their names."""
-    found = {}
-    for file in sorted(folder.rglob("*.py")):
-        name = ".".join((package, *file.relative_to(folder).with_suffix("").parts))
-        tree = ast.parse(file.read_text())
-        found[name] = Module(name, frozenset(texts_of(tree)), frozenset(names_of(tree)), frozenset(_imports(tree)), frozenset(_topics(tree)))
-    return found
+    files = {".".join((package, *file.relative_to(folder).with_suffix("").parts)): file for file in sorted(folder.rglob("*.py"))}
+    return {name: _read_module(name, list(ast.walk(ast.parse(file.read_text())))) for name, file in files.items()}
 
 
-def texts_of(node: ast.AST) -> Iterator[str]:
-    """Yield the texts in a piece of source; what only explains (a docstring) is none."""
-    explained = {
-        id(item.body[0].value)
-        for item in ast.walk(node)
-        if isinstance(item, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and item.body and isinstance(item.body[0], ast.Expr)
-    }
-    for item in ast.walk(node):
-        if isinstance(item, ast.Constant) and isinstance(item.value, str) and id(item) not in explained:
-            yield item.value
+def _read_module(name: str, nodes: list[ast.AST]) -> Module:
+    found = _texts(nodes), _names(nodes), _imports(nodes), _topics(nodes)
+    return Module(name, *map(frozenset, found))
 
 
-def names_of(node: ast.AST) -> Iterator[str]:
-    """Yield the names in a piece of source, those after a dot included."""
-    for item in ast.walk(node):
+def texts_of(node: ast.AST) -> set[str]:
+    """Return the texts in a piece of source; what only explains (a docstring) is none."""
+    return set(_texts(list(ast.walk(node))))
+
+
+def names_of(node: ast.AST) -> set[str]:
+    """Return the names in a piece of source, those after a dot included."""
+    return set(_names(ast.walk(node)))
+
+
+def _texts(nodes: list[ast.AST]) -> Iterator[str]:
+    documented = (item for item in nodes if isinstance(item, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef))
+    explained = {id(item.body[0].value) for item in documented if item.body and isinstance(item.body[0], ast.Expr)}
+    return (item.value for item in nodes if isinstance(item, ast.Constant) and isinstance(item.value, str) and id(item) not in explained)
+
+
+def _names(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for item in nodes:
         if isinstance(item, ast.Name):
             yield item.id
         elif isinstance(item, ast.Attribute):
             yield item.attr
 
 
-def _imports(tree: ast.Module) -> Iterator[str]:
-    for item in ast.walk(tree):
+def _imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for item in nodes:
         if isinstance(item, ast.ImportFrom) and item.module:
             yield item.module
             yield from (f"{item.module}.{alias.name}" for alias in item.names)
@@ -61,12 +65,12 @@ def _imports(tree: ast.Module) -> Iterator[str]:
             yield from (alias.name for alias in item.names)
 
 
-def _topics(tree: ast.Module) -> Iterator[str]:
+def _topics(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """Yield the texts of constants that are called topics, and those that a push is made with."""
-    for item in ast.walk(tree):
+    for item in nodes:
         if isinstance(item, ast.Assign | ast.AnnAssign) and item.value is not None:
             targets = item.targets if isinstance(item, ast.Assign) else [item.target]
             if any("TOPIC" in name for target in targets for name in names_of(target)):
                 yield from texts_of(item.value)
-        elif isinstance(item, ast.Call) and item.args and {"push"} & set(names_of(item.func)):
+        elif isinstance(item, ast.Call) and item.args and "push" in names_of(item.func):
             yield from texts_of(item.args[0])

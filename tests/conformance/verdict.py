@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import enum
+import inspect
 from dataclasses import dataclass
 
 from archipel.agent.founding_options import _NOT_OFFERED, MODULE_SECTIONS, WITHOUT_EFFECT
@@ -54,14 +55,18 @@ def judge(agent: Agent, evidence: Evidence, row: Row) -> Verdict:
     return Verdict(row, State.CENTRAL if row.central else State.NOT_YET)
 
 
-def judge_all(agent: Agent | None = None) -> tuple[Verdict, ...]:
+def judge_all(agent: Agent, evidence: Evidence) -> tuple[Verdict, ...]:
     """Return what became of all rows."""
-    agent = agent or Agent()
-    evidence = Evidence(agent)
     return tuple(judge(agent, evidence, row) for row in ROWS)
 
 
-def new_actions(agent: Agent) -> list[tuple[str, str, str]]:
-    """Return the actions that no founding row mentions."""
+def actions_without_row(agent: Agent) -> list[tuple[str, str, str]]:
+    """Return the actions that no founding row mentions, by kind of entity, namespace and name."""
     founding = {(row.place, row.name) for row in ROWS if row.kind is Kind.ACTION}
     return sorted(key for key in agent.commands if key[1:] not in founding)
+
+
+def is_marked_new(agent: Agent, key: tuple[str, str, str]) -> bool:
+    """Whether an action says that it is new: by a namespace that the founders did not have, or in its request's docstring."""
+    founding = {row.place for row in ROWS if row.kind is Kind.ACTION}
+    return key[1] not in founding or "new here" in (inspect.getdoc(agent.commands[key].request) or "").lower()

@@ -72,7 +72,10 @@ PEOPLE = (
         EVERY,
         "publish the entity's tags",
         better="answered when the tags are published; the item is named by the JID, so that none is left behind; it goes with its machine",
-        tests=(f"{AGENT}/test_tags.py::test_tags_stand_on_the_platforms_node", f"{AGENT}/test_tags.py::test_the_tags_of_a_machine_go_with_it"),
+        tests=(
+            f"{AGENT}/test_tags.py::test_tags_stand_on_the_platforms_node",
+            f"{AGENT}/test_tags.py::test_the_tags_of_a_machine_go_with_it",
+        ),
     ),
     action(AVATAR, "getavatars", EVERY, "the pictures to choose from"),
     action(AVATAR, "setavatar", EVERY, "choose the picture of the vCard"),
@@ -177,9 +180,7 @@ ON_MACHINE = (
             f"{AGENT}/test_pushes.py::test_info_tells_which_pushes_it_includes",
         ),
     ),
-    action(
-        CONTROL, "create", VM, "start", tests=(f"{AGENT}/test_machine_control.py::test_a_machine_without_definition_does_not_start",)
-    ),
+    action(CONTROL, "create", VM, "start", tests=(f"{AGENT}/test_machine_control.py::test_a_machine_without_definition_does_not_start",)),
     action(
         CONTROL,
         "shutdown",

@@ -32,9 +32,7 @@ ROWS = (
     *phrases(HYPERVISOR, (HOST, "ip"), "ip"),
     *phrases(HYPERVISOR, (HOST, "rostervm"), "roster", "vms", "virtual machines", "domains"),
     *phrases(HYPERVISOR, (HOST, "alloc"), "alloc NAME", tests=(f"{CHATS}::test_machines_are_made_and_freed_in_a_chat",)),
-    *phrases(
-        HYPERVISOR, (HOST, "free"), "free NAME", different=ASKED, tests=(f"{CHATS}::test_machines_are_made_and_freed_in_a_chat",)
-    ),
+    *phrases(HYPERVISOR, (HOST, "free"), "free NAME", different=ASKED, tests=(f"{CHATS}::test_machines_are_made_and_freed_in_a_chat",)),
     *phrases(HYPERVISOR, (HOST, "clone"), "clone NAME"),
     *phrases(
         MACHINE,

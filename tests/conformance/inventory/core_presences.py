@@ -7,7 +7,10 @@ from __future__ import annotations
 from tests.conformance.row import HYPERVISOR, MACHINE, presence
 
 PRESENCES = "tests/integration/agent/test_presences.py"
-STATES = (f"{PRESENCES}::test_a_machine_shows_its_states", "tests/unit/protocol/test_presence.py::test_each_state_of_a_domain_has_its_presence")
+STATES = (
+    f"{PRESENCES}::test_a_machine_shows_its_states",
+    "tests/unit/protocol/test_presence.py::test_each_state_of_a_domain_has_its_presence",
+)
 COUNTS = (f"{PRESENCES}::test_the_hypervisor_counts_its_machines_and_says_when_it_is_busy",)
 LOST = ("tests/integration/agent/test_libvirt_faults.py::test_all_show_it_and_show_again_what_is_when_it_is_back",)
 
@@ -50,8 +53,8 @@ ROWS = (
     ),
     presence(MACHINE, "Shut off", "never shown", dropped="the founders' agent could not show it either; it is `Off`", tests=STATES),
     presence(MACHINE, "Libvirt connection lost", "dnd: libvirt does not answer", tests=LOST),
-    presence(MACHINE, "Cloning from NAME", "dnd: disks are being read", "Cloning from "),
-    presence(MACHINE, "Cloning to NAME", "dnd: disks are being copied", "Cloning to "),
+    presence(MACHINE, "Cloning from NAME", "dnd: of the copy, while it is made", "Cloning from "),
+    presence(MACHINE, "Cloning to NAME", "dnd: of the machine that is copied", "Cloning to "),
     presence(MACHINE, "Migrating - N%", "the show stays", "Migrating - "),
     presence(MACHINE, "Migration aborted", "the folder is not shared"),
     presence(MACHINE, "Can't migrate.", "the migration failed"),

@@ -13,7 +13,14 @@ INITIALISED = ("tests/unit/client/test_platform.py::test_missing_nodes_are_made_
 ROWS = (
     tool("core", "archipel-tagnode", "-c, -d, -l: the node of tags", needs="archipel platform init", better=NODES, tests=INITIALISED),
     tool("core", "archipel-rolesnode", "-c, -d, -l: the node of roles", needs="archipel platform init", better=NODES, tests=INITIALISED),
-    tool("core", "archipel-adminaccounts -c -d -l", "the node of administrators", needs="archipel platform init", better=NODES, tests=INITIALISED),
+    tool(
+        "core",
+        "archipel-adminaccounts -c -d -l",
+        "the node of administrators",
+        needs="archipel platform init",
+        better=NODES,
+        tests=INITIALISED,
+    ),
     tool("core", "archipel-adminaccounts -a -u", "name an administrator, or take him off the list", needs="archipel platform admin"),
     tool("core", "archipel-centralagentnode", "-c, -d, -l: the node of the central agent's signs of life", central=True),
     tool(
@@ -23,9 +30,17 @@ ROWS = (
         needs="archipel-agent",
         different="`archipel-agent --check` tries what the agent needs with the agent's own account and configuration, libvirt and "
         "folders too; no account is left behind, and nothing of ejabberd's XML-RPC is needed",
-        tests=("tests/unit/agent/test_check.py::test_all_is_well", "tests/unit/agent/test_check.py::test_a_pubsub_service_that_does_not_answer_is_told"),
+        tests=(
+            "tests/unit/agent/test_check.py::test_all_is_well",
+            "tests/unit/agent/test_check.py::test_a_pubsub_service_that_does_not_answer_is_told",
+        ),
     ),
-    tool("core", "archipel-ejabberdadmin", "edits the list of the server's administrators, which the central agent's account must be on", central=True),
+    tool(
+        "core",
+        "archipel-ejabberdadmin",
+        "edits the list of the server's administrators, which the central agent's account must be on",
+        central=True,
+    ),
     tool("agent", "archipel-command", "sends one request as XML and prints the answer", needs="archipel command"),
     tool("agent", "archipel-commandsbytag", "says something to all entities with a tag (could not run)", needs="archipel chat --tag"),
     tool(

@@ -24,7 +24,9 @@ ROWS = (
     *served(DATABASE, "update_hypervisors", "update_vms", "update_vms_domain", meaning="by whoever asked"),
     *served(PLATFORM, "request", meaning="which hypervisor is least loaded; always an error"),
     *served(USERS, "register", "unregister", "changepassword", meaning="the server's accounts"),
-    *served(USERS, "list", "filter", "number", meaning="the server's accounts; asked of hypervisors and machines too", on=EVERY, different=ALONE),
+    *served(
+        USERS, "list", "filter", "number", meaning="the server's accounts; asked of hypervisors and machines too", on=EVERY, different=ALONE
+    ),
     *served(GROUPS, "create", "delete", "list", "addusers", "deleteusers", meaning="the server's shared groups"),
     *pushes("xmppserver:users", "registered", "unregistered", "passwordchanged", central=True),
     *pushes("xmppserver:users", "registerationerror", "unregisterationerror", "changepassworderror", central=True),
@@ -33,8 +35,14 @@ ROWS = (
     *tokens(EVERY, "xmppserver_users_list", "xmppserver_users_filter", "xmppserver_users_number", central=True),
     *tokens(C, "xmppserver_groups_create", "xmppserver_groups_delete", "xmppserver_groups_list", central=True),
     *tokens(C, "xmppserver_groups_addusers", "xmppserver_groups_deleteusers", central=True),
-    *(option("XMPPSERVER", name, "", central=True) for name in ("use_xmlrpc_api", "xmlrpc_host", "xmlrpc_port", "xmlrpc_sslonly", "auto_group")),
-    *(option("XMPPSERVER", f"auto_group_{name}", "", central=True) for name in ("name_virtualmachines", "name_hypervisors", "name_users", "filter")),
+    *(
+        option("XMPPSERVER", name, "", central=True)
+        for name in ("use_xmlrpc_api", "xmlrpc_host", "xmlrpc_port", "xmlrpc_sslonly", "auto_group")
+    ),
+    *(
+        option("XMPPSERVER", f"auto_group_{name}", "", central=True)
+        for name in ("name_virtualmachines", "name_hypervisors", "name_users", "filter")
+    ),
     *(option("CENTRALAGENT", name, "", central=True) for name in ("centralagent", "central_agent_xmpp_jid", "central_agent_xmpp_password")),
     *(option("CENTRALAGENT", name, "", central=True) for name in ("central_agent_default_avatar", "database")),
     *(option("CENTRALAGENT", name, "", central=True) for name in ("centralagent_permissions_database_path", "ping_hypervisors")),
