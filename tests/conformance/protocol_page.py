@@ -125,7 +125,7 @@ def _write_phrases(agent: Agent) -> str:
     return _table(
         ("to", "phrases", "what it does", "right"),
         [
-            (kind, ", ".join(f"`{phrase}`" for phrase in command.chat.phrases), command.help, f"`{command.in_chat.right}`")
+            (kind, ", ".join(f'"{phrase}"' for phrase in command.chat.phrases), command.help, f"`{command.in_chat.right}`")
             for (kind, _namespace, _action), command in agent.commands.items()
             if command.chat
         ],
