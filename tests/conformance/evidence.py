@@ -74,7 +74,7 @@ class Evidence:
             yield from (row_of(action) for action in self._wire_rows(row))
         elif row.kind is Kind.PHRASE and any(row.asks):
             yield f"{PHRASE}[{row.id}]"
-        elif row.kind is Kind.TOKEN and any(self._agent.guarded(kind, row.name) for kind in row.on):
+        elif row.kind is Kind.TOKEN:
             yield f"{RIGHT}[{row.id}]"
         elif row.kind is Kind.OPTION:
             yield f"{OPTION}[{row.id}]"

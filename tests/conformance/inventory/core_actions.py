@@ -77,8 +77,28 @@ PEOPLE = (
             f"{AGENT}/test_tags.py::test_the_tags_of_a_machine_go_with_it",
         ),
     ),
-    action(AVATAR, "getavatars", EVERY, "the pictures to choose from"),
-    action(AVATAR, "setavatar", EVERY, "choose the picture of the vCard"),
+    action(
+        AVATAR,
+        "getavatars",
+        EVERY,
+        "the pictures to choose from",
+        better="what does not fit in one answer follows in the next (`after`)",
+        tests=(
+            "tests/unit/agent/test_avatars.py::test_a_picture_is_told_as_founding_clients_read_it",
+            "tests/unit/agent/test_avatars.py::test_an_answer_holds_what_fits_and_tells_how_many_follow",
+        ),
+    ),
+    action(
+        AVATAR,
+        "setavatar",
+        EVERY,
+        "choose the picture of the vCard",
+        better="a picture that is not there is an error; the choice outlives the agent",
+        tests=(
+            "tests/integration/agent/test_avatars.py::test_a_picture_that_is_not_there_is_not_chosen",
+            "tests/integration/agent/test_avatars.py::test_a_choice_outlives_the_agent",
+        ),
+    ),
     action(
         ROSTER,
         "getroster",
@@ -116,7 +136,17 @@ MACHINES = (
         "all machines of the host, managed or not",
         tests=(f"{AGENT}/test_hypervisor_control.py::test_rostervm_lists_managed_and_other_machines",),
     ),
-    action(HOST, "clone", H, "copy a machine with its disks"),
+    action(
+        HOST,
+        "clone",
+        H,
+        "copy a machine with its disks",
+        better="tells the JID of the copy; an error leaves nothing; `linked` copies only what differs",
+        tests=(
+            "tests/integration/agent/test_clones.py::test_a_copy_is_the_same_machine_with_an_identity_of_its_own",
+            "tests/integration/agent/test_clones.py::test_a_copy_that_was_cut_short_leaves_nothing",
+        ),
+    ),
     action(HOST, "ip", H, "the host's address"),
     action(HOST, "migrationinfo", H, "where machines migrate to, for other hypervisors"),
     action(
@@ -258,7 +288,16 @@ ON_MACHINE = (
         better="an error leaves the machine as it was; `keep='disks'` keeps its folder",
         tests=(f"{AGENT}/test_machine_control.py::test_the_holder_of_free_may_end_the_machine",),
     ),
-    action(CONTROL, "screenshot", VM, "the screen as a picture"),
+    action(
+        CONTROL,
+        "screenshot",
+        VM,
+        "the screen as a picture",
+        tests=(
+            "tests/integration/agent/test_screenshots.py::test_a_picture_is_a_png_of_the_size_it_says",
+            "tests/unit/agent/test_screenshots.py::test_a_screen_that_nobody_may_see_is_an_empty_answer",
+        ),
+    ),
     action(
         DEFINITION,
         "define",

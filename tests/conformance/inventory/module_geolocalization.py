@@ -9,7 +9,17 @@ from tests.conformance.row import HYPERVISOR, action, option, phrases, tokens
 NS = "archipel:hypervisor:geolocalization"
 
 ROWS = (
-    action(NS, "get", (HYPERVISOR,), "where the host stands: latitude and longitude"),
+    action(
+        NS,
+        "get",
+        (HYPERVISOR,),
+        "where the host stands: latitude and longitude",
+        better="a service is asked when somebody wants to know, over TLS only, and never at the start",
+        tests=(
+            "tests/unit/agent/test_geolocation.py::test_what_is_configured_is_told",
+            "tests/unit/agent/test_geolocation.py::test_a_founding_configuration_is_read_and_asks_nobody_in_clear",
+        ),
+    ),
     *phrases(HYPERVISOR, (NS, "get"), "where are you", "localize"),
     *tokens((HYPERVISOR,), "geolocalization_get"),
     option("GEOLOCALIZATION", "localization_mode", "manual", meaning="auto asked a service on the network, manual did not"),
