@@ -116,7 +116,7 @@ class Agent:
         """Return what a file may push about: its own topics, members of Topic, and topics of what it imports."""
         vocabulary = (self.sources.get(name) for name in module.imports if name.startswith("archipel."))
         borrowed = {text for found in vocabulary if found is not None for text in found.topics}
-        return module.topics | borrowed | {str(topic) for topic in Topic if topic.name in module.names}
+        return module.topics | borrowed | {str(topic) for topic in Topic if f"Topic.{topic.name}" in module.topics}
 
     def _has_phrase(self, row: Row) -> bool:
         if not any(row.asks):

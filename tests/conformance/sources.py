@@ -66,7 +66,7 @@ def _imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
 
 
 def _topics(nodes: Iterable[ast.AST]) -> Iterator[str]:
-    """Yield the texts of constants that are called topics, and those that a push is made with."""
+    """Yield the texts of constants that are called topics, those that a push is made with, and members of Topic."""
     for item in nodes:
         if isinstance(item, ast.Assign | ast.AnnAssign) and item.value is not None:
             targets = item.targets if isinstance(item, ast.Assign) else [item.target]
@@ -74,3 +74,5 @@ def _topics(nodes: Iterable[ast.AST]) -> Iterator[str]:
                 yield from texts_of(item.value)
         elif isinstance(item, ast.Call) and item.args and "push" in names_of(item.func):
             yield from texts_of(item.args[0])
+        elif isinstance(item, ast.Attribute) and "Topic" in names_of(item.value):
+            yield f"Topic.{item.attr}"
