@@ -48,6 +48,8 @@ def describe_answer(answer: Any) -> str:
 
 
 def _with_meaning(payload: type[Payload], how_many: str) -> str:
+    if payload is Payload:
+        return "elements of several kinds."
     return f"{_shape(payload)}{how_many}. {plain(payload)}"
 
 
