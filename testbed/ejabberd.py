@@ -37,6 +37,10 @@ API_COMMANDS = (
     "kick_session",
     "register",
     "registered_users",
+    "srg_create",
+    "srg_delete",
+    "srg_user_add",
+    "srg_user_del",
     "status",
     "unregister",
 )

@@ -13,6 +13,8 @@ author:
 description:
   - Says which rights people have on virtual machines or on their hypervisor.
   - Only explicit grants are looked at. Administrators of the platform may everything, whatever is granted.
+  - With O(groups), O(roles), O(scope), O(expires), O(reason) or O(state=denied) it declares rules of the agent, which the founding
+    agents do not have.
 extends_documentation_fragment:
   - archipel.platform.connection
   - archipel.platform.attributes
@@ -29,25 +31,60 @@ options:
   subjects:
     description:
       - The accounts of those who get or lose the rights, such as V(student@example.org).
+      - One of O(subjects) and O(groups) is needed.
     type: list
     elements: str
-    required: true
     aliases:
       - subject
+  groups:
+    description:
+      - Groups whose members get or lose the rights, kept by the hypervisor or by the server's shared roster.
+    type: list
+    elements: str
+    aliases:
+      - group
   rights:
     description:
       - The rights, by the names that the agent lists (C(archipel rights) shows them), such as V(create) or V(shutdown).
       - V(all) stands for everything but the rights that are granted one by one.
-      - Needed with O(state=present). With O(state=absent) all rights of the subjects are revoked if none is named.
+      - O(rights) or O(roles) is needed with O(state=present). With O(state=absent) all rights of the subjects are revoked if
+        neither is named.
     type: list
     elements: str
+  roles:
+    description:
+      - Roles, which are named sets of rights, such as V(student), V(teacher) or V(host-admin) (C(archipel rights roles) shows them).
+    type: list
+    elements: str
+    aliases:
+      - role
+  scope:
+    description:
+      - Where the rights hold.
+      - V(entity) stands for what O(machines) names, or the hypervisor itself.
+      - Without O(machines) it may be V(own) (machines that the subject made or has all rights on), V(tag:NAME), V(golden:NAME)
+        (machines whose disks stand on that golden image) or V(hypervisor) (all its machines), with later ones too.
+    type: str
+    default: entity
+  expires:
+    description:
+      - When the rights end, such as V(2030-07-01) or V(2030-07-01T12:00:00+02:00), or V(never).
+      - Without it an end that is there stays.
+    type: str
+  reason:
+    description:
+      - Why; told to those who ask. Kept with what is made or changed, not compared.
+    type: str
   state:
     description:
-      - Whether the subjects have the rights (V(present)) or do not (V(absent)).
+      - Whether the subjects have the rights (V(present)), do not have them (V(absent)), or are denied them whatever else gives
+        them (V(denied)).
+      - With O(groups), O(roles) or another O(scope), V(absent) needs O(rights) or O(roles), and lifts denials too.
     type: str
     choices:
       - present
       - absent
+      - denied
     default: present
   exclusive:
     description:
@@ -92,6 +129,22 @@ EXAMPLES = r"""
       - alloc
       - free
 
+- name: Whoever is in a group of the server runs the machines with a tag, until July
+  archipel.platform.permission:
+    group: tp1
+    role: student
+    scope: tag:tp1
+    expires: "2090-07-01"
+    reason: practical work
+
+- name: One of them may not switch a machine off, whatever else he may
+  archipel.platform.permission:
+    machine: web
+    subject: student@example.org
+    rights:
+      - destroy
+    state: denied
+
 - name: The course is over
   archipel.platform.permission:
     machine: web
@@ -114,8 +167,20 @@ entities:
       description: The account that the rights are about.
       type: str
       sample: 5a0cb3a0-5b2c-4b5b-9f0e-6f1f7b6d3f11@example.org
+    rules:
+      description: The rules that were declared and are there, with their ends.
+      returned: if rules of the agent were declared
+      type: list
+      elements: dict
+      sample:
+        - effect: allow
+          group: tp1
+          role: student
+          scope: tag:tp1
+          expires: "2090-07-01T00:00:00Z"
     rights:
       description: By subject, the rights that were granted explicitly, sorted.
+      returned: if nothing but rights of subjects was declared
       type: dict
       sample:
         student@example.org:
@@ -139,6 +204,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.directory import
 from ansible_collections.archipel.platform.plugins.module_utils.execution import run
 from ansible_collections.archipel.platform.plugins.module_utils.grants import GrantedRights
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
+from ansible_collections.archipel.platform.plugins.module_utils.rules import DeclaredRules, needs_rules
 
 if TYPE_CHECKING:
     from archipel.client import Hypervisor
@@ -146,21 +212,37 @@ if TYPE_CHECKING:
 ARGUMENTS = {
     **connection_arguments(),
     **ENTITY_ARGUMENTS,
-    "subjects": {"type": "list", "elements": "str", "required": True, "aliases": ["subject"]},
+    "subjects": {"type": "list", "elements": "str", "aliases": ["subject"]},
+    "groups": {"type": "list", "elements": "str", "aliases": ["group"]},
     "rights": {"type": "list", "elements": "str"},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "roles": {"type": "list", "elements": "str", "aliases": ["role"]},
+    "scope": {"type": "str", "default": "entity"},
+    "expires": {"type": "str"},
+    "reason": {"type": "str"},
+    "state": {"type": "str", "choices": ["present", "absent", "denied"], "default": "present"},
     "exclusive": {"type": "bool", "default": False},
 }
 
 
 def main() -> None:
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ["rights"])])
+    module = AnsibleModule(
+        ARGUMENTS,
+        supports_check_mode=True,
+        required_if=[("state", "present", ["rights", "roles"], True), ("state", "denied", ["rights", "roles"], True)],
+        required_one_of=[("subjects", "groups")],
+    )
     if module.params["exclusive"] and module.params["state"] == "absent":
         module.fail_json(msg="exclusive: goes with state: present; state: absent without rights revokes all of them")
+    rules = needs_rules(module.params)
+    if rules and module.params["exclusive"]:
+        module.fail_json(msg="exclusive: goes with rights of subjects alone, not with groups, roles, scope, expires or state: denied")
+    if rules and not (module.params["rights"] or module.params["roles"]):
+        module.fail_json(msg="rights, roles: name what is no longer granted or denied")
 
     async def grant(hypervisor: Hypervisor) -> Mapping[str, Any]:
         entities = await find_entities(hypervisor, module.params["machines"])
-        resources = [GrantedRights(entity, module.params, check_mode=module.check_mode) for entity in entities]
+        kind = DeclaredRules if rules else GrantedRights
+        resources = [kind(entity, module.params, check_mode=module.check_mode) for entity in entities]
         return await reconcile_all(resources, "entities", check_mode=module.check_mode, diff_mode=module._diff)
 
     run(module, grant)

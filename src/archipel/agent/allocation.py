@@ -33,7 +33,7 @@ from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.domain.domain import Domain
 from archipel.protocol.errors import BadRequest, CommandError, Condition
 from archipel.protocol.events import Topic
-from archipel.protocol.rights import ALL, DOMAIN_POLICY_BYPASS
+from archipel.protocol.rights import DOMAIN_POLICY_BYPASS
 from archipel.protocol.vcard import Organisation
 from archipel.protocol.xml import child_named
 from archipel.xmpp.errors import WireError
@@ -73,7 +73,7 @@ async def allocate(hypervisor: Hypervisor, caller: Caller, wish: Wish) -> Virtua
             await _make_account(hypervisor, machine)
             if not wish.adopt:
                 await _make_folder(hypervisor, machine, undo)
-            await hypervisor.services.rights.grant(machine.bare, caller.bare, ALL, granted_by=caller.bare)
+            await hypervisor.services.rights.make_owner(machine.bare, caller.bare)
             domain = wish.domain if wish.prepare is None else (await wish.prepare(machine)).element
             if domain is not None:
                 undo.push_async_callback(_undefine_again, hypervisor, machine)

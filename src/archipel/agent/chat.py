@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
 from archipel.agent.dialogues import MOST_TRIES, Dialogue
-from archipel.agent.dispatch import Caller, refuse_early, run_command
+from archipel.agent.dispatch import Caller, Command, refuse_early, run_command
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import BadRequest, CommandError, PermissionDenied
 from archipel.protocol.payload import request_element
@@ -98,6 +99,17 @@ async def reply(entity: Entity, body: str, caller: Caller) -> str:
     return await _obey(entity, [word.rstrip("?!") or word for word in words], caller)
 
 
+def find_command(entity: Entity, words: list[str]) -> Command | None:
+    """Return the command that words ask for, whatever follows the phrase."""
+    said = [word.lower().strip("?!.") for word in words]
+    known = ((Phrase.parse(template).words, command) for template, command in _phrases(entity))
+    return max(
+        ((phrase, command) for phrase, command in known if phrase and tuple(said[: len(phrase)]) == phrase),
+        key=lambda pair: len(pair[0]),
+        default=(None, None),
+    )[1]
+
+
 async def _obey(entity: Entity, words: list[str], caller: Caller) -> str:
     dialogue = _begin(entity, words)
     if dialogue is None:
@@ -107,11 +119,7 @@ async def _obey(entity: Entity, words: list[str], caller: Caller) -> str:
 
 def _begin(entity: Entity, words: list[str]) -> Dialogue | None:
     """Return the command that ``words`` ask for, with the longest phrase that fits; one that lacks its last values fits, too."""
-    phrases = [
-        (Phrase.parse(template), command)
-        for command in entity.services.registry.commands(entity.kind)
-        for template in (command.chat.phrases if command.chat else ())
-    ]
+    phrases = [(Phrase.parse(template), command) for template, command in _phrases(entity)]
     phrases.sort(key=lambda pair: -len(pair[0].words))
     for read in (Phrase.match, Phrase.begins):
         for phrase, command in phrases:
@@ -168,6 +176,13 @@ async def _proceed(entity: Entity, dialogue: Dialogue, caller: Caller) -> str:
     except CommandError as error:
         return f"I am sorry, that did not work: {error.text}."
     return command.chat.say(answer)
+
+
+def _phrases(entity: Entity) -> Iterator[tuple[str, Command]]:
+    """Yield all phrases of this kind of entity with their commands."""
+    for command in entity.services.registry.commands(entity.kind):
+        for template in command.chat.phrases if command.chat else ():
+            yield template, command
 
 
 def _help(entity: Entity, caller: Caller) -> str:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes the reference page and the example file from the declared options.
+"""Writes the reference page and the example file from the declared options, those of the built-in capabilities included.
 
 Run ``python -m archipel.agent.config_reference page`` (for docs/configuration.md) or ``example`` (for archipel.conf.example) and
 store what it prints; a test compares both files with it.
@@ -8,13 +8,16 @@ store what it prints; a test compares both files with it.
 
 from __future__ import annotations
 
+import pkgutil
 import sys
 import textwrap
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from itertools import groupby
 
+from archipel.agent import capabilities, plugins
 from archipel.agent.founding_options import MODULE_SECTIONS, WITHOUT_EFFECT
-from archipel.agent.options import Option
+from archipel.agent.options import Option, declared_options
 from archipel.agent.settings import FLAGS, OPTIONS
 
 _HEADER = """\
@@ -68,7 +71,7 @@ def render_page() -> str:
     header = _HEADER.format(mark="<!-- ", end=" -->")
     sections = "".join(_page_section(name, list(found)) for name, found in _sections())
     rows = "".join(f"| `[{section}] {name}` | {instead} |\n" for (section, name), instead in WITHOUT_EFFECT.items())
-    others = ", ".join(f"`[{name}]`" for name in sorted(MODULE_SECTIONS))
+    others = ", ".join(f"`[{name}]`" for name in sorted(MODULE_SECTIONS - {found.section for found in all_options()}))
     modules = f"\nSections that came with modules of the founding agent ({others}) count when a capability that reads them is installed.\n"
     return f"{header}\n{_PAGE}{sections}{_FLAGS}{_FOUNDING}{rows}{modules}"
 
@@ -81,9 +84,19 @@ def render_example() -> str:
     return f"{header}{intro}{sections}\n[{FLAGS}]\n"
 
 
+def all_options() -> list[Option]:
+    """Return the options of the agent and its built-in capabilities."""
+    built_in = {f"{capabilities.__name__}.{found.name}" for found in pkgutil.iter_modules(capabilities.__path__)}
+    declared = [entry for entry in entry_points(group=plugins.GROUP) if entry.value in built_in]
+    modules = [(entry.name, getattr(entry.load(), "SETTINGS", None)) for entry in sorted(declared, key=lambda entry: entry.name)]
+    own = [option for name, settings in modules if settings for option in declared_options(settings, f"capabilities.{name}")]
+    return [*OPTIONS, *own]
+
+
 def _sections() -> Iterator[tuple[str, Iterator[Option]]]:
-    order = list(dict.fromkeys(found.section for found in OPTIONS))
-    return groupby(sorted(OPTIONS, key=lambda found: order.index(found.section)), key=lambda found: found.section)
+    every = all_options()
+    order = list(dict.fromkeys(found.section for found in every))
+    return groupby(sorted(every, key=lambda found: order.index(found.section)), key=lambda found: found.section)
 
 
 def _page_section(name: str, found: list[Option]) -> str:

@@ -24,6 +24,7 @@ class Contacts:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._subscriptions: dict[str, str] = {}
+        self._groups: dict[str, frozenset[str]] = {}
 
     def __contains__(self, bare: str) -> bool:
         return bare in self._subscriptions
@@ -34,6 +35,12 @@ class Contacts:
     def subscription(self, bare: str) -> str:
         """Return ``none``, ``from``, ``to`` or ``both`` (RFC 6121, 2.1.2.5)."""
         return self._subscriptions.get(bare, "none")
+
+    @property
+    def groups(self) -> dict[str, frozenset[str]]:
+        """The groups of the roster with their members; whoever adds nobody to one has those of the server's shared roster."""
+        names = {name for groups in self._groups.values() for name in groups}
+        return {name: frozenset(bare for bare, groups in self._groups.items() if name in groups) for name in names}
 
     @property
     def seeing(self) -> frozenset[str]:
@@ -48,6 +55,7 @@ class Contacts:
         """Ask the server for the roster."""
         answer = await self._stream.request(stanzas.iq("get", None, stanzas.query(ns.IQ_ROSTER)))
         self._subscriptions.clear()
+        self._groups.clear()
         self._take(answer)
 
     def take_push(self, iq: ET.Element) -> None:
@@ -92,7 +100,11 @@ class Contacts:
             except MalformedJid as error:  # the server has other rules for addresses: nobody else must suffer from that
                 log.warning("%s: a contact is left out: %s", self._stream.boundjid.bare, error)
                 continue
+            self._groups.pop(bare, None)
             if item.get("subscription") == "remove":
                 self._subscriptions.pop(bare, None)
-            else:
-                self._subscriptions[bare] = item.get("subscription", "none")
+                continue
+            self._subscriptions[bare] = item.get("subscription", "none")
+            groups = frozenset((group.text or "").strip() for group in item.iter(f"{{{ns.IQ_ROSTER}}}group")) - {""}
+            if groups:
+                self._groups[bare] = groups

@@ -19,7 +19,7 @@ from typing import Final
 
 import uvloop
 
-from archipel.agent import check, plugins
+from archipel.agent import check, following, plugins
 from archipel.agent.audit import AuditLog
 from archipel.agent.config import DEFAULT_PATH, ConfigError, load_settings
 from archipel.agent.database import claim
@@ -191,6 +191,10 @@ async def expire_grants(hypervisor: Hypervisor) -> None:
             await entity.withdraw(subject)
             with contextlib.suppress(CommandError, WireError):
                 await entity.refresh_readers()
+    try:
+        await following.expire(hypervisor)
+    except StoreError as error:
+        log.warning("rules that are over cannot be removed now: %s", error)
 
 
 def notify_systemd(message: str) -> None:

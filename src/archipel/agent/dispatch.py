@@ -19,8 +19,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 from xml.etree import ElementTree as ET
 
+from archipel.agent.decision import Rule
 from archipel.agent.hooks import Hooks
-from archipel.agent.rights import Rule
 from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import LibvirtBusy, LibvirtError, LibvirtTimeout, LibvirtUnavailable, VirtError
 from archipel.protocol import namespaces as ns
@@ -215,7 +215,7 @@ def _refuse_unknown(entity: Entity, envelope: Envelope, caller: Caller) -> Comma
     if decision.allowed or (envelope.namespace in ns.RETIRED and entity.knows(caller.bare)):
         error = NotImplementedByEntity(f"{entity.kind} knows no action {action!r}")
     entry = _Entry(entity, caller, envelope.namespace, envelope.action, arguments=envelope.archipel)
-    entry.rule, entry.outcome = decision.rule, f"error: {error.text}"
+    entry.rule, entry.outcome = decision.short, f"error: {error.text}"
     entry.write()
     return error
 
@@ -301,9 +301,10 @@ def _permit(found: Command, entry: _Entry) -> None:
         entry.rule = "known"
         return
     decision = entity.decide(caller.bare, found.right)
-    entry.rule = decision.rule
+    entry.rule = decision.short
     if not decision.allowed:
-        raise PermissionDenied(f"{caller.bare} lacks the right {found.right!r} on {entity.name}", found.right)
+        denied = ": it is denied explicitly" if decision.rule is Rule.DENIED else ""
+        raise PermissionDenied(f"{caller.bare} lacks the right {found.right!r} on {entity.name}{denied}", found.right)
 
 
 async def _call(entity: Entity, found: Command, request: Request[Any], caller: Caller) -> Answer:

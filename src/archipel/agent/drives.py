@@ -129,10 +129,7 @@ async def _look_before_conversion(work: DriveWork, machine: VirtualMachine, requ
         raise CommandError(text, condition=Condition.NOT_ACCEPTABLE)
     await refuse_saved(drive, machine)
     await refuse_used_by_others(machine, drive.file)
-    machines = machine.services.settings.machines
-    await refuse_foreign_contents(
-        work.qemu_img, drive.file, drive.format, (machine.folder, *machines.iso_folders, *machines.golden_folders)
-    )
+    await refuse_foreign_contents(work.qemu_img, drive.file, drive.format, _readable_folders(machine))
     await refuse_snapshots(work.qemu_img, drive, "which a conversion would lose")
     return drive
 
@@ -212,10 +209,7 @@ async def _grow_running(machine: VirtualMachine, drive: Drive, size: int) -> Non
 
 async def _resize_file(work: DriveWork, machine: VirtualMachine, drive: Drive, size: int, *, shrink: bool) -> None:
     await refuse_saved(drive, machine)
-    machines = machine.services.settings.machines
-    await refuse_foreign_contents(
-        work.qemu_img, drive.file, drive.format, (machine.folder, *machines.iso_folders, *machines.golden_folders)
-    )
+    await refuse_foreign_contents(work.qemu_img, drive.file, drive.format, _readable_folders(machine))
     found = (await read_info(work.qemu_img, drive.file, drive.format)).virtual_size
     if found > size and not shrink:
         text = f"size: {drive.file.name} has {found} bytes; shrink='1' makes it smaller, and cuts off what is at its end"
@@ -269,10 +263,7 @@ def _golden_folder(machine: VirtualMachine) -> Path:
 async def _look_before_copy(work: DriveWork, machine: VirtualMachine, request: wire.SetGoldenDrive) -> Drive:
     drive = await look_up(machine, request.path, "path")
     refuse_running(drive, machine)
-    machines = machine.services.settings.machines
-    await refuse_foreign_contents(
-        work.qemu_img, drive.file, drive.format, (machine.folder, *machines.iso_folders, *machines.golden_folders)
-    )
+    await refuse_foreign_contents(work.qemu_img, drive.file, drive.format, _readable_folders(machine))
     return drive
 
 
@@ -288,8 +279,14 @@ async def _refuse_golden(machine: VirtualMachine, golden: Path, request: wire.Se
         raise CommandError(text, condition=Condition.CONFLICT)
 
 
+def _readable_folders(machine: VirtualMachine) -> tuple[Path, ...]:
+    """Return where all must lie that an image of the machine stands on."""
+    settings = machine.services.settings.machines
+    return (machine.folder, *settings.iso_folders, *settings.golden_folders)
+
+
 async def _refuse_existing(file: Path, field: str) -> None:
-    """Raise ``conflict`` if a file of that name is there; one of the same stem and another ending of the same format is none."""
+    """Raise ``conflict`` if there is a file of that name."""
     if await asyncio.to_thread(os.path.lexists, file):
         raise CommandError(f"{field}: {file.name} is there already: choose another name", condition=Condition.CONFLICT)
 

@@ -14,11 +14,11 @@ from xml.etree import ElementTree as ET
 
 from archipel.agent import adhoc, chat, discovery
 from archipel.agent.contacts import Contacts
+from archipel.agent.decision import Decision, Rule
 from archipel.agent.dialogues import Dialogues
 from archipel.agent.dispatch import Caller, Command, answer_iq
 from archipel.agent.events import EventsNode
 from archipel.agent.jids import MalformedJid, bare_jid
-from archipel.agent.rights import Decision, Rule
 from archipel.agent.secret import Secret
 from archipel.agent.services import Services
 from archipel.agent.turns import Turns
@@ -124,7 +124,7 @@ class Entity(abc.ABC):
     def readers(self) -> set[str]:
         """Return who may read the events node: whom the roster shows our presence, administrators, holders of a grant."""
         rights = self.services.rights
-        return {*self.contacts.seeing, *rights.admins, *rights.subjects(self.bare)}
+        return {*filter(self.knows, self.contacts.seeing), *rights.admins, *rights.subjects(self.bare)}
 
     async def refresh_readers(self) -> None:
         """Let the events node follow a change of roster, rights or administrators, which is done whether this works or not."""
@@ -143,9 +143,9 @@ class Entity(abc.ABC):
             if self.online.is_set():
                 self._announce()
 
-    def push(self, topic: Topic | str, change: str) -> None:
-        """Publish a change on the events node, after all that were pushed before it."""
-        self.spawn(self.events.push(topic, change))
+    def push(self, topic: Topic | str, change: str, *details: ET.Element) -> None:
+        """Publish a change on the events node, after all that were pushed before it; ``details`` stand in it."""
+        self.spawn(self.events.push(topic, change, *details))
 
     def shout(self, text: str) -> None:
         """Tell everybody in the roster whom we know, as a headline."""
@@ -344,7 +344,7 @@ class Entity(abc.ABC):
 
     async def dismiss(self, bare: str) -> None:
         """Drop from the roster who lost his last right here: whom the roster shows our presence is known, whatever he may do."""
-        known_else = self.services.rights.tokens_of(self.bare, bare) or self.decide(bare, "presence").allowed
+        known_else = self.services.rights.held_tokens(self.bare, bare) or self.decide(bare, "presence").allowed
         if bare in self.contacts and not known_else:
             await self.drop_contact(bare)
 

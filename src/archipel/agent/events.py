@@ -8,6 +8,7 @@ import asyncio
 import logging
 import uuid
 from typing import Final
+from xml.etree import ElementTree as ET
 
 from archipel.protocol.errors import CommandError, Condition
 from archipel.protocol.events import Push, Topic, events_node
@@ -86,14 +87,14 @@ class EventsNode:
         if accounts:
             await self._pubsub.end_subscriptions(self._node, accounts)
 
-    async def push(self, topic: Topic | str, change: str) -> None:
-        """Publish a change; a failure is logged, never raised: what was done stays done."""
+    async def push(self, topic: Topic | str, change: str, *details: ET.Element) -> None:
+        """Publish a change, with ``details`` in it; a failure is logged, never raised: what was done stays done."""
         self.sequence += 1
         push = Push(topic, change, self.sequence, EPOCH)
         if not self._usable:
             return
         try:
-            await self._pubsub.publish(self._node, push.write(), str(uuid.uuid4()))
+            await self._pubsub.publish(self._node, push.write(*details), str(uuid.uuid4()))
         except (CommandError, WireError) as error:
             log.warning("%s: push %s %s was lost: %s", self._owner, topic, change, error)
 

@@ -28,6 +28,10 @@ WITHOUT_EFFECT: Final[Mapping[tuple[str, str], str]] = {
     ("GEOLOCALIZATION", "localization_service_method"): "the service is asked with GET",
     ("GEOLOCALIZATION", "localization_service_response_root_node"): "the answer's top element may have any name",
     ("NETWORKS", "libvirt_nw_filters_path"): "libvirt itself is asked for its network filters",
+    ("HEALTH", "health_database_path"): "figures are kept in hypervisor_database_path",
+    ("HEALTH", "max_rows_before_purge"): "an hour of samples, a day of minutes and a month of hours are kept",
+    ("HEALTH", "max_cached_rows"): "an hour of samples, a day of minutes and a month of hours are kept",
+    ("SCHEDULER", "database"): "jobs are kept in hypervisor_database_path; those of a founding agent must be scheduled again",
     ("LOGGING", "log_pubsub_item_expire"): _EVENTS,
     ("LOGGING", "log_pubsub_max_items"): _EVENTS,
     ("LOGGING", "logging_max_bytes"): _ROTATION,
@@ -35,6 +39,8 @@ WITHOUT_EFFECT: Final[Mapping[tuple[str, str], str]] = {
     ("LOGGING", "logging_date_format"): _LAYOUT,
     ("LOGGING", "logging_formatter"): _LAYOUT,
     ("LOGGING", "xmpppy_debug"): "logging_level = debug shows what the agent does on the wire",
+    ("VNC", "vnc_only_ssl"): "with a certificate nothing but TLS is served, without one nothing but the loopback",
+    ("VNC", "vnc_enable_websocket_debug"): "the audit log tells who opened which console",
 }
 
 # Sections that the founding agent's modules brought along. A capability that declares one of them takes it over.

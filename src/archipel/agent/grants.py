@@ -34,6 +34,7 @@ class RightChange:
     token: str
     granted: bool
     expires_at: datetime | Literal[Unchanged.EXPIRY] | None = Unchanged.EXPIRY
+    reason: str = ""
 
     def __post_init__(self) -> None:
         if isinstance(self.expires_at, datetime) and self.expires_at.tzinfo is None:
@@ -112,7 +113,9 @@ class Grants:
         elif end is not None and end <= now:
             raise BadExpiry(f"the right {change.token!r} would end at {end:%Y-%m-%d %H:%M:%S %Z}, which is over")
         subject = subject_of(change)
-        return GrantRecord(entity=entity, subject=subject, token=change.token, granted_by=giver, granted_at=now, expires_at=end)
+        return GrantRecord(
+            entity=entity, subject=subject, token=change.token, granted_by=giver, granted_at=now, expires_at=end, reason=change.reason
+        )
 
     def keep(self, grants: Iterable[GrantRecord]) -> None:
         """Take grants in, each in the place of the one that was there."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from archipel.agent import administrators
+from archipel.agent import administrators, following
 from archipel.agent.avatars import show_avatar
 from archipel.agent.entity import Entity
 from archipel.agent.jids import MalformedJid, bare_jid
@@ -272,7 +272,12 @@ class Hypervisor(Entity):
     async def set_up(self) -> None:
         """Follow the platform's list of administrators, and finish what the last session left undone."""
         await administrators.follow(self)
+        await following.follow_roster_groups(self)
         self.spawn(self.recover())
+
+    def _take_roster_push(self, iq: ET.Element) -> None:
+        super()._take_roster_push(iq)
+        self.spawn(following.follow_roster_groups(self))
 
     def _take_message(self, message: ET.Element) -> None:
         notification = read_notification(message, self.pubsub.service)

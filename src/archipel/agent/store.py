@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session
 
 from archipel.agent.database import StoreError, open_database
 from archipel.agent.names import name_key
+from archipel.agent.rule_tables import MakerRow, RuleRow
 from archipel.agent.secret import Secret
 from archipel.agent.tables import GrantRow, KeptFolderRow, MachineRow, Phase, ValueRow
 from archipel.protocol.rights import ALL
@@ -82,6 +83,7 @@ class GrantRecord:
     granted_by: str
     granted_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     expires_at: datetime | None = None
+    reason: str = ""
 
     def __post_init__(self) -> None:
         if any(moment is not None and moment.tzinfo is None for moment in (self.granted_at, self.expires_at)):
@@ -208,7 +210,8 @@ class Store:
                 _note_owners(session, row.uuid, entity if keeps_folder else None)
             session.execute(delete(MachineRow).where(MachineRow.uuid == uuid.lower()))
             if entity is not None:
-                session.execute(delete(GrantRow).where(GrantRow.entity == entity))
+                for table in (GrantRow, RuleRow, MakerRow):
+                    session.execute(delete(table).where(table.entity == entity))
 
         await self.run(remove)
 
@@ -239,14 +242,7 @@ class Store:
     async def change_grants(self, add: Iterable[GrantRecord] = (), remove: Collection[tuple[str, str, str]] = ()) -> None:
         """Remove and add grants, all or none; one that is there already is replaced."""
         added = tuple(add)
-        gone = {*remove, *(grant.key for grant in added)}
-
-        def change(session: Session) -> None:
-            for key in gone:
-                session.execute(delete(GrantRow).where(tuple_(GrantRow.entity, GrantRow.subject, GrantRow.token) == key))
-            session.add_all(GrantRow(**asdict(grant)) for grant in added)
-
-        await self.run(change)
+        await self.run(lambda session: write_grants(session, added, remove))
 
     async def drop_grants(self, entity: str) -> None:
         """Remove all grants on an entity."""
@@ -278,6 +274,13 @@ class Store:
             return row.value
 
         return await self.run(find_or_make)
+
+
+def write_grants(session: Session, add: Collection[GrantRecord], remove: Iterable[tuple[str, str, str]]) -> None:
+    """Remove and add grants in a transaction of somebody's."""
+    for key in {*remove, *(grant.key for grant in add)}:
+        session.execute(delete(GrantRow).where(tuple_(GrantRow.entity, GrantRow.subject, GrantRow.token) == key))
+    session.add_all(GrantRow(**asdict(grant)) for grant in add)
 
 
 def _note_owners(session: Session, uuid: str, entity: str | None) -> None:
@@ -325,4 +328,5 @@ def _grant(row: GrantRow) -> GrantRecord:
         granted_by=row.granted_by,
         granted_at=row.granted_at,
         expires_at=row.expires_at,
+        reason=row.reason,
     )

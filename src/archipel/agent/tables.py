@@ -12,7 +12,7 @@ from sqlalchemy import JSON, DateTime, Dialect, Enum, Index, String, UniqueConst
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA: Final = "0002"  # the newest migration
+SCHEMA: Final = "0005"  # the newest migration
 
 
 class Phase(enum.StrEnum):
@@ -85,6 +85,7 @@ class GrantRow(Base):
     granted_by: Mapped[str]
     granted_at: Mapped[datetime] = mapped_column(Moment)
     expires_at: Mapped[datetime | None] = mapped_column(Moment)
+    reason: Mapped[str] = mapped_column(String, server_default="")
 
 
 class KeptFolderRow(Base):

@@ -61,6 +61,7 @@ class VirtualMachine(Entity):
         self.uuid = record.uuid
         self.hypervisor = hypervisor
         self.adopted = record.adopted
+        services.rights.note_tags(self.bare, record.tags)
         self.password = record.password
         self.domain: Domain = services.host.domain(self.uuid)
         self.cpu = CpuUsage(os.cpu_count() or 1)
@@ -88,6 +89,7 @@ class VirtualMachine(Entity):
         await self.hypervisor.publish_tags(self.bare, tags)
         try:
             await self.services.store.set_tags(self.uuid, tags)
+            self.services.rights.note_tags(self.bare, tags)
         except StoreError:
             with contextlib.suppress(CommandError, WireError):
                 await self.hypervisor.publish_tags(self.bare, before.tags if before else ())

@@ -15,7 +15,8 @@ from archipel.cli.invocation import Commands, Invocation
 from archipel.cli.listing import list_machines
 from archipel.cli.login import login
 from archipel.cli.platform import platform
-from archipel.cli.rights import grant, list_rights, revoke
+from archipel.cli.rights import grant, revoke, rights_commands
+from archipel.cli.rules import deny
 from archipel.cli.show import show
 from archipel.cli.watch import watch
 from archipel.client.profile import DEFAULT
@@ -45,5 +46,19 @@ def main(ctx: click.Context, profile: str, as_json: bool, hypervisors: tuple[str
     invocation.profile_name, invocation.as_json, invocation.hypervisors = profile, as_json, hypervisors
 
 
-for _command in (login, list_machines, show, define, *power.commands(), grant, revoke, list_rights, watch, chat, platform, completion):
+for _command in (
+    login,
+    list_machines,
+    show,
+    define,
+    *power.commands(),
+    grant,
+    deny,
+    revoke,
+    rights_commands,
+    watch,
+    chat,
+    platform,
+    completion,
+):
     main.add_command(_command)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``archipel grant``, ``revoke`` and ``rights``: who may do what."""
+"""``archipel grant``, ``revoke`` and ``rights list``: who may do what."""
 
 from __future__ import annotations
 
@@ -9,42 +9,86 @@ from dataclasses import asdict
 
 import click
 
+from archipel.cli import rules
 from archipel.cli.finder import FAILURES
 from archipel.cli.invocation import Run, end_with, in_session
+from archipel.cli.rules import Target, about_rules, read_old, require_something, tell, with_terms
 from archipel.client.addresses import bare_address
 from archipel.client.entity import Entity
 from archipel.client.virtual_machine import VirtualMachine
 from archipel.protocol.errors import PermissionDenied
+from archipel.protocol.rules import ALLOW, DENY, NewRule
 
 
-@click.command()
-@click.argument("jid")
-@click.argument("rights", nargs=-1, required=True, metavar="RIGHT...")
-@click.option("--on", "where", required=True, metavar="MACHINE|HYPERVISOR", help="The machine, or a hypervisor's JID.")
-@in_session
-async def grant(run: Run, jid: str, rights: tuple[str, ...], where: str) -> None:
-    """Give JID rights on a machine or a hypervisor, all or none.
+class RightsCommands(click.Group):
+    """``archipel rights``: with anything else than the name of a command, ``archipel rights list``."""
 
-    `archipel rights --on MACHINE` lists the rights that exist there.
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put ``list`` in front of what is no command."""
+        known = bool(args) and (args[0] in self.commands or args[0] in ctx.help_option_names)
+        return super().parse_args(ctx, args if known else ["list", *args])
+
+
+@click.group("rights", cls=RightsCommands)
+def rights_commands() -> None:
+    """See who may do what, and why; make roles and groups.
+
+    Without a command: `archipel rights list`.
     """
-    entity = await run.finder.entity(where)
-    await entity.grant(jid, *rights)
-    _tell(run, jid, rights, entity, "granted")
 
 
 @click.command()
-@click.argument("jid")
-@click.argument("rights", nargs=-1, required=True, metavar="RIGHT...")
-@click.option("--on", "where", required=True, metavar="MACHINE|HYPERVISOR", help="The machine, or a hypervisor's JID.")
+@click.argument("who")
+@click.argument("rights", nargs=-1, metavar="[RIGHT]...")
+@about_rules
+@with_terms
 @in_session
-async def revoke(run: Run, jid: str, rights: tuple[str, ...], where: str) -> None:
-    """Take rights on a machine or a hypervisor from JID, all or none."""
-    entity = await run.finder.entity(where)
-    await entity.revoke(jid, *rights)
-    _tell(run, jid, rights, entity, "revoked")
+async def grant(
+    run: Run,
+    who: str,
+    rights: tuple[str, ...],
+    where: str,
+    roles: tuple[str, ...],
+    group: bool,
+    scope: str,
+    until: str | None,
+    reason: str,
+) -> None:
+    """Give WHO (an account) rights or roles on a machine or a hypervisor, all or none.
+
+    `archipel rights list --on MACHINE` lists the rights that exist there, `archipel rights roles --on HYPERVISOR` the roles.
+    """
+    require_something(rights, roles)
+    target, entity = Target(who, group, roles, scope), await run.finder.entity(where)
+    if target.is_plain and until is None and not reason:
+        await entity.grant(who, *rights)
+        _tell(run, who, rights, entity, "granted")
+    else:
+        await entity.grant_rules(*(NewRule(**name, expires=until, reason=reason) for name in target.names(rights)))
+        tell(run, entity.bare, target, rights, "granted", where)
 
 
-@click.command("rights")
+@click.command()
+@click.argument("who")
+@click.argument("rights", nargs=-1, metavar="[RIGHT]...")
+@about_rules
+@click.option("--denied", is_flag=True, help="Lift a denial instead.")
+@in_session
+async def revoke(
+    run: Run, who: str, rights: tuple[str, ...], where: str, roles: tuple[str, ...], group: bool, scope: str, denied: bool
+) -> None:
+    """Take rights or roles on a machine or a hypervisor from WHO, all or none."""
+    require_something(rights, roles)
+    target, entity = Target(who, group, roles, scope), await run.finder.entity(where)
+    if target.is_plain and not denied:
+        await entity.revoke(who, *rights)
+        _tell(run, who, rights, entity, "revoked")
+    else:
+        await entity.withdraw_rules(*read_old(target, rights, DENY if denied else ALLOW))
+        tell(run, entity.bare, target, rights, "no longer denied" if denied else "revoked", where)
+
+
+@rights_commands.command("list")
 @click.argument("jid", required=False)
 @click.option("--on", "where", metavar="MACHINE|HYPERVISOR", help="The machine, or a hypervisor's JID; else all that are known.")
 @in_session
@@ -123,3 +167,7 @@ def _name(entity: Entity) -> str:
 
 def _yes(value: bool | None) -> str:
     return "yes" if value else ""
+
+
+for _command in (rules.why, rules.list_rules, rules.list_roles, rules.list_groups, rules.set_role, rules.remove_role, rules.set_group):
+    rights_commands.add_command(_command)

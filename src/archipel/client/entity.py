@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 from archipel.client.addresses import bare_address, parse_address
-from archipel.protocol import every_entity
+from archipel.protocol import every_entity, rules
 from archipel.protocol.every_entity import Contact, Grant, Permission
 from archipel.protocol.payload import Request
+from archipel.protocol.rules import Decision, NewRule, OldRule, RoleItem, Rule
 from archipel.protocol.vcard import VCard
 
 if TYPE_CHECKING:
@@ -71,6 +72,30 @@ class Entity:
         grants = tuple(Grant(target=bare_address(jid), name=right, value=str(int(granted))) for jid, right, granted in changes)
         if grants:
             await self.ask(every_entity.SetRights(grants=grants))
+
+    async def why(self, right: str, jid: str | None = None) -> Decision:
+        """Return whether somebody, or the caller, has a right here, and why; of others with the right ``permission_get``."""
+        return await self.ask(rules.Why(right=right, subject=None if jid is None else bare_address(jid)))
+
+    async def rules(self) -> tuple[Rule, ...]:
+        """Return all grants and rules that count here (right ``permission_get``)."""
+        return await self.ask(rules.ListRules())
+
+    async def grant_rules(self, *wanted: NewRule) -> None:
+        """Give rights or roles to people or groups, here or, from a hypervisor, on machines of a scope; all or none."""
+        await self.ask(rules.GrantRules(rules=wanted))
+
+    async def deny_rules(self, *wanted: NewRule) -> None:
+        """Deny rights or roles, whatever else gives them; all or none (``all`` is needed)."""
+        await self.ask(rules.DenyRules(rules=wanted))
+
+    async def withdraw_rules(self, *gone: OldRule) -> None:
+        """Take grants, roles and denials back; all or none. One that is not there is no error."""
+        await self.ask(rules.WithdrawRules(rules=gone))
+
+    async def roles(self) -> tuple[RoleItem, ...]:
+        """Return all roles with their rights (right ``permission_list``)."""
+        return await self.ask(rules.ListRoles())
 
     async def add_subscription(self, jid: str) -> None:
         """Take somebody into the entity's roster, with the right to see its presence (right ``subscription_add``)."""

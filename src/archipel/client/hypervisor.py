@@ -4,20 +4,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 from xml.etree import ElementTree as ET
 
 from slixmpp import JID
 
-from archipel.client.addresses import as_uuid, parse_address
+from archipel.client.addresses import as_uuid, bare_address, parse_address
 from archipel.client.entity import Entity
 from archipel.client.errors import AmbiguousMachine, MachineNotFound, MalformedAddress, MalformedAnswer
 from archipel.client.virtual_machine import KEEP_DISKS, VirtualMachine
 from archipel.protocol import hypervisor as commands
+from archipel.protocol import rules
 from archipel.protocol.domain.domain import Domain
 from archipel.protocol.hypervisor import MachineReference, NodeInfo
 from archipel.protocol.rights import EntityKind
+from archipel.protocol.rules import GroupItem, Member
 from archipel.protocol.vcard import Organisation
 
 NO_ORGANISATION = Organisation()
@@ -124,6 +127,22 @@ class Hypervisor(Entity):
                 target=target, name=name, orgname=orgname, orgunit=orgunit, locality=locality, userid=userid, categories=categories
             )
         )
+
+    async def set_role(self, name: str, rights: Iterable[str], *, description: str = "") -> None:
+        """Make a role for rules here and on the machines, or change it (right ``permission_set``)."""
+        await self.ask(rules.SetRole(name=name, rights=" ".join(rights), description=description))
+
+    async def remove_role(self, name: str) -> None:
+        """Remove a role that no rule uses (right ``permission_set``)."""
+        await self.ask(rules.RemoveRole(name=name))
+
+    async def groups(self) -> tuple[GroupItem, ...]:
+        """Return all groups with their members, those of the server's shared roster too (right ``permission_get``)."""
+        return await self.ask(rules.ListGroups())
+
+    async def set_group(self, name: str, members: Iterable[str]) -> None:
+        """Say who is in a group; none removes it (right ``permission_set``)."""
+        await self.ask(rules.SetGroup(name=name, members=tuple(Member(jid=bare_address(jid)) for jid in members)))
 
     async def node_info(self) -> NodeInfo:
         """Return what the host is made of: memory in MiB, processors, frequency in MHz (right ``nodeinfo``)."""

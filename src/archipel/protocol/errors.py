@@ -22,6 +22,7 @@ class ErrorCode(enum.IntEnum):
 
     NOT_WELL_FORMED = -42
     PERMISSION = -1
+    SCHEDULER = -1
     MIGRATING = -43
     LIST_AVATARS = -1
     SET_AVATAR = -2
@@ -46,6 +47,10 @@ class ErrorCode(enum.IntEnum):
     UNMANAGE = -9011
     SET_ORGANISATION = -9013
     NODE_INFO = -9014
+
+    HEALTH_HISTORY = -8001
+    HEALTH_INFO = -8002
+    HEALTH_LOGS = -8003
 
     CREATE = -1001
     SUSPEND = -1002

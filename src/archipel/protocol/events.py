@@ -22,9 +22,11 @@ _DATE_FORMAT = "%Y-%m-%d %H:%M:%S.%f"  # the founders': local time without a zon
 class Topic(enum.StrEnum):
     """What a push is about; with :data:`~archipel.protocol.namespaces.PUSH_PREFIX` in front it is the push's namespace."""
 
+    HEALTH = "health"
     HYPERVISOR = "hypervisor"
     PERMISSIONS = "permissions"
     SNAPSHOTS = "snapshoting"
+    SCHEDULER = "scheduler"
     SUBSCRIPTION = "subscription"
     TAGS = "tags"
     VM_CONTROL = "virtualmachine:control"
@@ -56,12 +58,16 @@ class Push:
     epoch: str = ""
     date: datetime = field(default_factory=datetime.now)
 
-    def write(self) -> ET.Element:
-        """Return the ``<push/>`` element."""
+    def write(self, *details: ET.Element) -> ET.Element:
+        """Return the ``<push/>`` element, with ``details`` in it, which take its namespace."""
         attributes = {"date": self.date.strftime(_DATE_FORMAT), "change": self.change}
         if self.epoch:
             attributes |= {"sequence": str(self.sequence), "epoch": self.epoch}
-        return ET.Element(f"{{{ns.PUSH_PREFIX}{self.topic}}}push", attributes)
+        namespace = f"{ns.PUSH_PREFIX}{self.topic}"
+        element = ET.Element(f"{{{namespace}}}push", attributes)
+        for detail in details:
+            ET.SubElement(element, f"{{{namespace}}}{detail.tag}", detail.attrib).text = detail.text
+        return element
 
     @classmethod
     def read(cls, element: ET.Element) -> Push | None:

@@ -12,21 +12,28 @@ SUBSCRIPTION: Final = "archipel:subscription"
 TAGS: Final = "archipel:tags"
 AVATAR: Final = "archipel:avatar"
 ROSTER: Final = "archipel:roster"
+SCHEDULER: Final = "archipel:entity:scheduler"
+RIGHTS: Final = "archipel:rights"
 
 # Commands of one kind of entity.
+HEALTH: Final = "archipel:hypervisor:health"
 HYPERVISOR_CONTROL: Final = "archipel:hypervisor:control"
+HYPERVISOR_GEOLOCALIZATION: Final = "archipel:hypervisor:geolocalization"
+HYPERVISOR_NETWORK: Final = "archipel:hypervisor:network"  # served by machines, too
 HYPERVISOR_STORAGE: Final = "archipel:hypervisor:storage"
+VM_CONSOLE: Final = "archipel:vm:console"
 VM_CONTROL: Final = "archipel:vm:control"
 VM_DEFINITION: Final = "archipel:vm:definition"
 VM_DISK: Final = "archipel:vm:disk"
-HYPERVISOR_GEOLOCALIZATION: Final = "archipel:hypervisor:geolocalization"
-HYPERVISOR_NETWORK: Final = "archipel:hypervisor:network"  # served by machines, too
+VM_GUEST: Final = "archipel:vm:guest"
+VM_HEALTH: Final = "archipel:vm:health"
 VM_OOM: Final = "archipel:vm:oom"
+VM_SNAPSHOTS: Final = "archipel:virtualmachine:snapshoting"  # the founders' spelling
+VM_VNC: Final = "archipel:virtualmachine:vnc"
 XMPPSERVER_USERS: Final = "archipel:xmppserver:users"
 
 # Commands of the founders' that no entity serves any more: networks of Nuage's controller.
 RETIRED: Final = frozenset({"archipel:hypervisor:nuage:network"})
-VM_SNAPSHOTS: Final = "archipel:virtualmachine:snapshoting"  # the founders' spelling
 
 # Errors.
 ERROR_GENERIC: Final = "archipel:error:generic"

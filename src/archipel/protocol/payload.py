@@ -79,6 +79,11 @@ def at_least(least: int) -> Check:
     return lambda value: None if value >= least else f"must be {least} or more, not {value}"
 
 
+def at_most(most: int) -> Check:
+    """Check that a number is ``most`` or less."""
+    return lambda value: None if value <= most else f"must be {most} or less, not {value}"
+
+
 def at_most_characters(most: int) -> Check:
     """Check that a text has ``most`` characters or fewer."""
     return lambda value: None if len(value) <= most else f"must have {most} characters at most, not {len(value)}"

@@ -3,53 +3,43 @@
 """The catalogue of rights: which tokens exist on which kind of entity, and what they mean.
 
 The names are the founding protocol's. Of its two dead tokens, ``roster`` is alive here (with ``getroster``, its counterpart for
-requests), ``sendfiles`` is left out: no entity takes files. ``domain_policy_bypass`` is new.
+requests), ``sendfiles`` is left out: no entity takes files. ``domain_policy_bypass`` is new. Those of its modules can be granted
+before a capability serves them (:mod:`archipel.protocol.founding_rights`).
 """
 
 from __future__ import annotations
 
 import difflib
-import enum
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
+from archipel.protocol.entities import ANY_ENTITY, ON_HYPERVISOR, ON_VIRTUAL_MACHINE, EntityKind, Token
+from archipel.protocol.founding_rights import MODULE_TOKENS
 
-class EntityKind(enum.StrEnum):
-    """What an entity is; the value is the ROLE of its vCard."""
-
-    HYPERVISOR = "hypervisor"
-    VIRTUAL_MACHINE = "virtualmachine"
-
-
-ANY_ENTITY: Final = frozenset(EntityKind)
-ON_HYPERVISOR: Final = frozenset({EntityKind.HYPERVISOR})
-ON_VIRTUAL_MACHINE: Final = frozenset({EntityKind.VIRTUAL_MACHINE})
+__all__ = [
+    "ALL",
+    "ANY_ENTITY",
+    "CORE_TOKENS",
+    "DOMAIN_POLICY_BYPASS",
+    "MODULE_TOKENS",
+    "ON_HYPERVISOR",
+    "ON_VIRTUAL_MACHINE",
+    "EntityKind",
+    "Token",
+    "TokenCatalogue",
+    "core_catalogue",
+]
 
 ALL: Final = "all"
 DOMAIN_POLICY_BYPASS: Final = "domain_policy_bypass"
 
 
-@dataclass(frozen=True)
-class Token:
-    """A right by its name; ``default``: everybody whom the entity knows has it without a grant.
-
-    A ``reserved`` token is not covered by ``all``, and is granted only by those who have it themselves: ``all`` on one's own
-    machine must not open the host.
-    """
-
-    name: str
-    description: str
-    entities: frozenset[EntityKind]
-    default: bool = False
-    reserved: bool = False
-
-
 class TokenCatalogue:
-    """The tokens that exist on an agent; capabilities add theirs."""
+    """The tokens that exist on an agent; capabilities add theirs, in the place of those that waited for them."""
 
-    def __init__(self, tokens: Iterable[Token] = ()) -> None:
+    def __init__(self, tokens: Iterable[Token] = (), *, waiting: Iterable[Token] = ()) -> None:
         self._tokens: dict[tuple[EntityKind, str], Token] = {}
+        self._waiting = {(kind, token.name): token for token in waiting for kind in sorted(token.entities)}
         for token in tokens:
             self.register(token)
 
@@ -67,11 +57,18 @@ class TokenCatalogue:
 
     def find(self, kind: EntityKind, name: str) -> Token | None:
         """Return the token of that name on entities of that kind."""
-        return self._tokens.get((kind, name))
+        return self._tokens.get((kind, name)) or self._waiting.get((kind, name))
+
+    def waits(self, kind: EntityKind, name: str) -> bool:
+        """Whether a token can be granted, but no capability asks for it yet."""
+        return (kind, name) in self._waiting and (kind, name) not in self._tokens
 
     def tokens(self, kind: EntityKind) -> tuple[Token, ...]:
-        """Return the tokens of entities of that kind, in the order in which they were added."""
-        return tuple(token for (on, _name), token in self._tokens.items() if on is kind)
+        """Return the tokens of entities of that kind, in the order in which they were added, then those that wait."""
+        return tuple(token for (on, _name), token in {**self._tokens, **self._remaining()}.items() if on is kind)
+
+    def _remaining(self) -> dict[tuple[EntityKind, str], Token]:
+        return {key: token for key, token in self._waiting.items() if key not in self._tokens}
 
     def near(self, kind: EntityKind, name: str) -> tuple[str, ...]:
         """Return up to three names that somebody may have meant who wrote ``name``."""
@@ -86,9 +83,9 @@ CORE_TOKENS: Final = (
     Token("permission_get", "See the rights of others", ANY_ENTITY, default=True),
     Token("permission_getown", "See one's own rights", ANY_ENTITY),
     Token("permission_list", "See which rights exist", ANY_ENTITY),
-    Token("permission_set", "Grant and revoke the rights of everybody, one's own too: who has this can give himself all", ANY_ENTITY),
+    Token("permission_set", "Grant the rights that one has oneself, and revoke others'", ANY_ENTITY),
     Token("permission_setown", "Give up own rights", ANY_ENTITY),
-    Token("subscription_add", "Take people into the entity's roster", ANY_ENTITY),
+    Token("subscription_add", "Take people into the entity's roster, with the right to see its presence", ANY_ENTITY),
     Token("subscription_remove", "Remove people from the entity's roster", ANY_ENTITY),
     Token("settags", "Change the entity's tags", ANY_ENTITY),
     Token("getavatars", "See the pictures to choose from", ANY_ENTITY),
@@ -135,5 +132,5 @@ CORE_TOKENS: Final = (
 
 
 def core_catalogue() -> TokenCatalogue:
-    """Return a catalogue with the tokens that every agent has."""
-    return TokenCatalogue(CORE_TOKENS)
+    """Return a catalogue with the tokens that every agent has, and those of founding modules that wait for a capability."""
+    return TokenCatalogue(CORE_TOKENS, waiting=MODULE_TOKENS)

@@ -126,7 +126,7 @@ async def test_who_may_set_grants_and_revokes_for_several_people_at_once(
     platform: Platform, admin: Person, student: Person, address: str, kind: str
 ):
     one, two = await platform.enter(), await platform.enter()
-    await platform.grant(admin, address, student, "permission_set")
+    await platform.grant(admin, address, student, "permission_set", "message")
     await platform.grant(admin, address, one, "settags")
     wanted = change(permission(one.bare, "message", "1"), permission(one.bare, "settags", "0"), permission(two.bare, "message", "1"))
     assert_payload(await student.command(address, PERMISSIONS, wanted, kind), PERMISSIONS, "")
@@ -168,6 +168,28 @@ async def test_a_right_of_another_kind_of_entity_is_unknown(admin: Person, stude
 @ENTITIES
 async def test_an_empty_set_changes_nothing(admin: Person, address: str):
     assert_payload(await admin.command(address, PERMISSIONS, "<archipel action='set'/>"), PERMISSIONS, "")
+
+
+@ENTITIES
+@pytest.mark.parametrize("wanted", ["all", "message", "permission_setown", "domain_policy_bypass"])
+async def test_who_may_set_gives_nobody_what_he_lacks(platform: Platform, admin: Person, student: Person, address: str, wanted: str):
+    """In the founding system he could give himself everything."""
+    other = await platform.enter()
+    await platform.grant(admin, address, student, "permission_set")
+    for target in (student, other):
+        answer = await student.command(address, PERMISSIONS, change(permission(target.bare, wanted, "1")))
+        assert_refused(answer, wanted)
+    assert await rights_of(admin, address, student) == {"permission_set"}
+    assert await rights_of(admin, address, other) == set()
+
+
+@ENTITIES
+async def test_a_whole_set_of_a_founding_client_is_taken(admin: Person, student: Person, address: str, entity: str):
+    """Clients send every right that they know; some of them wait for their capability here."""
+    waiting = {"hypervisor": ("health_info", "vmparking_park"), "machine": ("vnc_display", "snapshot_take", "drives_get")}[entity]
+    elements = [permission(student.bare, name, "1") for name in (*waiting, "message", "presence")]
+    assert_payload(await admin.command(address, PERMISSIONS, change(*elements)), PERMISSIONS, "")
+    assert await rights_of(admin, address, student) == {*waiting, "message", "presence"}
 
 
 # -- setown -----------------------------------------------------------------------------------------------------------

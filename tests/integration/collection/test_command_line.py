@@ -30,7 +30,13 @@ MEANWHILE: Mapping[str, Callable[[libvirt.virDomain], object]] = {
     '"status": "Paused"': libvirt.virDomain.suspend,
 }
 # Colours; the time of the day, and how busy the host is just now, are others whenever it runs.
-VARYING = ((r"\x1b\[[\d;]*m", ""), (r"^\d\d:\d\d:\d\d  ", "HH:MM:SS  "), (r"\b\d+ %", "N %"), (r" +$", ""))
+VARYING = (
+    (r"\x1b\[[\d;]*m", ""),
+    (r"^\d\d:\d\d:\d\d  ", "HH:MM:SS  "),
+    (r"\b\d+ %", "N %"),
+    (r"\d{4}-\d\d-\d\d [\d:]{8} UTC", "THEN"),
+    (r" +$", ""),
+)
 
 
 class Sitting:

@@ -66,7 +66,7 @@ def child(element: ET.Element, name: str) -> ET.Element:
 
 async def test_the_menu_holds_what_the_caller_may(machine: VirtualMachine) -> None:
     await machine.services.rights.grant(VM, STUDENT.bare, "suspend", granted_by=HYP)
-    mine = {f"{ns.PERMISSIONS}#getown", f"{ns.PERMISSIONS}#get", f"{CONTROL}#suspend"}
+    mine = {f"{ns.PERMISSIONS}#getown", f"{ns.PERMISSIONS}#get", f"{ns.RIGHTS}#why", f"{ns.RIGHTS}#rules", f"{CONTROL}#suspend"}
     assert nodes(machine, STUDENT) == mine
     assert nodes(machine, STUDENT) < nodes(machine, OWNER) == nodes(machine, ADMIN)
 
@@ -77,8 +77,9 @@ async def test_the_menu_leaves_out_what_no_form_can_ask_for(machine: VirtualMach
         f"{found.request.namespace}#{found.request.action}" for found in machine.services.registry.commands(EntityKind.VIRTUAL_MACHINE)
     }
     xml = {f"{ns.VM_DEFINITION}#{action}" for action in ("define", "attachdevice", "detachdevice", "updatedevice")}
-    xml.add(f"{ns.VM_SNAPSHOTS}#take")
-    assert every - nodes(machine, OWNER) == xml | {f"{ns.PERMISSIONS}#set", f"{ns.PERMISSIONS}#setown"}
+    xml |= {f"{ns.VM_SNAPSHOTS}#take", f"{ns.VM_GUEST}#exec"}
+    lists = {f"{ns.PERMISSIONS}#set", f"{ns.PERMISSIONS}#setown"} | {f"{ns.RIGHTS}#{action}" for action in ("grant", "deny", "withdraw")}
+    assert every - nodes(machine, OWNER) == xml | lists
 
 
 @pytest.mark.parametrize("node", ["", "nothing", f"{CONTROL}#nothing", f"{ns.VM_DEFINITION}#define", f"{ns.HYPERVISOR_CONTROL}#alloc"])

@@ -154,7 +154,7 @@ def folder_fails(hypervisor: Hypervisor, _xmpp: FakeXmpp, _host: FakeHost, patch
 
 
 def grant_fails(hypervisor: Hypervisor, _xmpp: FakeXmpp, _host: FakeHost, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(hypervisor.services.store, "change_grants", fail_with(StoreError("disk full")))
+    patch.setattr(hypervisor.services.rights, "make_owner", fail_with(StoreError("disk full")))
 
 
 def define_fails(_hypervisor: Hypervisor, _xmpp: FakeXmpp, host: FakeHost, _patch: pytest.MonkeyPatch) -> None:

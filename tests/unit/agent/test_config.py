@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archipel.agent import plugins
 from archipel.agent.config import ConfigError, load_settings, parse_settings
 from archipel.agent.config_reference import render_example, render_page
 from archipel.agent.options import BOOLEAN, Host, Option, Problem, Section, integer
@@ -83,6 +84,8 @@ storage = True
 vnc = False
 [VNC]
 vnc_only_ssl = False
+[HEALTH]
+max_cached_stats = 100
 """
 
 
@@ -121,11 +124,11 @@ def test_the_founding_file_is_read_with_warnings_only():
         "archipel_general_uuid", "stateless_node", "name_generation_file", "hypervisor_permissions_database_path",
         "vm_permissions_database_path", "enable_block_device_access", "log_pubsub_item_expire",
         "log_pubsub_max_items", "logging_max_bytes", "logging_backup_count", "logging_date_format", "logging_formatter",
-        "xmpppy_debug", "",
+        "xmpppy_debug", "vnc_only_ssl", "",
     }  # fmt: skip
     replaced = next(warning for warning in found.warnings if warning.option == "vm_permissions_database_path")
     assert "hypervisor_database_path" in str(replaced)
-    assert "[VNC]" in str(next(warning for warning in found.warnings if not warning.option))
+    assert "[HEALTH]" in str(next(warning for warning in found.warnings if not warning.option))
 
 
 def test_every_error_is_told_at_once_with_its_line():
@@ -415,8 +418,9 @@ class TestDeclaration:
     def test_the_example_with_all_its_defaults_means_the_same_as_the_least_file(self):
         lines = [line[1:] if line.startswith("#") and not line.startswith("# ") else line for line in render_example().splitlines()]
         text = "\n".join(lines).replace("hypervisor_xmpp_password =", "hypervisor_xmpp_password = hunter2", 1)
-        found = parse_settings(text.replace("xmpp_server =", "xmpp_server = lab.example", 1), hostname="host1")
-        assert found == parse_settings(ENOUGH, hostname="host1")
+        declared = plugins.declared_settings()
+        found = parse_settings(text.replace("xmpp_server =", "xmpp_server = lab.example", 1), hostname="host1", capabilities=declared)
+        assert found == parse_settings(ENOUGH, hostname="host1", capabilities=declared)
 
 
 LINES = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\n\r"), max_size=60)

@@ -53,8 +53,11 @@ def kinds(stream: FakeStream) -> list[tuple[str | None, str | None]]:
 async def test_all_rights_that_exist_are_listed_with_what_they_mean(machine: VirtualMachine) -> None:
     listed = await ask(machine, ns.PERMISSIONS, "<archipel action='list'/>")
     told = [(found.get("name"), found.get("description"), found.get("default")) for found in listed]
-    tokens = machine.services.rights.catalogue.tokens(EntityKind.VIRTUAL_MACHINE)
-    assert told == [(token.name, token.description, str(int(token.default))) for token in tokens]
+    catalogue = machine.services.rights.catalogue
+    assert [name for name, _meaning, _default in told] == [token.name for token in catalogue.tokens(EntityKind.VIRTUAL_MACHINE)]
+    for token, (name, meaning, default) in zip(catalogue.tokens(EntityKind.VIRTUAL_MACHINE), told, strict=True):
+        waits = " (nothing on this agent asks for it yet)" if catalogue.waits(EntityKind.VIRTUAL_MACHINE, token.name) else ""
+        assert (name, meaning, default) == (token.name, token.description + waits, str(int(token.default)))
 
 
 def get(action: str, target: str, kind: str = "user") -> str:

@@ -234,12 +234,12 @@ class TestChanges:
         assert rights.tokens_of(VM, STUDENT) == ("create",)
 
     async def test_a_right_of_a_capability_that_is_gone_can_be_revoked(self, rights: Rights, store: Store, clock: Clock):
-        rights.catalogue.register(Token("vnc_display", "See the screen", ON_VIRTUAL_MACHINE))
-        await rights.grant(VM, STUDENT, "vnc_display", granted_by=OWNER)
+        rights.catalogue.register(Token("fax", "Send a fax", ON_VIRTUAL_MACHINE))
+        await rights.grant(VM, STUDENT, "fax", granted_by=OWNER)
         without = await Rights.load(store, core_catalogue(), [], clock=clock)
         without.attach(VM, EntityKind.VIRTUAL_MACHINE)
-        assert without.check(VM, STUDENT, "vnc_display") == Decision(False, Rule.NO_SUCH_RIGHT)
-        assert await without.change(VM, [RightChange(STUDENT, "vnc_display", False)], caller=OWNER) == (STUDENT,)
+        assert without.check(VM, STUDENT, "fax") == Decision(False, Rule.NO_SUCH_RIGHT)
+        assert await without.change(VM, [RightChange(STUDENT, "fax", False)], caller=OWNER) == (STUDENT,)
 
     async def test_a_store_that_fails_leaves_memory_as_it_was(self, rights: Rights, store: Store):
         await store.close()
@@ -358,7 +358,7 @@ class TestReservedRights:
 
     @pytest.mark.parametrize("change", [RightChange(OWNER, "all", False), RightChange(OWNER, "all", True, NOON + HOUR)])
     async def test_who_changes_rights_cannot_dispossess_the_owner(self, rights: Rights, change: RightChange):
-        with pytest.raises(MayNotGrant, match="'all' is taken from others only by those who have it themselves"):
+        with pytest.raises(MayNotGrant, match=r"'all' is (given|taken from others) only by those who have it themselves"):
             await rights.change(VM, [RightChange(STUDENT, "create", False), change], caller=DEPUTY)
         assert rights.tokens_of(VM, STUDENT) == ("create",)
         assert rights.why(VM, OWNER, "free").endswith("12:00:00 UTC")

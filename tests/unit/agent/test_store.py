@@ -27,6 +27,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from archipel.agent import database
+from archipel.agent import health_tables as _health_tables  # noqa: F401 - declares its tables
+from archipel.agent import schedule_tables as _schedule_tables  # noqa: F401 - declares its tables
 from archipel.agent.secret import Secret, make_password
 from archipel.agent.store import GrantRecord, MachineExists, MachineRecord, NoSuchMachine, Phase, Store, StoreError, canonical_uuid
 from archipel.agent.tables import SCHEMA, Base
@@ -329,7 +331,11 @@ class TestMigrations:
         await store.add_machine(WEB)
         await store.close()
         with closing(sqlite3.connect(path)) as connection:
-            connection.executescript("DROP TABLE kept_folders; UPDATE alembic_version SET version_num = '0001'")
+            connection.executescript(
+                "DROP TABLE rules; DROP TABLE roles; DROP TABLE subject_groups; DROP TABLE makers; ALTER TABLE grants DROP COLUMN reason;"
+                "DROP TABLE health_samples; DROP TABLE scheduled_jobs; DROP TABLE kept_folders;"
+                "UPDATE alembic_version SET version_num = '0001'"
+            )
         again = await Store.open(path)
         assert (await again.machines(), await again.folder_owners(UUID)) == ((WEB,), frozenset())
         await again.close()
@@ -352,7 +358,7 @@ class TestMigrations:
         await (await Store.open(path)).close()
         backup = path.with_name(f"archipel.sqlite3.tables-{SCHEMA}.backup")
         assert mode_of(backup) == 0o600
-        for file, revision, colour in ((path, "0003", True), (backup, SCHEMA, False)):
+        for file, revision, colour in ((path, "9000", True), (backup, SCHEMA, False)):
             with closing(sqlite3.connect(file)) as connection:
                 assert connection.execute("SELECT name FROM virtual_machines").fetchall() == [("Web",)]
                 assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(revision,)]
@@ -376,9 +382,9 @@ class TestMigrations:
         def install(also: str = "pass") -> None:
             folder = tmp_path / "migrations"
             shutil.copytree(database.MIGRATIONS, folder)
-            (folder / "versions" / "0003_colour.py").write_text(f"{NEXT_REVISION}    {also}\n")
+            (folder / "versions" / "9000_colour.py").write_text(f"{NEXT_REVISION}    {also}\n")
             monkeypatch.setattr(database, "MIGRATIONS", folder)
-            monkeypatch.setattr(database, "SCHEMA", "0003")
+            monkeypatch.setattr(database, "SCHEMA", "9000")
 
         return install
 
@@ -387,7 +393,7 @@ NEXT_REVISION = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
+revision = "9000"
 down_revision = "{SCHEMA}"
 
 

@@ -10,7 +10,8 @@ from tests.wire.platform import CONTROL, DEFINITION, HOST, PERMISSIONS, ROSTER, 
 ORGANISATION = ("orgname", "orgunit", "locality", "userid", "categories")
 CARD = (
     "<devices><interface type='network'><mac address='52:54:00:0a:0b:0c'/><source network='default'/><target dev='tap7'/></interface>"
-    "<disk type='file'><driver name='qemu' type='qcow2'/><source file='/nowhere/disk.qcow2'/><target dev='vda'/></disk></devices>"
+    "<disk type='file'><driver name='qemu' type='qcow2'/><source file='/nowhere/disk.qcow2'/><target dev='vda'/></disk>"
+    "<graphics type='vnc' port='5999' autoport='no' listen='127.0.0.1'/></devices>"
 )
 COUNTERS = " ".join(f"{way}_{what}='*'" for way in ("rx", "tx") for what in ("bytes", "packets", "errs", "drop"))
 FIGURES = ("model", "memory", "nrCPU", "mHzCPU", "nrNumaNodes", "nrSockets", "nrCoreperSocket", "nrThreadperCore")
@@ -46,7 +47,7 @@ def every_entity(kind: str) -> tuple[Action, ...]:
             "set",
             "permission_set",
             -5,
-            inner=grant("nobody@agents.localhost", "message"),
+            inner=grant("nobody@agents.localhost", "permission_set"),
             malformed=(*BAD_GRANTS, *NOT_A_JID, UNKNOWN_RIGHT),
         ),
         Action(

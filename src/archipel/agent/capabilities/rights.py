@@ -11,6 +11,7 @@ from archipel.agent.rights import RightChange
 from archipel.protocol import every_entity as wire
 from archipel.protocol.errors import BadRequest, CommandError, Condition, ErrorCode
 from archipel.protocol.events import Topic
+from archipel.protocol.rights import Token
 
 PRESENCE = "presence"
 PERSON = "user"  # the only type of target that the founders' agent knew
@@ -20,7 +21,12 @@ PERSON = "user"  # the only type of target that the founders' agent knew
 async def list_rights(entity: Entity, _request: wire.ListRights, _caller: Caller) -> tuple[wire.Permission, ...]:
     """Which rights exist here."""
     tokens = entity.services.rights.catalogue.tokens(entity.kind)
-    return tuple(wire.Permission(name=token.name, description=token.description, default=token.default) for token in tokens)
+    return tuple(wire.Permission(name=token.name, description=_describe(entity, token), default=token.default) for token in tokens)
+
+
+def _describe(entity: Entity, token: Token) -> str:
+    waits = entity.services.rights.catalogue.waits(entity.kind, token.name)
+    return f"{token.description} (nothing on this agent asks for it yet)" if waits else token.description
 
 
 @command(wire.GetRights, on=EVERY_KIND, right="permission_get", failure=ErrorCode.GET_RIGHTS)
@@ -33,10 +39,10 @@ async def get_rights(entity: Entity, request: wire.GetRights, _caller: Caller) -
 
 @command(wire.GetOwnRights, on=EVERY_KIND, right=None, failure=ErrorCode.GET_RIGHTS)
 async def get_own_rights(entity: Entity, request: wire.GetOwnRights, caller: Caller) -> tuple[wire.Permission, ...]:
-    """Which rights you were granted here."""
+    """Which rights you hold here, by whatever was granted to you or your groups: by these, clients show what you may do."""
     if read_account("permission_target", request.permission_target) != caller.bare:
         raise CommandError(f"permission_target: must be your own JID, {caller.bare}", condition=Condition.NOT_ALLOWED)
-    return _granted(entity, caller.bare)
+    return tuple(wire.Permission(name=name) for name in entity.services.rights.held_tokens(entity.bare, caller.bare))
 
 
 @command(wire.SetRights, on=EVERY_KIND, right="permission_set", failure=ErrorCode.SET_RIGHTS)

@@ -1,0 +1,111 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Rules about rights on an entity (roles, groups, scopes, ends, denial), as module ``permission`` declares them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
+
+try:
+    from archipel.client.addresses import bare_address
+    from archipel.protocol.rules import ALLOW, DENY, NEVER, NewRule, OldRule, write_moment
+except ImportError:
+    pass  # library.require_library tells the user
+
+if TYPE_CHECKING:
+    from ansible_collections.archipel.platform.plugins.module_utils.directory import NamedEntity
+
+FIELDS = ("subject", "group", "right", "role", "scope")
+
+
+def needs_rules(arguments: Mapping[str, Any]) -> bool:
+    """Whether what is declared is more than rights that people are granted on an entity itself."""
+    words = ("groups", "roles", "expires", "reason")
+    return any(arguments[word] for word in words) or arguments["scope"] != "entity" or arguments["state"] == "denied"
+
+
+def read_expiry(text: str) -> str:
+    """Return a moment as agents write it; without a zone it is the controller's. Raises :class:`ValueError`."""
+    if text.strip() == NEVER:
+        return NEVER
+    try:
+        return write_moment(datetime.fromisoformat(text.strip()).astimezone())
+    except ValueError:
+        raise ValueError(f"expires: {text!r} is no time such as 2027-07-01 or 2027-07-01T12:00:00+02:00, nor {NEVER}") from None
+
+
+class DeclaredRules(Resource):
+    """Some rules of one entity; values are their ends, by effect and what names them."""
+
+    def __init__(self, named: NamedEntity, arguments: Mapping[str, Any], *, check_mode: bool) -> None:
+        self.title = named.name
+        self.entity = named.entity
+        self.state = arguments["state"]
+        self.reason = arguments["reason"] or ""
+        self.expires = None if arguments["expires"] is None else read_expiry(arguments["expires"])
+        self.rights = list(dict.fromkeys(arguments["rights"] or ()))
+        self.roles = list(dict.fromkeys(arguments["roles"] or ()))
+        self._names = self._name_rules(arguments)
+        self._check_names = check_mode
+
+    def _name_rules(self, arguments: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+        who = [{"subject": bare_address(subject)} for subject in arguments["subjects"] or ()]
+        who += [{"group": group.strip()} for group in arguments["groups"] or ()]
+        what = [{"right": right} for right in self.rights] + [{"role": role} for role in self.roles]
+        effects = {"present": [ALLOW], "denied": [DENY], "absent": [ALLOW, DENY]}[self.state]
+        rules = [{"effect": effect, **about, **given, "scope": arguments["scope"]} for effect in effects for about in who for given in what]
+        return {_spell(rule): rule for rule in rules}
+
+    async def read(self) -> Values:
+        """Return when those of the declared rules end that are there; in check mode, refuse names that the agent would refuse."""
+        if self._check_names and self.state != "absent":
+            await self._refuse_unknown_names()
+        there = {_spell(vars(rule)): rule.expires for rule in await self.entity.rules() if rule.entity == self.entity.bare}
+        return {name: there[name] for name in self._names if name in there}
+
+    def desired(self, current: Values) -> Values:
+        """Return when they shall end."""
+        if self.state == "absent":
+            return {}
+        return {name: self.expires or current.get(name, NEVER) for name in self._names}
+
+    async def apply(self, current: Values, desired: Values) -> None:
+        """Make or take away what differs in one request: all of it, or nothing."""
+        wanted = [self._describe(name) for name in desired if current.get(name) != desired[name]]
+        gone = [OldRule(**self._describe(name), effect=self._names[name]["effect"]) for name in current if name not in desired]
+        if gone:
+            await self.entity.withdraw_rules(*gone)
+        if wanted:
+            change = self.entity.deny_rules if self.state == "denied" else self.entity.grant_rules
+            await change(*(NewRule(**rule, expires=self.expires, reason=self.reason) for rule in wanted))
+
+    def _describe(self, name: str) -> dict[str, str]:
+        return {field: self._names[name][field] for field in FIELDS if field in self._names[name]}
+
+    def report(self, change: Change) -> dict[str, Any]:
+        """Return name, account and rules."""
+        rules = [{**self._names[name], "expires": expires} for name, expires in sorted(change.after.items())]
+        return {"name": self.title, "jid": self.entity.bare, "rules": rules}
+
+    async def _refuse_unknown_names(self) -> None:
+        if self.roles:
+            _refuse_unknown("role", self.roles, [role.name for role in await self.entity.roles()], self.title)
+        if self.rights and self._names and next(iter(self._names.values()))["scope"] == "entity":
+            _refuse_unknown("right", self.rights, [right.name for right in await self.entity.list_rights()], self.title)
+
+
+def _spell(rule: Mapping[str, Any]) -> str:
+    """Return what names a rule, on one line."""
+    return " ".join(f"{field}={rule[field]}" for field in ("effect", *FIELDS) if rule.get(field))
+
+
+def _refuse_unknown(kind: str, named: Iterable[str], known: list[str], title: str) -> None:
+    for name in sorted(set(named) - set(known)):
+        near = difflib.get_close_matches(name, known, 3)
+        raise ValueError(f"{name!r} is no {kind} on {title}" + (f"; did you mean {' or '.join(near)}?" if near else ""))

@@ -1,0 +1,55 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What follows when rules change: who reads events, who sees the presence, who is told."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from archipel.agent.rule_changes import Concern, RuleChanges
+from archipel.protocol.events import Topic
+from archipel.protocol.rights import ALL
+
+if TYPE_CHECKING:
+    from archipel.agent.entity import Entity
+    from archipel.agent.hypervisor import Hypervisor
+
+PRESENCE: Final = "presence"
+
+
+async def follow(hypervisor: Hypervisor, concerns: Iterable[Concern]) -> None:
+    """Let readers, presence and rosters of all entities follow changed rules, and tell each person or group concerned."""
+    found: defaultdict[str, list[Concern]] = defaultdict(list)
+    for concern in concerns:
+        found[concern.entity].append(concern)
+    entities = {entity.bare: entity for entity in (hypervisor, *hypervisor.machines.values())}
+    for bare, of_entity in found.items():
+        if (entity := entities.get(bare)) is not None:
+            await _follow(entity, of_entity)
+
+
+async def _follow(entity: Entity, concerns: list[Concern]) -> None:
+    await entity.refresh_readers()
+    for label in dict.fromkeys(concern.label for concern in concerns):
+        entity.push(Topic.PERMISSIONS, label)
+    for concern in concerns:
+        presence = bool(concern.rights & {PRESENCE, ALL})
+        for person in concern.people:
+            if presence and concern.label == person and entity.decide(person, PRESENCE).allowed:
+                entity.contacts.approve(person)
+            elif presence:
+                await entity.withdraw(person)
+            else:
+                await entity.dismiss(person)
+
+
+async def follow_roster_groups(hypervisor: Hypervisor) -> None:
+    """Take the groups of the server's shared roster from the hypervisor's roster."""
+    await follow(hypervisor, RuleChanges(hypervisor.services.rights).take_roster_groups(hypervisor.contacts.groups))
+
+
+async def expire(hypervisor: Hypervisor) -> None:
+    """Remove rules whose time is over; raises :class:`~archipel.agent.store.StoreError`."""
+    await follow(hypervisor, await RuleChanges(hypervisor.services.rights).drop_expired())

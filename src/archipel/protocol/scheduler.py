@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands that entities do later, or again and again (namespace ``archipel:entity:scheduler``)."""
+
+from __future__ import annotations
+
+import uuid
+
+from archipel.protocol import namespaces as ns
+from archipel.protocol.payload import Payload, Request, at_most_characters, attribute, not_empty, payload, text
+
+_SHORT = at_most_characters(100)  # an expression that lists every second has more; nobody needs that
+_COMMENT = at_most_characters(500)
+_PARAMETER = at_most_characters(1000)
+
+
+@payload
+class Schedule(Request[None], namespace=ns.SCHEDULER, action="schedule"):
+    """Do ``job`` at the moments that the fields describe: numbers, ``*``, or cron expressions such as ``*/5``, ``1-5``, ``8,20``.
+
+    ``weekday`` (``mon`` to ``sun``, or 0 for Monday to 6) and ``uid`` (the identity that the job shall have) are new here.
+    """
+
+    job: str = attribute(not_empty, _SHORT)
+    year: str | None = attribute(_SHORT, default=None)
+    month: str | None = attribute(_SHORT, default=None)
+    day: str | None = attribute(_SHORT, default=None)
+    weekday: str | None = attribute(_SHORT, default=None)
+    hour: str | None = attribute(_SHORT, default=None)
+    minute: str | None = attribute(_SHORT, default=None)
+    second: str | None = attribute(_SHORT, default=None)
+    comment: str = attribute(_COMMENT, default="")
+    param: str = attribute(_PARAMETER, default="")
+    uid: uuid.UUID | None = attribute(default=None)
+
+
+@payload
+class Unschedule(Request[None], namespace=ns.SCHEDULER, action="unschedule"):
+    """Forget a job."""
+
+    uid: uuid.UUID = attribute()
+
+
+@payload
+class Job(Payload, tag="job"):
+    """A job of an entity; ``date`` is for people.
+
+    New here: whose rights it runs by (``creator``, a bare JID), its time zone, when it comes next (ISO 8601 with the zone's
+    offset; empty while it runs for the last time), its parameter and weekdays where it has any.
+    """
+
+    action: str = attribute()
+    uid: str = attribute()
+    date: str = attribute()
+    comment: str = attribute(default="")
+    creator: str = attribute(default="")
+    zone: str = attribute(default="")
+    next_run: str = attribute(name="next", default="")
+    param: str | None = attribute(default=None)
+    weekday: str | None = attribute(default=None)
+
+
+@payload
+class ListJobs(Request[tuple[Job, ...]], namespace=ns.SCHEDULER, action="jobs", reads=True):
+    """The jobs of an entity."""
+
+
+@payload
+class JobAction(Payload, tag="action"):
+    """Something that a job can do."""
+
+    name: str = text()
+
+
+@payload
+class ListJobActions(Request[tuple[JobAction, ...]], namespace=ns.SCHEDULER, action="actions", reads=True):
+    """What jobs of an entity can do."""

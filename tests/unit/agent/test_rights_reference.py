@@ -1,0 +1,30 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page of the rights has what the code declares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from archipel.agent.rights_reference import MARK, render
+from archipel.protocol.founding_rights import CENTRAL_AGENT, founding_names
+from archipel.protocol.roles import BUILT_IN
+
+
+def test_the_page_has_the_tables_that_the_code_declares(root: Path):
+    """If not, run ``python -m archipel.agent.rights_reference docs/rights.md``."""
+    assert (root / "docs" / "rights.md").read_text().partition(MARK)[2] == f"\n{render()}"
+
+
+def test_every_founding_right_is_in_a_table():
+    tables = render()
+    assert [name for name in founding_names() if f"| `{name}` |" not in tables] == []
+    assert set(CENTRAL_AGENT) <= founding_names()
+
+
+def test_what_is_dead_or_never_was_made_is_marked():
+    lines = {line.split("`")[1]: line for line in render().splitlines() if line.startswith("| `")}
+    assert "founding, dead there" in lines["sendfiles"]
+    assert "founding, asked for there but never made" in lines["drives_setgolden"]
+    assert "| new |" in lines["domain_policy_bypass"]
+    assert set(BUILT_IN) <= set(lines)
