@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -108,15 +109,23 @@ class Agent:
         return all((kind, row.place, row.name) in self.commands for kind in row.on)
 
     def _has_push(self, row: Row) -> bool:
-        """Whether a file of the agent that knows the topic knows the change."""
-        own = (module for name, module in self.sources.items() if name.startswith("archipel.agent"))
-        return any(row.name in module.texts and row.place in self._topics(module) for module in own)
+        """Whether a file of the agent that knows the topic knows the change, or where it has the topic from."""
+        return any(row.place in self._topics(module) and row.name in self._changes(module, row.place) for module in self._own())
+
+    def _own(self) -> Iterator[Module]:
+        return (module for name, module in self.sources.items() if name.startswith("archipel.agent"))
+
+    def _imported(self, module: Module) -> Iterator[Module]:
+        return (self.sources[name] for name in module.imports if name in self.sources)
 
     def _topics(self, module: Module) -> set[str]:
         """Return what a file may push about: its own topics, members of Topic, and topics of what it imports."""
-        vocabulary = (self.sources.get(name) for name in module.imports if name.startswith("archipel."))
-        borrowed = {text for found in vocabulary if found is not None for text in found.topics}
+        borrowed = {text for found in self._imported(module) for text in found.topics}
         return module.topics | borrowed | {str(topic) for topic in Topic if f"Topic.{topic.name}" in module.topics}
+
+    def _changes(self, module: Module, topic: str) -> set[str]:
+        """Return what a file may push about a topic: its own texts, and those that stand where it has the topic from."""
+        return {*module.texts, *(text for found in self._imported(module) if topic in found.topics for text in found.texts)}
 
     def _has_phrase(self, row: Row) -> bool:
         if not any(row.asks):

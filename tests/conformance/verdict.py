@@ -8,13 +8,13 @@ import enum
 import inspect
 from dataclasses import dataclass
 
-from archipel.agent.founding_options import _NOT_OFFERED, MODULE_SECTIONS, WITHOUT_EFFECT
+from archipel.agent.founding_options import _NOT_OFFERED, WITHOUT_EFFECT
 from tests.conformance.agent import Agent
 from tests.conformance.evidence import Evidence
 from tests.conformance.inventory import ROWS
 from tests.conformance.row import Kind, Row
 
-READ = "tests/unit/agent/test_config.py::test_the_founding_file_is_read_with_warnings_only"
+WITHOUT = "tests/unit/test_conformance.py::test_a_founding_option_without_effect_is_accepted_and_told"
 
 
 class State(enum.StrEnum):
@@ -50,8 +50,8 @@ def judge(agent: Agent, evidence: Evidence, row: Row) -> Verdict:
         state = State.BETTER if row.better else State.DIFFERENT if row.different else State.WORKS
         return Verdict(row, state, row.better or row.different, evidence.of(row))
     instead = WITHOUT_EFFECT.get((row.place, row.name), _NOT_OFFERED)
-    if row.kind is Kind.OPTION and instead != _NOT_OFFERED and row.place not in MODULE_SECTIONS:
-        return Verdict(row, State.DIFFERENT, f"accepted with a warning: {instead}", (READ,))
+    if row.kind is Kind.OPTION and instead != _NOT_OFFERED:
+        return Verdict(row, State.DIFFERENT, f"accepted with a warning: {instead}", (f"{WITHOUT}[{row.id}]",))
     return Verdict(row, State.CENTRAL if row.central else State.NOT_YET)
 
 

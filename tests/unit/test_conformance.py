@@ -11,6 +11,7 @@ import pytest
 
 from archipel.agent.chat import Phrase
 from archipel.agent.config import parse_settings
+from archipel.agent.founding_options import WITHOUT_EFFECT
 from archipel.agent.plugins import declared_settings
 from archipel.protocol.rights import EntityKind
 from tests.conformance.agent import Agent, words_of
@@ -140,12 +141,22 @@ def test_a_founding_right_guards_its_action(row: Row) -> None:
 @pytest.mark.parametrize("row", rows_there(Kind.OPTION))
 def test_a_founding_option_is_read(row: Row) -> None:
     """A file that says what the founders' file said is taken without a remark."""
+    assert warnings_of(row) == []
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=row.id) for row in ROWS if (row.place, row.name) in WITHOUT_EFFECT])
+def test_a_founding_option_without_effect_is_accepted_and_told(row: Row) -> None:
+    [warning] = warnings_of(row)
+    assert WITHOUT_EFFECT[row.place, row.name] in warning
+
+
+def warnings_of(row: Row) -> list[str]:
+    """What is said of an option with the value that it had with the founders."""
     sections = {name: dict(options) for name, options in ALWAYS.items()}
-    sections.setdefault("DEFAULT", {})["archipel_general_uuid"] = "5a5d23ef-0b0e-4a3c-8b5a-04a0c9b7c2f1"
-    sections.setdefault(row.place, {})[row.name] = row.says
+    sections.setdefault(row.place, {})[row.name] = row.says.replace("%(archipel_general_uuid)s", "5a5d23ef-0b0e-4a3c-8b5a-04a0c9b7c2f1")
     text = "".join(f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in found.items()) for name, found in sections.items())
     found = parse_settings(text, hostname="host1", capabilities=declared_settings())
-    assert [str(warning) for warning in found.warnings if row.name in str(warning)] == []
+    return [str(warning) for warning in found.warnings if row.name in str(warning)]
 
 
 # -- the state of a row is told by what is there --------------------------------------------------------------------------

@@ -12,7 +12,7 @@ ROWS = (
     action(NS, "info", (HYPERVISOR,), "processor, memory, disks, networks, load, versions, now"),
     action(NS, "history", (HYPERVISOR,), "the figures of the past, newest first"),
     action(NS, "logs", (HYPERVISOR,), "the end of the agent's log, oldest first"),
-    *phrases(HYPERVISOR, (NS, "info"), "health"),
+    *phrases(HYPERVISOR, (NS, "history"), "health", meaning="the latest figures, by the right health_info"),
     *phrases(HYPERVISOR, (NS, "logs"), "logs"),
     *tokens((HYPERVISOR,), "health_info", "health_history", "health_logs"),
     option("HEALTH", "health_database_path", "%(archipel_folder_lib)s/statscollection.sqlite3"),
