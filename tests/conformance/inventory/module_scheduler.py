@@ -9,8 +9,24 @@ from tests.conformance.row import EVERY, action, option, pushes, tokens
 NS = "archipel:entity:scheduler"
 
 ROWS = (
-    action(NS, "schedule", EVERY, "let an action happen at a time, once or again and again"),
-    action(NS, "unschedule", EVERY, "take a job off the list"),
+    action(
+        NS,
+        "schedule",
+        EVERY,
+        "let an action happen at a time, once or again and again",
+        better="a job runs by the rights that its maker has when its time comes, is audited, and outlives the agent",
+        tests=(
+            "tests/integration/agent/test_scheduler.py::test_a_job_of_somebody_who_lost_the_right_does_nothing",
+            "tests/integration/agent/test_scheduler.py::test_jobs_outlive_a_crash_and_what_was_missed_meanwhile_is_caught_up",
+        ),
+    ),
+    action(
+        NS,
+        "unschedule",
+        EVERY,
+        "take a job off the list",
+        tests=("tests/integration/agent/test_scheduler.py::test_a_job_that_is_unscheduled_does_not_run_and_an_unknown_one_is_told",),
+    ),
     action(NS, "jobs", EVERY, "the jobs, each with its next time in words"),
     action(NS, "actions", EVERY, "what can be scheduled; some of it did nothing when its time came"),
     *pushes("scheduler", "scheduled", "unscheduled", meaning="the list changed"),

@@ -9,7 +9,17 @@ from tests.conformance.row import MACHINE, action, option, phrases, pushes, toke
 NS = "archipel:virtualmachine:vnc"
 
 ROWS = (
-    action(NS, "display", (MACHINE,), "how to reach the console; no answer for a machine without definition"),
+    action(
+        NS,
+        "display",
+        (MACHINE,),
+        "how to reach the console; no answer for a machine without definition",
+        better="always answered; the way to it closes when the right ends",
+        tests=(
+            "tests/integration/agent/test_console.py::test_display_always_answers",
+            "tests/integration/agent/test_console.py::test_a_display_is_taken_away_with_the_right",
+        ),
+    ),
     *pushes("virtualmachine:vnc", "websocketvncstart", "websocketvncstop", meaning="the way to the console from a browser opened, closed"),
     *phrases(MACHINE, (NS, "display"), "vnc", "screen"),
     *tokens((MACHINE,), "vnc_display"),
