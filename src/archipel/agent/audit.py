@@ -21,10 +21,11 @@ from typing import Any, Final
 from xml.etree import ElementTree as ET
 
 from archipel.agent.jids import MalformedJid, bare_jid
-from archipel.agent.logs import PrivateFileHandler, timestamp
+from archipel.agent.journal import Journal
+from archipel.agent.logs import AUDIT, PrivateFileHandler, timestamp
 from archipel.agent.secret import Secret
 
-log = logging.getLogger("archipel.audit")
+log = logging.getLogger(AUDIT)
 
 LONGEST: Final = 200  # characters of a value
 MOST: Final = 500  # values of a list
@@ -36,9 +37,10 @@ _SECRET_WORD = re.compile(r"(?:passw|passphrase|pwd|secret|credential)\w*[\s:=]*
 
 
 class AuditLog:
-    """The audit file, opened to append. Raises :class:`OSError` if that cannot be done."""
+    """The audit file, opened to append, and the journal if there is one. Raises :class:`OSError` if that cannot be done."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, journal: Journal | None = None) -> None:
+        self._journal = journal
         self._file = PrivateFileHandler(path)
         self._file.setFormatter(_EntryFormatter())
         self._strangers = StrangerQuota()
@@ -76,13 +78,15 @@ class AuditLog:
 
     def _tell_left_out(self, *, now: bool = False) -> None:
         for who, count in self._strangers.end_minutes(now=now):
-            outcome = f"left out: {count} more requests of this stranger within a minute"
+            outcome = f"left out: {count} more requests of this sender within a minute"
             self._write({"who": who, "server": _server_of(who), "action": "", "outcome": outcome}, quiet=False)
 
     def _write(self, fields: dict[str, Any], *, quiet: bool) -> None:
         told = (fields["action"] or "audit", fields["outcome"].partition(":")[0])
         entry = log.makeRecord(log.name, logging.INFO, "", 0, "%s: %s", told, None, extra={"fields": fields})
         self._file.handle(entry)
+        if self._journal is not None:
+            self._journal.send(entry.getMessage(), fields, quiet=quiet)
         if not quiet and log.isEnabledFor(logging.INFO):
             log.handle(entry)
 
@@ -94,6 +98,8 @@ class AuditLog:
         """Close the file."""
         self._tell_left_out(now=True)
         self._file.close()
+        if self._journal is not None:
+            self._journal.close()
 
 
 @dataclass

@@ -24,6 +24,7 @@ from archipel.agent.audit import AuditLog
 from archipel.agent.config import DEFAULT_PATH, ConfigError, load_settings
 from archipel.agent.database import claim
 from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.journal import open_journal
 from archipel.agent.logs import configure_logging
 from archipel.agent.rights import Rights
 from archipel.agent.services import Services
@@ -32,6 +33,7 @@ from archipel.agent.store import Phase, Store, StoreError
 from archipel.agent.virt.connection import LibvirtConnection
 from archipel.agent.virt.errors import LibvirtUnavailable
 from archipel.agent.virt.host import Host
+from archipel.agent.watchdog import feed_watchdog
 from archipel.protocol import presence
 from archipel.protocol.errors import CommandError
 from archipel.protocol.events import Topic
@@ -91,6 +93,7 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(signal.SIGHUP, services.audit.reopen)
         async with run_entities(services) as hypervisor:
             notify_systemd(f"READY=1\nSTATUS={len(hypervisor.machines)} machines")
+            hypervisor.spawn(feed_watchdog(notify_systemd))
             log.info("%s serves %d machines", hypervisor.full, len(hypervisor.machines))
             await stop.wait()
             notify_systemd("STOPPING=1")
@@ -100,7 +103,7 @@ async def serve(settings: Settings) -> None:
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Open what all entities share, and close it again."""
     async with contextlib.AsyncExitStack() as stack:
-        audit = AuditLog(settings.logging.audit_file)
+        audit = AuditLog(settings.logging.audit_file, open_journal())
         stack.callback(audit.close)
         stack.enter_context(claim(settings.state.database))
         store = await Store.open(settings.state.database)

@@ -21,6 +21,7 @@ from xml.etree import ElementTree as ET
 
 from archipel.agent.decision import Rule
 from archipel.agent.hooks import Hooks
+from archipel.agent.metrics import Result, result_of
 from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import LibvirtBusy, LibvirtError, LibvirtTimeout, LibvirtUnavailable, VirtError
 from archipel.protocol import namespaces as ns
@@ -215,7 +216,7 @@ def _refuse_unknown(entity: Entity, envelope: Envelope, caller: Caller) -> Comma
     if decision.allowed or (envelope.namespace in ns.RETIRED and entity.knows(caller.bare)):
         error = NotImplementedByEntity(f"{entity.kind} knows no action {action!r}")
     entry = _Entry(entity, caller, envelope.namespace, envelope.action, arguments=envelope.archipel)
-    entry.rule, entry.outcome = decision.short, f"error: {error.text}"
+    entry.rule, entry.outcome, entry.result = decision.short, f"error: {error.text}", result_of(error)
     entry.write()
     return error
 
@@ -232,12 +233,12 @@ async def run_command(entity: Entity, found: Command, source: ET.Element, caller
         entity.check_state(found)
         return await _call(entity, found, request, caller)
     except CommandError as error:
-        entry.outcome = f"error: {error.text}"
+        entry.outcome, entry.result = f"error: {error.text}", result_of(error)
         if error.code is None:
             error.code = found.failure
         raise
     except asyncio.CancelledError:
-        entry.outcome = UNFINISHED
+        entry.outcome, entry.result = UNFINISHED, Result.UNFINISHED
         raise
     finally:
         entry.write(quiet=found.request.reads)
@@ -255,13 +256,16 @@ class _Entry:
     arguments: object = None
     rule: str = ""
     outcome: str = OK
+    result: Result = Result.OK
     started: float = field(default_factory=time.monotonic)
 
     def write(self, *, quiet: bool = False) -> None:
         """Write it down; whoever only looks (``quiet``) need not wait for the book-keeping."""
         quiet = quiet and self.outcome == OK
+        seconds, services = time.monotonic() - self.started, self.entity.services
+        services.metrics.count_command(services.registry, self.entity.kind, self.namespace, self.action, self.result, seconds)
         record = functools.partial(
-            self.entity.services.audit.record,
+            services.audit.record,
             caller=self.caller.full,
             entity=self.entity.bare,
             namespace=self.namespace,
@@ -269,7 +273,7 @@ class _Entry:
             arguments=self.arguments,
             rule=self.rule,
             outcome=self.outcome,
-            seconds=time.monotonic() - self.started,
+            seconds=seconds,
             phrase=self.phrase,
             quiet=quiet,
             stranger=self.rule == Rule.STRANGER,
@@ -286,7 +290,7 @@ def refuse_early(entity: Entity, found: Command, caller: Caller, phrase: str = "
     try:
         _permit(found, entry)
     except PermissionDenied as error:
-        entry.outcome = f"error: {error.text}"
+        entry.outcome, entry.result = f"error: {error.text}", result_of(error)
         entry.write()
         raise
 

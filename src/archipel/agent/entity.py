@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from typing import Any, ClassVar
 from xml.etree import ElementTree as ET
 
-from archipel.agent import adhoc, chat, discovery
+from archipel.agent import adhoc, admission, chat, discovery
 from archipel.agent.contacts import Contacts
 from archipel.agent.decision import Decision, Rule
 from archipel.agent.dialogues import Dialogues
@@ -23,7 +23,7 @@ from archipel.agent.secret import Secret
 from archipel.agent.services import Services
 from archipel.agent.turns import Turns
 from archipel.protocol import namespaces as ns
-from archipel.protocol.errors import BadRequest, CommandError, Condition, ErrorCode, NotImplementedByEntity, PermissionDenied
+from archipel.protocol.errors import BadRequest, CommandError, NotImplementedByEntity, PermissionDenied
 from archipel.protocol.events import Topic
 from archipel.protocol.presence import Status
 from archipel.protocol.rights import EntityKind
@@ -63,7 +63,7 @@ class Entity(abc.ABC):
         self.stream = Stream(full, password.reveal(), services.tls, resume=True)
         self.contacts = Contacts(self.stream)
         self.pubsub = PubSub(self.stream, services.settings.xmpp.pubsub_service, services.node_turn)
-        self.events = EventsNode(self.pubsub, self.bare)
+        self.events = EventsNode(self.pubsub, self.bare, services.metrics.events)
         self.connection = Connection(self.stream, services.server, self._come_online, self._go_offline, self.mend_refusal)
         self.online = asyncio.Event()
         self._status: Status | None = None
@@ -107,6 +107,11 @@ class Entity(abc.ABC):
     @abc.abstractmethod
     async def keep_tags(self, tags: tuple[str, ...]) -> None:
         """Store the tags and publish them; raises if either fails."""
+
+    @property
+    def waiting(self) -> int:
+        """How many requests and messages wait for others of their senders."""
+        return self._requests.waiting + self._chats.waiting
 
     # -- rights ---------------------------------------------------------------------------------------------------------
 
@@ -202,7 +207,7 @@ class Entity(abc.ABC):
         self._chats.clear()
         await self._end_tasks()
         for iq in self._unanswered.values():
-            self.stream.transmit(_refuse_unfinished(iq))
+            self.stream.transmit(admission.refuse_unfinished(iq))
         await self.connection.stop()
         self.services.rights.detach(self.bare)
 
@@ -254,10 +259,12 @@ class Entity(abc.ABC):
             )
         elif namespace == ns.IQ_ROSTER and iq.get("type") == "set":
             self._take_roster_push(iq)
+        elif (refusal := admission.refuse_haste(self, self._caller(iq), iq, namespace)) is not None:
+            self.stream.transmit(refusal)
         elif self._requests.take(self._caller(iq).bare, functools.partial(self._answer, iq, namespace)):
             self._unanswered[id(iq)] = iq
         else:
-            self.stream.transmit(_refuse_flood(iq, namespace))
+            self.stream.transmit(admission.refuse_flood(iq, namespace, MOST_REQUESTS_WAITING))
 
     def _take_roster_push(self, iq: ET.Element) -> None:
         before = self.contacts.seeing
@@ -285,9 +292,9 @@ class Entity(abc.ABC):
         if namespace in discovery.NAMESPACES:
             return discovery.answer(self, iq, namespace, caller)
         if namespace == ns.COMMANDS and self.knows(caller.bare):
-            return await adhoc.answer(self, iq, caller)
+            return await admission.in_turn(self, caller, iq, adhoc.answer)
         if namespace.startswith("archipel:"):
-            return await answer_iq(self, iq, caller)
+            return await admission.in_turn(self, caller, iq, answer_iq)
         return stanzas.error_of(iq, self._refuse_namespace(namespace, caller), namespace, "")
 
     def _refuse_namespace(self, namespace: str, caller: Caller) -> CommandError:
@@ -299,12 +306,14 @@ class Entity(abc.ABC):
     def _take_message(self, message: ET.Element) -> None:
         if message.get("type") == "chat" and message.find(f"{{{ns.CLIENT}}}body") is not None:
             caller = self._caller(message)
+            if admission.refuse_hasty_message(self, caller):
+                return
             if not self._chats.take(caller.bare, functools.partial(self._reply, message)) and self._chats.note_refusal(caller.bare):
                 self.stream.transmit(stanzas.chat(caller.full, chat.BUSY))
 
     async def _reply(self, message: ET.Element) -> None:
         await self.online.wait()
-        await chat.answer_message(self, message, self._caller(message))
+        await admission.reply_in_turn(self, self._caller(message), message)
 
     def _take_presence(self, presence: ET.Element) -> None:
         caller, kind = self._caller(presence), presence.get("type")
@@ -371,19 +380,3 @@ class Entity(abc.ABC):
             return Caller(full, bare_jid(full))
         except MalformedJid:
             return Caller(full, "")
-
-
-def _refuse_unfinished(iq: ET.Element) -> ET.Element:
-    """Return the error for a request that was not answered when its entity left."""
-    text = "this entity goes offline: whether what you asked for was done is not known; look when it is back"
-    answer = stanzas.error_of(iq, CommandError(text, ErrorCode.UNAVAILABLE, Condition.SERVICE_UNAVAILABLE), "", "")
-    answer[-1].set("type", "wait")  # RFC 6120, 8.3.3.19
-    return answer
-
-
-def _refuse_flood(iq: ET.Element, namespace: str) -> ET.Element:
-    """Return the error for a request of somebody of whom too many wait already; its type asks him to try again later."""
-    text = f"{MOST_REQUESTS_WAITING} requests of yours wait here already: wait for their answers"
-    answer = stanzas.error_of(iq, CommandError(text, ErrorCode.UNAVAILABLE, Condition.RESOURCE_CONSTRAINT), namespace, "")
-    answer[-1].set("type", "wait")  # RFC 6120, 8.3.3.18
-    return answer

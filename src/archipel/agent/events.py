@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections import Counter
 from typing import Final
 from xml.etree import ElementTree as ET
 
@@ -34,7 +35,7 @@ EPOCH: Final = uuid.uuid4().hex[:12]
 class EventsNode:
     """The events node of the entity with the bare JID ``owner``."""
 
-    def __init__(self, pubsub: PubSub, owner: str) -> None:
+    def __init__(self, pubsub: PubSub, owner: str, counts: Counter[str] | None = None) -> None:
         self._pubsub = pubsub
         self._owner = owner
         self._node = events_node(owner)
@@ -42,6 +43,7 @@ class EventsNode:
         self._admitting = asyncio.Lock()
         self._usable = False
         self.sequence = 0
+        self._counts = Counter() if counts is None else counts
 
     async def prepare(self, readers: set[str]) -> None:
         """Make the node if it is missing, and let ``readers`` and nobody else subscribe.
@@ -92,10 +94,13 @@ class EventsNode:
         self.sequence += 1
         push = Push(topic, change, self.sequence, EPOCH)
         if not self._usable:
+            self._counts["lost"] += 1
             return
         try:
             await self._pubsub.publish(self._node, push.write(*details), str(uuid.uuid4()))
+            self._counts["published"] += 1
         except (CommandError, WireError) as error:
+            self._counts["lost"] += 1
             log.warning("%s: push %s %s was lost: %s", self._owner, topic, change, error)
 
     async def remove(self) -> None:

@@ -22,6 +22,7 @@ from typing import Final
 
 from archipel.agent.settings import LogFormat, Logging
 
+AUDIT: Final = "archipel.audit"  # the logger of the audit log's entries
 # sd-daemon(3): journald takes the severity from this prefix of a line.
 _PRIORITIES: Final = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
@@ -33,6 +34,8 @@ def configure_logging(settings: Logging) -> None:
     """
     handler: logging.Handler = logging.StreamHandler(sys.stderr) if settings.file is None else PrivateFileHandler(settings.file)
     handler.setFormatter(_formatter(settings))
+    if settings.file is None and is_journal():
+        handler.addFilter(lambda record: record.name != AUDIT)  # the journal gets those with their fields
     logging.basicConfig(level=settings.level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)
     for chatty in ("alembic", "slixmpp"):
@@ -42,10 +45,10 @@ def configure_logging(settings: Logging) -> None:
 def _formatter(settings: Logging) -> logging.Formatter:
     if settings.format is LogFormat.JSON:
         return JsonFormatter()
-    return TextFormatter(journal=settings.file is None and _is_journal())
+    return TextFormatter(journal=settings.file is None and is_journal())
 
 
-def _is_journal() -> bool:
+def is_journal() -> bool:
     """Whether standard error goes to the journal (systemd.exec(5), ``JOURNAL_STREAM``)."""
     try:
         status = os.fstat(sys.stderr.fileno())

@@ -148,17 +148,25 @@ def integer(least: int, most: int) -> Kind[int]:
 
 def seconds(least: float, most: float) -> Kind[float]:
     """Return the kind of durations, in seconds."""
+    return _number(least, most, "of seconds")
 
+
+def per_second(least: float, most: float) -> Kind[float]:
+    """Return the kind of rates, per second."""
+    return _number(least, most, "per second")
+
+
+def _number(least: float, most: float, unit: str) -> Kind[float]:
     def parse(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
-            raise ValueError(f"{text!r} is not a number of seconds") from None
+            raise ValueError(f"{text!r} is not a number {unit}") from None
         if not math.isfinite(value) or not least <= value <= most:
             raise ValueError(f"{text} is out of range")
         return value
 
-    return Kind(f"a number of seconds from {least:g} to {most:g}", parse)
+    return Kind(f"a number {unit} from {least:g} to {most:g}", parse)
 
 
 def _parse_text(text: str) -> str:

@@ -8,8 +8,10 @@ import asyncio
 import ssl
 from dataclasses import dataclass, field
 
+from archipel.agent.admission import Admission
 from archipel.agent.audit import AuditLog
 from archipel.agent.dispatch import Registry
+from archipel.agent.metrics import Metrics
 from archipel.agent.rights import Rights
 from archipel.agent.settings import Settings
 from archipel.agent.store import Store
@@ -36,6 +38,11 @@ class Services:
     registry: Registry
     driver: str
     node_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    metrics: Metrics = field(default_factory=Metrics)
+    admission: Admission = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.admission = Admission(self.settings.limits)
 
     @property
     def libvirt_connected(self) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from archipel.agent import options as kinds
-from archipel.agent.options import Host, Option, Problem, Section, choice, declared_options, integer, list_of, optional, seconds
+from archipel.agent.options import Host, Option, Problem, Section, choice, declared_options, integer, list_of, optional, per_second, seconds
 from archipel.agent.secret import Secret
 from archipel.protocol.vcard import Organisation
 
@@ -28,6 +28,7 @@ STORAGE = Section("STORAGE")
 POLICY = Section("POLICY")
 VCARD = Section("VCARD")
 LOGGING = Section("LOGGING")
+LIMITS = Section("LIMITS")
 FLAGS = "MODULES"  # the section whose options are capabilities, each True or False
 
 
@@ -256,6 +257,28 @@ class Logging:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one sender may ask of one entity, and all senders together of the agent; rates are requests per second."""
+
+    rate: float = LIMITS.option(
+        "request_rate", per_second(0.1, 10_000), "100", "Requests per second that somebody known may send to an entity."
+    )
+    burst: int = LIMITS.option("request_burst", integer(1, 100_000), "2000", "As many he may send at once, after a rest.")
+    admin_rate: float = LIMITS.option("admin_request_rate", per_second(0.1, 10_000), "500", "The same for administrators.")
+    admin_burst: int = LIMITS.option("admin_request_burst", integer(1, 100_000), "5000", "As many they may send at once.")
+    stranger_rate: float = LIMITS.option(
+        "stranger_request_rate", per_second(0.1, 10_000), "5", "The same for who is not known to the entity."
+    )
+    stranger_burst: int = LIMITS.option("stranger_request_burst", integer(1, 100_000), "50", "As many they may send at once.")
+    under_way: int = LIMITS.option(
+        "requests_under_way", integer(10, 10_000), "400", "Most requests that the agent works on at once; no sender gets more than half."
+    )
+    waiting: int = LIMITS.option(
+        "requests_waiting", integer(10, 100_000), "10000", "Most that wait for that; then only who has none waiting may add one."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Modules:
     """Which capabilities are loaded."""
 
@@ -288,6 +311,7 @@ class Settings:
     vcard: VCard
     state: State
     logging: Logging
+    limits: Limits
     modules: Modules
     flags: Mapping[str, bool]
     capabilities: Mapping[str, Any]
@@ -308,6 +332,7 @@ CONCERNS: Mapping[str, type[Any]] = {
     "vcard": VCard,
     "state": State,
     "logging": Logging,
+    "limits": Limits,
     "modules": Modules,
 }
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -113,6 +114,8 @@ class Store:
         self.path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="archipel-store")
         self._engine: Any = None
+        self.transactions = 0
+        self.busy_seconds = 0.0
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -146,12 +149,16 @@ class Store:
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work))
 
     def _transact(self, work: Callable[[Session], T]) -> T:
+        started = time.monotonic()
         try:
             with Session(self._engine) as session, session.begin():
                 return work(session)
         except DBAPIError as error:
             kind = StoreConflict if isinstance(error, IntegrityError) else StoreError
             raise kind(f"{self.path}: {error.orig}") from error
+        finally:
+            self.transactions += 1
+            self.busy_seconds += time.monotonic() - started
 
     # -- machines -------------------------------------------------------------------------------------------------------
 

@@ -26,6 +26,11 @@ class Turns:
         self._waiting: dict[str, deque[Work]] = {}
         self._refused: set[str] = set()
 
+    @property
+    def waiting(self) -> int:
+        """How much waits."""
+        return sum(map(len, self._waiting.values()))
+
     def take(self, sender: str, work: Work) -> bool:
         """Do ``work`` now or later; return whether that is so, or too much of this sender waits already."""
         if self._under_way[sender] < self._at_once:

@@ -8,6 +8,7 @@ import click
 
 import archipel
 from archipel.cli import power
+from archipel.cli.audit import audit
 from archipel.cli.chat import chat
 from archipel.cli.completion import completion
 from archipel.cli.define import define
@@ -58,6 +59,7 @@ for _command in (
     rights_commands,
     watch,
     chat,
+    audit,
     platform,
     completion,
 ):

@@ -14,6 +14,7 @@ AVATAR: Final = "archipel:avatar"
 ROSTER: Final = "archipel:roster"
 SCHEDULER: Final = "archipel:entity:scheduler"
 RIGHTS: Final = "archipel:rights"
+AUDIT: Final = "archipel:audit"
 
 # Commands of one kind of entity.
 HEALTH: Final = "archipel:hypervisor:health"

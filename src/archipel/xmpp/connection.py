@@ -13,6 +13,7 @@ import contextlib
 import enum
 import logging
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -69,6 +70,8 @@ class Server:
         self._up = asyncio.Event()
         self._up.set()
         self._probing = asyncio.Lock()
+        self.counts: Counter[str] = Counter()
+        """What became of the logins and sessions of all accounts: how many of each."""
 
     @property
     def up(self) -> bool:
@@ -149,6 +152,7 @@ class Connection:
         self._retry = FIRST_RETRY
         self._ready = False
         self._warned = False
+        self._was_online = False
         self.last_error: WireError | None = None
 
     @property
@@ -177,6 +181,9 @@ class Connection:
             if resumed is None:
                 continue
             self.state = ConnectionState.ONLINE
+            self._server.counts["resumption" if resumed else "login"] += 1
+            self._server.counts["reconnect"] += self._was_online
+            self._was_online = True
             rest = await self._stay(resumed)
             self.state = ConnectionState.WAITING
             await asyncio.sleep(rest)
@@ -188,6 +195,7 @@ class Connection:
                 try:
                     resumed = await self.stream.login(host, port, self._server.login_deadline)
                 except ServerUnreachable as error:
+                    self._server.counts["failure"] += 1
                     self._server.report_unreachable(error)
                     self.state = ConnectionState.WAITING
                     self.last_error = error
@@ -196,6 +204,7 @@ class Connection:
                     return None
                 self._server.report_reached()
         except WireError as error:
+            self._server.counts["failure"] += 1
             if isinstance(error, LoginRefused | UntrustedServer):
                 self._server.report_reached()
             self.state = ConnectionState.WAITING
@@ -254,6 +263,7 @@ class Connection:
         finally:
             self._on_offline()
         if why.conflict:
+            self._server.counts["conflict"] += 1
             log.error("%s: logged in elsewhere with the same resource; resting %g s", self.stream.requested_jid, CONFLICT_REST)
             return with_jitter(CONFLICT_REST)
         log.debug("%s: session lost: %s", self.stream.requested_jid, why.reason)

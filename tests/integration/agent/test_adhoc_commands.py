@@ -41,6 +41,8 @@ async def test_the_menu_holds_what_its_reader_may_do(platform: Platform, admin: 
         "archipel:vm:control#info",
         "archipel:permissions#get",
         "archipel:permissions#getown",
+        "archipel:rights#rules",
+        "archipel:rights#why",
     }
     assert "archipel:vm:control#memory" in await menu(admin, machine.full)
 

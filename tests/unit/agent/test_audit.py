@@ -113,7 +113,7 @@ class TestStrangers:
         audit.close()
         *written, last = entries(path)
         assert [entry["jid"] for entry in written[MOST_OF_STRANGER:]] == ["mallory@lab.example/x", "Eve@lab.example/phone"]
-        assert (last["who"], last["outcome"]) == ("eve@lab.example", "left out: 7 more requests of this stranger within a minute")
+        assert (last["who"], last["outcome"]) == ("eve@lab.example", "left out: 7 more requests of this sender within a minute")
         assert len(caplog.records) == len(written) + 1
 
     def test_who_is_known_is_written_down_always(self, audit: AuditLog, path: Path):

@@ -62,5 +62,5 @@ def on(kind: str, job: str, jobs: str, more: tuple[Wrong, ...]) -> tuple[Action,
 
 ROWS = (
     *on(HYPERVISOR, "alloc", "alloc free", (Wrong("param", "job='free' hour='8'"),)),
-    *on(MACHINE, "create", "create shutdown destroy suspend resume reboot pause", (Wrong("param", "job='create' hour='8' param='now'"),)),
+    *on(MACHINE, "create", "create shutdown destroy suspend resume reboot pause snapshot", (Wrong("param", "job='create' hour='8' param='now'"),)),
 )

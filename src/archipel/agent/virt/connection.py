@@ -78,6 +78,11 @@ class LibvirtConnection:
         self._retry = FIRST_RETRY
         self._observers: dict[object, tuple[Observer | None, Observer | None]] = {}
 
+    @property
+    def pool(self) -> CallPool:
+        """The threads in which libvirt is called."""
+        return self._pool
+
     async def start(self) -> None:
         """Begin to connect; returns at once. :meth:`wait_connected` waits."""
         binding.run_event_loop()

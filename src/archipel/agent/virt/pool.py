@@ -20,6 +20,7 @@ import logging
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 THREADS = 8  # libvirtd itself serves one client with five to twenty workers; more threads here only wait there
 CHANGE_TIMEOUT = 60.0  # seconds; libvirt itself waits 30 s for a domain's lock and up to 15 s for QEMU to end
 READ_TIMEOUT = 10.0  # seconds; reading takes a millisecond, and bulk reads were seen to take 4.5 s once
+
+_OUTCOMES: dict[type[Exception], str] = {LibvirtTimeout: "timeout", LibvirtBusy: "busy"}
 
 T = TypeVar("T")
 
@@ -100,11 +103,28 @@ class CallPool:
         self._threads: list[threading.Thread] = []
         self._jobs: set[_Job] = set()
         self._hanging = 0
+        self.counts: Counter[str] = Counter()
+        """How many calls ended how: ok, failed, timeout, busy."""
 
     @property
     def hanging(self) -> int:
         """How many threads are in calls that were abandoned."""
         return self._hanging
+
+    @property
+    def size(self) -> int:
+        """How many threads there are."""
+        return self._size
+
+    @property
+    def queued(self) -> int:
+        """How many calls wait for a thread."""
+        return self._queue.qsize()
+
+    @property
+    def busy(self) -> int:
+        """How many threads are in a call."""
+        return min(self._size, max(0, len(self._jobs) - self.queued))
 
     def start(self) -> None:
         """Start the threads."""
@@ -126,6 +146,15 @@ class CallPool:
         Raises :class:`LibvirtTimeout` when it runs longer, :class:`LibvirtBusy` when it could not be begun. Cancelling
         gives up a call that was not begun; one that was goes on unheard.
         """
+        try:
+            result = await self._run_job(call, function, within, lane)
+        except Exception as error:
+            self.counts[_OUTCOMES.get(type(error), "failed")] += 1
+            raise
+        self.counts["ok"] += 1
+        return result
+
+    async def _run_job(self, call: str, function: Callable[[], T], within: float | None, lane: Lane | None) -> T:
         loop = asyncio.get_running_loop()
         deadline = None if within is None else loop.time() + within
         if lane is not None:
