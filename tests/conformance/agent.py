@@ -1,0 +1,172 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the agent and its tools have today: asked of the registry, the declared rights and options, the sources."""
+
+from __future__ import annotations
+
+import importlib
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+
+import click
+
+from archipel.agent.dispatch import Command, Registry
+from archipel.agent.options import Option, declared_options
+from archipel.agent.settings import FLAGS, OPTIONS
+from archipel.cli.main import main
+from archipel.protocol.events import Topic
+from archipel.protocol.rights import EntityKind, TokenCatalogue, core_catalogue
+from tests.conformance.row import Kind, Row
+from tests.conformance.sources import Module, read_modules
+
+ROOT = Path(__file__).parents[2]
+ASKED_ELSEWHERE = {"all", "presence", "message", "permission_getown"}  # rights that guard no action
+
+
+@dataclass(frozen=True)
+class Said:
+    """A phrase of a kind of entity, and the command that it asks for."""
+
+    kind: str
+    template: str
+    command: Command
+
+
+class Agent:
+    """The agent with all capabilities that the project declares."""
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self.root = root
+        self.project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+        declared = self.project["entry-points"]["archipel.capabilities"]
+        self.capabilities: dict[str, ModuleType] = {name: importlib.import_module(path) for name, path in sorted(declared.items())}
+
+    @cached_property
+    def registry(self) -> Registry:
+        registry = Registry()
+        for module in self.capabilities.values():
+            registry.add(module)
+        return registry
+
+    @cached_property
+    def commands(self) -> dict[tuple[str, str, str], Command]:
+        """Every command by kind of entity, namespace and action."""
+        found = [(kind, command) for kind in EntityKind for command in self.registry.commands(kind)]
+        return {(str(kind), command.request.namespace, command.request.action): command for kind, command in found}
+
+    @cached_property
+    def rights(self) -> TokenCatalogue:
+        catalogue = core_catalogue()
+        for module in self.capabilities.values():
+            for token in getattr(module, "TOKENS", ()):
+                catalogue.register(token)
+        return catalogue
+
+    @cached_property
+    def options(self) -> dict[tuple[str, str], Option]:
+        own = [
+            found
+            for name, module in self.capabilities.items()
+            if getattr(module, "SETTINGS", None)
+            for found in declared_options(module.SETTINGS, f"capabilities.{name}")
+        ]
+        return {(found.section, found.name): found for found in (*OPTIONS, *own)}
+
+    @cached_property
+    def phrases(self) -> tuple[Said, ...]:
+        return tuple(
+            Said(kind, template, command)
+            for (kind, _ns, _action), command in self.commands.items()
+            if command.chat
+            for template in command.chat.phrases
+        )
+
+    @cached_property
+    def sources(self) -> dict[str, Module]:
+        """The modules of agent and protocol, by name."""
+        source = self.root / "src" / "archipel"
+        return read_modules(source / "agent", "archipel.agent") | read_modules(source / "protocol", "archipel.protocol")
+
+    # -- whether a founding thing is there --------------------------------------------------------------------------------
+
+    def has(self, row: Row) -> bool:
+        """Whether what a row is about is there today."""
+        return {
+            Kind.ACTION: self._has_action,
+            Kind.PUSH: self._has_push,
+            Kind.PHRASE: self._has_phrase,
+            Kind.TOKEN: self._has_token,
+            Kind.OPTION: self._has_option,
+            Kind.PRESENCE: self._has_presence,
+            Kind.TOOL: self._has_tool,
+        }[row.kind](row)
+
+    def _has_action(self, row: Row) -> bool:
+        return all((kind, row.place, row.name) in self.commands for kind in row.on)
+
+    def _has_push(self, row: Row) -> bool:
+        """Whether a file of the agent that knows the topic knows the change, or where it has the topic from."""
+        return any(row.place in self._topics(module) and row.name in self._changes(module, row.place) for module in self._own())
+
+    def _own(self) -> Iterator[Module]:
+        return (module for name, module in self.sources.items() if name.startswith("archipel.agent"))
+
+    def _imported(self, module: Module) -> Iterator[Module]:
+        return (self.sources[name] for name in module.imports if name in self.sources)
+
+    def _topics(self, module: Module) -> set[str]:
+        """Return what a file may push about: its own topics, members of Topic, and topics of what it imports."""
+        borrowed = {text for found in self._imported(module) for text in found.topics}
+        return module.topics | borrowed | {str(topic) for topic in Topic if f"Topic.{topic.name}" in module.topics}
+
+    def _changes(self, module: Module, topic: str) -> set[str]:
+        """Return what a file may push about a topic: its own texts, and those that stand where it has the topic from."""
+        return {*module.texts, *(text for found in self._imported(module) if topic in found.topics for text in found.texts)}
+
+    def _has_phrase(self, row: Row) -> bool:
+        if not any(row.asks):
+            return True
+        return any(words_of(said.template) == row.name and said.kind in row.on for said in self.phrases)
+
+    def _has_token(self, row: Row) -> bool:
+        """Whether a right can be granted, and guards something; what guarded nothing with the founders need not."""
+        if not all(kind in set(EntityKind) and self.rights.find(EntityKind(kind), row.name) for kind in row.on):
+            return False
+        return row.name in ASKED_ELSEWHERE or bool(row.different) or all(self.guarded(kind, row.name) for kind in row.on)
+
+    def guarded(self, kind: str, token: str) -> list[tuple[str, str, str]]:
+        """Return the actions that a right guards on a kind of entity."""
+        return [key for key, command in self.commands.items() if key[0] == kind and token in {command.right, command.in_chat.right}]
+
+    def _has_option(self, row: Row) -> bool:
+        return row.place == FLAGS or (row.place, row.name) in self.options
+
+    def _has_presence(self, row: Row) -> bool:
+        return any(text.startswith(row.says) for module in self.sources.values() for text in module.texts)
+
+    def _has_tool(self, row: Row) -> bool:
+        if not row.needs:
+            return False
+        program, *words = row.needs.split()
+        if not words:
+            return program in self.project["scripts"] or (self.root / program).exists()
+        return program == "archipel" and _has_command(main, words)
+
+
+def _has_command(command: click.Command, words: list[str]) -> bool:
+    for word in words:
+        if word.startswith("-"):
+            return any(word in item.opts for item in command.params)
+        if not isinstance(command, click.Group) or word not in command.commands:
+            return False
+        command = command.commands[word]
+    return True
+
+
+def words_of(template: str) -> str:
+    """Return the words of a phrase without its placeholders."""
+    return " ".join(word for word in template.split() if word[0] not in "{[")
