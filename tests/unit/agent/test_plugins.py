@@ -150,7 +150,7 @@ def test_a_capability_that_cannot_be_loaded_keeps_the_agent_from_starting(instal
 
 def test_a_capability_that_is_switched_off_may_be_broken(install: Install) -> None:
     install("raise ImportError('no library')", "snapshots = third_party_capability")
-    assert plugins.declared_settings() == {}
+    assert "snapshots" not in plugins.declared_settings()
     plugins.load(settings("[MODULES]\nsnapshots = False"))
 
 
@@ -162,7 +162,6 @@ def test_what_is_no_module_is_refused(install: Install) -> None:
 
 def test_the_options_of_a_capability_are_read_from_the_configuration(install: Install) -> None:
     install(SNAPSHOTS, "snapshots = third_party_capability")
-    declared = dict(plugins.declared_settings())
-    assert set(declared) == {"snapshots"}
+    declared = {name: options for name, options in plugins.declared_settings().items() if name == "snapshots"}
     loaded = settings("[SNAPSHOTS]\nfolder = here", declared)
     assert loaded.capabilities["snapshots"].folder == "here"
