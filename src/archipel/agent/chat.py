@@ -19,7 +19,7 @@ from archipel.agent.dialogues import MOST_TRIES, Dialogue
 from archipel.agent.dispatch import Caller, Command, refuse_early, run_command
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import BadRequest, CommandError, PermissionDenied
-from archipel.protocol.payload import request_element
+from archipel.protocol.forms import request_element
 from archipel.xmpp import stanzas
 
 if TYPE_CHECKING:
