@@ -26,7 +26,12 @@ from archipel.agent.standing import NOTHING, Standing, weigh
 from archipel.agent.store import GrantRecord
 from archipel.protocol.rights import ALL, EntityKind, Token, TokenCatalogue
 
-SHAPING: Final = ("define", "appliance_attach", *(f"drives_{what}" for what in ("create", "delete", "convert", "rename", "create_golden")))
+SHAPING: Final = (
+    "define",
+    "appliance_attach",
+    "snapshot_revert",
+    *(f"drives_{what}" for what in ("create", "delete", "convert", "rename", "create_golden")),
+)
 """Rights by which a machine's disks are changed."""
 
 
