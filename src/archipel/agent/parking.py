@@ -125,6 +125,8 @@ async def finish(hypervisor: Hypervisor, machine: VirtualMachine, who: str) -> N
     except (CommandError, WireError, StoreError) as error:
         log.warning("%s: cannot be parked wholly now, it will be later: %s", machine.bare, error)
         hypervisor.leave_unfinished(machine)
+        hypervisor.push(TOPIC, Change.CANNOT_PARK)  # when it is parked after all, that is pushed too
+        return
     hypervisor.push(TOPIC, Change.PARKED)
     hypervisor.shout(f"{who} parked the machine {machine.name}")
 

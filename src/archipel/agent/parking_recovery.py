@@ -10,6 +10,7 @@ from archipel.agent import parking, parking_store, unparking
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.parked_machines import refuse_in_libvirt, remove
 from archipel.agent.parking_store import ParkedRecord
+from archipel.agent.parking_tables import ParkedState
 from archipel.agent.removal import stop_domain
 from archipel.agent.store import MachineRecord, Phase, StoreError
 from archipel.agent.virt.errors import VirtError
@@ -70,6 +71,8 @@ async def _remove(hypervisor: Hypervisor, parked: ParkedRecord) -> None:
         with hypervisor.hold(parked.uuid):
             await refuse_in_libvirt(hypervisor, parked.uuid)
             await remove(hypervisor, parked)
+            if parked.state is ParkedState.DELETING:
+                hypervisor.push(TOPIC, Change.DELETED)
     except (CommandError, WireError, VirtError, StoreError) as error:
         hypervisor.untidy.set()
         log.warning("%s (%s) was left half %s and cannot be removed now: %s", parked.name, parked.uuid, parked.state, error)

@@ -39,7 +39,6 @@ class Change(enum.StrEnum):
     CANNOT_PARK = "cannot-park"
     CANNOT_UNPARK = "cannot-unpark"
     CANNOT_DELETE = "cannot-delete"
-    CANNOT_UPDATE = "cannot-update"
 
 
 @payload

@@ -24,7 +24,7 @@ from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import CommandError
 from tests.unit.agent.conftest import ask, finish_work
 from tests.unit.agent.fake_xmpp import FakeXmpp
-from tests.unit.agent.fakes import ADMIN, OTHER_UUID, OWNER, UUID, VM, FakeDomain, FakeHost, domain_xml, failure
+from tests.unit.agent.fakes import ADMIN, HYP, OTHER_UUID, OWNER, UUID, VM, FakeDomain, FakeHost, domain_xml, failure
 from tests.unit.protocol.golden import xml
 
 PARKING, OWN = "archipel:hypervisor:vmparking", "archipel:vm:vmparking"
@@ -147,6 +147,30 @@ async def test_what_cannot_be_unparked_stays_parked(
     domain.refuse.clear()
     await unparking.run(online, ADMIN, UUID, start=False)
     assert await state_of(online) == MANAGED
+
+
+async def test_what_fails_after_the_answer_is_pushed_and_done_later(
+    online: Hypervisor, machine: VirtualMachine, domain: FakeDomain, xmpp: FakeXmpp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_arguments: object) -> None:
+        raise StoreError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parking_store, "finish_park", fail)
+        await park(online, machine)
+    assert xmpp.pushes(HYP) == [("vmparking", "cannot-park")]
+    await recover(online)
+    await finish_work(online)
+    assert (await state_of(online), xmpp.pushes(HYP)[1:]) == (PARKED, [("vmparking", "parked")])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parking_store, "remove", fail)
+        await parked_machines.run_deletion(online, OWNER.bare, UUID)
+    await finish_work(online)
+    assert xmpp.pushes(HYP)[2:] == [("vmparking", "cannot-delete")]
+    await recover(online)
+    await finish_work(online)
+    assert (xmpp.pushes(HYP)[3:], UUID in xmpp.accounts) == ([("vmparking", "deleted")], False)
 
 
 # -- the agent dies -------------------------------------------------------------------------------------------------------
