@@ -18,7 +18,7 @@ from tests.wire.person import Person
 from tests.wire.platform import ADMIN, Machine, Platform, open_platform
 from tests.wire.waiting import eventually
 
-ROUNDS, MACHINES, LONGEST_LIFE = 5, 4, 0.8
+ROUNDS, MACHINES, LONGEST_LIFE = 3, 4, 0.6
 
 
 @pytest.fixture

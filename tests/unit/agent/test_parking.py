@@ -17,7 +17,7 @@ from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.parking_store import ParkedRecord
 from archipel.agent.recovery import recover
 from archipel.agent.secret import Secret
-from archipel.agent.store import MachineRecord, Phase
+from archipel.agent.store import MachineRecord, Phase, StoreError
 from archipel.agent.virt.errors import LibvirtTimeout, VirtError
 from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virtual_machine import VirtualMachine
