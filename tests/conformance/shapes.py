@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from archipel.protocol.payload import Check, Payload, Request, _Field, _fields
+from archipel.protocol.payload import Check, Payload, Request, _Field, fields_of
 
 VALUES = {str: "text", int: "whole number", float: "number", bool: "0 or 1", uuid.UUID: "UUID", ET.Element: "XML"}
 # What checks are asked, so that they say themselves what they demand.
@@ -30,7 +30,7 @@ def describe_fields(request: type[Request[Any]]) -> list[tuple[str, str, str, st
     """Return name, place, value and default of each field of a request."""
     return [
         (f"`{item.xml_name}`" if item.place != "children" else _shape(item.type), _place(item), _value(item), _default(item))
-        for item in _fields(request)
+        for item in fields_of(request)
     ]
 
 
@@ -66,8 +66,8 @@ def _shape(payload: type[Payload]) -> str:
 def _element(payload: type[Payload]) -> str:
     if not _is_declared(payload):
         return f"<{payload.tag}>...</{payload.tag}>"
-    attributes = "".join(f" {item.xml_name}='{_word(item)}'" for item in _fields(payload) if item.place == "attribute")
-    inner = "".join(_inner(item) for item in _fields(payload) if item.place != "attribute")
+    attributes = "".join(f" {item.xml_name}='{_word(item)}'" for item in fields_of(payload) if item.place == "attribute")
+    inner = "".join(_inner(item) for item in fields_of(payload) if item.place != "attribute")
     return f"<{payload.tag}{attributes}>{inner}</{payload.tag}>" if inner else f"<{payload.tag}{attributes}/>"
 
 

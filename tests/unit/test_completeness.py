@@ -11,7 +11,7 @@ from pathlib import Path
 
 from archipel.agent import capabilities
 from archipel.agent.dispatch import Command, Registry
-from archipel.protocol.payload import Payload, _fields
+from archipel.protocol.payload import Payload, fields_of
 from archipel.protocol.rights import CORE_TOKENS, EntityKind
 from tests.wire.actions import ACTIONS
 
@@ -45,7 +45,7 @@ def all_actions(root: Path) -> dict[tuple[str, str, str], Command]:
 
 def names_of_fields(request: type[Payload]) -> Iterator[str]:
     """The fields of a request as they are called on the wire, those of its list's items included."""
-    for item in _fields(request):
+    for item in fields_of(request):
         if item.place == "children":
             yield from names_of_fields(item.type)
         else:

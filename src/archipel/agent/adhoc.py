@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 from archipel.agent.dispatch import Caller, Command, run_command
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import BadRequest, CommandError, Condition, ErrorCode
-from archipel.protocol.payload import FormField, form_fields, request_element
+from archipel.protocol.forms import FormField, form_fields, request_element
 from archipel.protocol.xml import child_named
 from archipel.xmpp import stanzas
 

@@ -19,7 +19,7 @@ from archipel.agent.dialogues import MOST_TRIES, Dialogue
 from archipel.agent.dispatch import Caller, Command, refuse_early, run_command
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import BadRequest, CommandError, PermissionDenied
-from archipel.protocol.payload import request_element
+from archipel.protocol.forms import request_element
 from archipel.xmpp import stanzas
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ async def reply(entity: Entity, body: str, caller: Caller) -> str:
     if dialogue is not None and (answer := await _go_on(entity, dialogue, words, plain, caller)) is not None:
         return answer
     if plain in GREETINGS:
-        return f"Hello! I am {entity.name}. Say help to see what I can do for you."
+        return _greet(entity)
     if plain.split(" ")[0] in RUDE_WORDS:
         return "I do my best. Please be kind."
     if plain == "help" or plain.startswith("help "):
@@ -110,8 +110,14 @@ def find_command(entity: Entity, words: list[str]) -> Command | None:
     )[1]
 
 
+def _greet(entity: Entity) -> str:
+    return f"Hello! I am {entity.name}. Say help to see what I can do for you."
+
+
 async def _obey(entity: Entity, words: list[str], caller: Caller) -> str:
     dialogue = _begin(entity, words)
+    if dialogue is None and any(" ".join(words[:count]).lower().rstrip(",!") in GREETINGS for count in (1, 2)):
+        return _greet(entity)
     if dialogue is None:
         return "I do not understand. Say help to see what I can do for you."
     return await _proceed(entity, dialogue, caller)

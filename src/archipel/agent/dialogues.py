@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from archipel.protocol.payload import check_value, form_fields
+from archipel.protocol.forms import check_value, form_fields
 
 if TYPE_CHECKING:
     from archipel.agent.dispatch import Command

@@ -143,7 +143,7 @@ async def _sources_of_all(machine: VirtualMachine) -> _Sources:
 
 
 def _read_sources(texts: list[str]) -> set[Path]:
-    return {path for text in texts for path in disk_files.sources_of(read_stored(text))}
+    return {path for text in texts for path in disk_files.sources_of(text)}
 
 
 async def refuse_foreign_contents(qemu_img: QemuImg, drive_file: Path, image_format: str, folders: Collection[Path]) -> None:

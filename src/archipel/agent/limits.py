@@ -115,10 +115,11 @@ class Gate:
         self._under_way[sender] -= 1
         if not self._under_way[sender]:
             del self._under_way[sender]
-        self._admit()
+        if self._waiting:
+            self._admit()
 
     def _may_begin(self, sender: str) -> bool:
-        return self._free > 0 and self._under_way[sender] < self._free
+        return self._free > 0 and self._under_way.get(sender, 0) < self._free
 
     def _begin(self, sender: str) -> None:
         self._free -= 1

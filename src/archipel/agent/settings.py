@@ -30,6 +30,11 @@ VCARD = Section("VCARD")
 LOGGING = Section("LOGGING")
 LIMITS = Section("LIMITS")
 FLAGS = "MODULES"  # the section whose options are capabilities, each True or False
+# What was no module with the founders: their files say "restrictive" and name modules alone, and nobody means to switch these off.
+CORE_CAPABILITIES = frozenset(
+    {"avatars", "clones", "contacts", "control", "definition", "host", "machines", "rights", "rules", "screenshots", "tags"}
+)
+FOUNDING_NAMES = {"scheduler": "action_scheduler", "health": "hypervisor_health"}  # where the founders' flag is another word
 
 
 class LoadingPolicy(enum.StrEnum):
@@ -52,7 +57,9 @@ class LogLevel(enum.StrEnum):
     DEBUG = "debug"
     INFO = "info"
     WARNING = "warning"
+    WARN = "warn"  # founding files have this word, and the next
     ERROR = "error"
+    CRITICAL = "critical"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,7 +296,7 @@ class Modules:
         "module_loading_policy",
         choice(LoadingPolicy),
         "permissive",
-        f"restrictive loads what [{FLAGS}] sets to True, permissive what it does not set to False.",
+        f"restrictive loads what [{FLAGS}] sets to True and what no agent does without, permissive what it does not set to False.",
     )
 
 
@@ -319,7 +326,11 @@ class Settings:
 
     def loads(self, capability: str) -> bool:
         """Whether the capability of that name is to be loaded."""
-        return self.flags.get(capability.lower(), self.modules.policy is LoadingPolicy.PERMISSIVE)
+        name = capability.lower()
+        flag = self.flags.get(name, self.flags.get(FOUNDING_NAMES.get(name, "")))
+        if flag is not None:
+            return flag
+        return name in CORE_CAPABILITIES or self.modules.policy is LoadingPolicy.PERMISSIVE
 
 
 CONCERNS: Mapping[str, type[Any]] = {

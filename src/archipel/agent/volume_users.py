@@ -9,12 +9,12 @@ import contextlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
+from xml.etree import ElementTree as ET
 
-from archipel.agent.definition import read_stored
 from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.virt.disk_files import read_sources
 from archipel.agent.virt.errors import DomainNotFound
 from archipel.agent.virt.image_header import find_standing, list_files
-from archipel.protocol.domain.domain import Domain
 from archipel.protocol.errors import CommandError, Condition
 
 _MOST_NAMED: Final = 5
@@ -54,15 +54,11 @@ async def _find_domains(hypervisor: Hypervisor, pool: str, volume: str | None, p
 
 def _have(texts: list[str], pool: str, volume: str | None, paths: Collection[str]) -> bool:
     places = {Path(path).resolve() for path in paths}
-    return any(_has(read_stored(text), pool, volume, places) for text in texts)
+    return any(_is_of(source, pool, volume, places) for text in texts for source in read_sources(text))
 
 
-def _has(domain: Domain, pool: str, volume: str | None, places: set[Path]) -> bool:
-    for disk in domain.disks:
-        for source in disk.element.iter("source"):
-            if source.get("pool") == pool and volume in (None, source.get("volume")):
-                return True
-            path = source.get("file") or source.get("dev")
-            if path and "\0" not in path and Path(path).resolve() in places:
-                return True
-    return False
+def _is_of(source: ET.Element, pool: str, volume: str | None, places: set[Path]) -> bool:
+    if source.get("pool") == pool and volume in (None, source.get("volume")):
+        return True
+    path = source.get("file") or source.get("dev")
+    return bool(path) and "\0" not in (path or "") and Path(path or "").resolve() in places

@@ -19,7 +19,7 @@ import re
 import types
 import typing
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar, Final, Generic, TypeVar, dataclass_transform
 from xml.etree import ElementTree as ET
 
@@ -33,7 +33,6 @@ ClassT = TypeVar("ClassT", bound=type)
 Check = Callable[[Any], str | None]
 """Returns what is wrong with a value, or ``None``."""
 
-_SIMPLE: Final = frozenset({"attribute", "text_child"})
 DEEPEST: Final = 200  # elements in one another; libvirt's documents nest a dozen
 
 _PLACE: Final = "archipel.place"
@@ -117,12 +116,12 @@ class Payload:
     @classmethod
     def read(cls: type[PayloadT], element: ET.Element) -> PayloadT:
         """Return the payload that ``element`` holds; :class:`BadRequest` names the field that is wrong."""
-        return cls(**{item.name: item.read(element) for item in _fields(cls)})
+        return cls(**{item.name: item.read(element) for item in fields_of(cls)})
 
     def write(self) -> ET.Element:
         """Return the element, its tags without namespace: they inherit that of the query."""
         element = ET.Element(self.tag)
-        for item in _fields(type(self)):
+        for item in fields_of(type(self)):
             item.write(element, getattr(self, item.name))
         return element
 
@@ -208,46 +207,6 @@ def foreign_xml(element: ET.Element) -> ET.Element:
     return without_namespaces(element, only=inherited)
 
 
-# -- requests without XML -----------------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class FormField:
-    """A field of a request as a person fills it in."""
-
-    name: str
-    type: type
-    required: bool
-
-
-def form_fields(request: type[Request[Any]]) -> tuple[FormField, ...] | None:
-    """Return what a person must say for a request; ``None`` if it takes XML or lists, which no form holds."""
-    fields = _fields(request)
-    if any(item.place not in _SIMPLE for item in fields):
-        return None
-    return tuple(FormField(item.xml_name, item.type, item.default is dataclasses.MISSING) for item in fields)
-
-
-def check_value(request: type[Request[Any]], name: str, value: str) -> None:
-    """Raise the :class:`BadRequest` that says what is wrong with the value of one field of a form."""
-    for item in _fields(request):
-        if item.xml_name == name:
-            item.convert(value)
-
-
-def request_element(request: type[Request[Any]], values: Mapping[str, str]) -> ET.Element:
-    """Return the ``<archipel/>`` element for the values of a form; names that the request does not have are left out."""
-    element = ET.Element(request.tag, {"action": request.action})
-    for item in _fields(request):
-        if item.xml_name not in values:
-            continue
-        if item.place == "attribute":
-            element.set(item.xml_name, values[item.xml_name])
-        else:
-            ET.SubElement(element, item.xml_name).text = values[item.xml_name]
-    return element
-
-
 # -- fields -------------------------------------------------------------------------------------------------------------
 
 
@@ -291,7 +250,8 @@ class _Field:
 _cache: dict[type, tuple[_Field, ...]] = {}
 
 
-def _fields(cls: type) -> tuple[_Field, ...]:
+def fields_of(cls: type) -> tuple[_Field, ...]:
+    """Return the fields of a payload class, in order."""
     if cls not in _cache:
         hints = typing.get_type_hints(cls)
         _cache[cls] = tuple(_describe(item, hints[item.name]) for item in dataclasses.fields(cls))

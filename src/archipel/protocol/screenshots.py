@@ -25,7 +25,9 @@ class Screenshot(Payload, tag="screenshot"):
 
 @payload
 class GetScreenshot(Request[Screenshot | None], namespace=ns.VM_CONTROL, action="screenshot", reads=True):
-    """What the machine's screen shows now; nothing where the administrator has switched that off.
+    """What the machine's screen shows now; nothing while it is off, and where the administrator has switched that off.
+
+    Founding clients ask every few seconds, whatever the machine does: there is no screen, which is no error.
 
     ``size`` is ``thumbnail``, or anything else for the whole screen.
     """

@@ -25,8 +25,7 @@ ROWS = (
         "GLOBAL",
         "module_loading_policy",
         "restrictive",
-        different="permissive unless told otherwise: what is installed is meant to be used; restrictive also leaves out what was no "
-        "module with the founders (rights, control, ...) unless [MODULES] names it",
+        different="permissive unless told otherwise: what is installed is meant to be used",
         tests=(
             "tests/unit/agent/test_plugins.py::test_the_settings_decide_what_is_loaded",
             f"{CONFIG}::TestCapabilities::test_flags_and_policy_decide_what_is_loaded",

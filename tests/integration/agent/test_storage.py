@@ -455,3 +455,19 @@ async def test_what_the_page_says_in_a_chat_works(drives: Drives, root: Path):
         answer = (await drives.person.say(drives.machine.full, said)).splitlines()
         assert set(step.shown) <= set(answer), f"{said}: {answer}"
     assert drives.files == ["system.qcow2"]
+
+
+async def test_a_definition_that_is_too_large_to_be_shown_hinders_nobody(drives: Drives, platform: Platform, admin: Person):
+    """It is looked through for the drives that it names, like any other."""
+    disk = await drives.make()
+    other = await platform.make_machine(admin)
+    source = f"<devices><disk type='file'><source file='{disk}'/><target dev='vda'/></disk></devices>"
+    with platform.libvirt() as connection:
+        domain = connection.defineXML(other.definition(more=f"<description>{'&lt;' * 400_000}</description>{source}"))
+        try:
+            assert_error(await drives.ask("delete", name=disk.name), code=-3002, condition="conflict", mentions="in use", action="delete")
+            await drives.make("more")
+            await drives.do("delete", name="more.qcow2")
+        finally:
+            domain.undefine()
+    await drives.do("delete", name=disk.name)

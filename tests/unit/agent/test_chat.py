@@ -118,7 +118,7 @@ async def test_a_command_is_obeyed_in_each_of_its_phrases(vm: VirtualMachine, bo
     assert await reply(vm, body, STUDENT) == "I am off, with 64 of 64 MiB and 1 CPUs at 0 %."
 
 
-@pytest.mark.parametrize("body", ["inform me", "informer", "start-up", "xmlstarlet", "stat us", "networks", "hi there"])
+@pytest.mark.parametrize("body", ["inform me", "informer", "start-up", "xmlstarlet", "stat us", "networks", "hibernate"])
 async def test_the_beginning_of_a_word_is_no_command(vm: VirtualMachine, host: FakeHost, body: str) -> None:
     """The founders' "ip" was in "ipsum", their "hi" in "hibernate"."""
     assert await reply(vm, body, OWNER) == NO_SENSE

@@ -85,7 +85,9 @@ vnc = False
 [VNC]
 vnc_only_ssl = False
 [HEALTH]
-max_cached_stats = 100
+max_cached_rows = 100
+[IPHONENOTIFICATION]
+credentials_key = abc
 """
 
 
@@ -124,11 +126,11 @@ def test_the_founding_file_is_read_with_warnings_only():
         "archipel_general_uuid", "stateless_node", "name_generation_file", "hypervisor_permissions_database_path",
         "vm_permissions_database_path", "enable_block_device_access", "log_pubsub_item_expire",
         "log_pubsub_max_items", "logging_max_bytes", "logging_backup_count", "logging_date_format", "logging_formatter",
-        "xmpppy_debug", "vnc_only_ssl", "",
+        "xmpppy_debug", "vnc_only_ssl", "max_cached_rows", "",
     }  # fmt: skip
     replaced = next(warning for warning in found.warnings if warning.option == "vm_permissions_database_path")
     assert "hypervisor_database_path" in str(replaced)
-    assert "[HEALTH]" in str(next(warning for warning in found.warnings if not warning.option))
+    assert "[IPHONENOTIFICATION]" in str(next(warning for warning in found.warnings if not warning.option))
 
 
 def test_every_error_is_told_at_once_with_its_line():

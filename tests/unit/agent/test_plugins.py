@@ -122,6 +122,17 @@ def test_the_settings_decide_what_is_loaded(install: Install, more: str, loaded:
     assert (("archipel:test:photographs", "take") in actions(settings(more))) is loaded
 
 
+def test_a_founding_file_that_names_its_modules_loses_nothing_that_was_no_module() -> None:
+    found = actions(settings("[GLOBAL]\nmodule_loading_policy = restrictive\n[MODULES]\naction_scheduler = True\nstorage = True"))
+    core = {(ns.VM_CONTROL, "info"), (ns.VM_CONTROL, "screenshot"), (ns.PERMISSIONS, "set"), (ns.TAGS, "settags"), (ns.SUBSCRIPTION, "add")}
+    assert core | {(ns.SCHEDULER, "jobs"), (ns.VM_DISK, "get")} <= found
+    assert not {(ns.VM_SNAPSHOTS, "take"), (ns.VM_OOM, "getadjust")} & found
+
+
+def test_the_founders_names_of_modules_switch_off_as_well() -> None:
+    assert (ns.SCHEDULER, "jobs") not in actions(settings("[MODULES]\naction_scheduler = False"))
+
+
 def test_built_in_capabilities_can_be_switched_off_as_well() -> None:
     assert (ns.TAGS, "settags") not in actions(settings("[MODULES]\ntags = off"))
 

@@ -13,7 +13,7 @@ from archipel.agent.virt.errors import DomainNotFound
 from archipel.agent.virt.screen import read_screen
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import screenshots as wire
-from archipel.protocol.errors import CommandError, Condition, ErrorCode
+from archipel.protocol.errors import CommandError, ErrorCode
 from archipel.protocol.rights import EntityKind
 
 
@@ -24,10 +24,10 @@ async def get_screenshot(vm: VirtualMachine, request: wire.GetScreenshot, _calle
         return None
     try:
         if not await vm.domain.is_active():
-            raise CommandError(f"{vm.name} is not running: its screen is dark", condition=Condition.UNEXPECTED_REQUEST)
+            return None
         picture = await _draw(vm, thumbnail=request.size == wire.THUMBNAIL)
     except DomainNotFound:
-        raise CommandError(f"{vm.name} has no definition, and so no screen: define it first", condition=Condition.ITEM_NOT_FOUND) from None
+        return None
     return wire.Screenshot(mime="image/png", width=picture.width, height=picture.height, data=base64.b64encode(picture.png).decode())
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from xml.etree import ElementTree as ET
 
 from archipel.agent.virt.confined_paths import PathRefused, confine
 from archipel.agent.virt.image_header import read_header
@@ -117,10 +118,16 @@ def find_golden(name: str, folders: Iterable[Path]) -> Path:
     raise FileNotFoundError(f"there is no golden drive {name!r}: getgolden lists them")
 
 
-def sources_of(domain: Domain) -> set[Path]:
+def sources_of(text: str) -> set[Path]:
     """Return the files that a definition names as disks, or as what they stand on."""
-    found = (source.get("file") for disk in domain.disks for source in disk.element.iter("source"))
+    found = (source.get("file") for source in read_sources(text))
     return {Path(path).resolve() for path in found if path and "\0" not in path}
+
+
+def read_sources(text: str) -> list[ET.Element]:
+    """Return what the disks of a definition read from; ``text`` is any domain's of this host, however large, as libvirt wrote it."""
+    root = ET.fromstring(text)  # noqa: S314 - libvirt's own: there is nothing to expand
+    return [source for disk in root.iterfind("devices/disk") for source in disk.iter("source")]
 
 
 def _plain_files(folder: Path) -> list[Path]:

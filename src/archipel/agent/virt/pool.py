@@ -148,7 +148,7 @@ class CallPool:
         """
         try:
             result = await self._run_job(call, function, within, lane)
-        except Exception as error:
+        except Exception as error:  # whatever it is, it is counted and raised again
             self.counts[_OUTCOMES.get(type(error), "failed")] += 1
             raise
         self.counts["ok"] += 1

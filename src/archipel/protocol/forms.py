@@ -1,0 +1,51 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Requests without XML: what a person fills into a form, or says in a conversation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Final
+from xml.etree import ElementTree as ET
+
+from archipel.protocol.payload import Request, fields_of
+
+_SIMPLE: Final = frozenset({"attribute", "text_child"})
+
+
+@dataclasses.dataclass(frozen=True)
+class FormField:
+    """A field of a request as a person fills it in."""
+
+    name: str
+    type: type
+    required: bool
+
+
+def form_fields(request: type[Request[Any]]) -> tuple[FormField, ...] | None:
+    """Return what a person must say for a request; ``None`` if it takes XML or lists, which no form holds."""
+    fields = fields_of(request)
+    if any(item.place not in _SIMPLE for item in fields):
+        return None
+    return tuple(FormField(item.xml_name, item.type, item.default is dataclasses.MISSING) for item in fields)
+
+
+def check_value(request: type[Request[Any]], name: str, value: str) -> None:
+    """Raise the :class:`BadRequest` that says what is wrong with the value of one field of a form."""
+    for item in fields_of(request):
+        if item.xml_name == name:
+            item.convert(value)
+
+
+def request_element(request: type[Request[Any]], values: Mapping[str, str]) -> ET.Element:
+    """Return the ``<archipel/>`` element for the values of a form; names that the request does not have are left out."""
+    element = ET.Element(request.tag, {"action": request.action})
+    for item in fields_of(request):
+        if item.xml_name not in values:
+            continue
+        if item.place == "attribute":
+            element.set(item.xml_name, values[item.xml_name])
+        else:
+            ET.SubElement(element, item.xml_name).text = values[item.xml_name]
+    return element
