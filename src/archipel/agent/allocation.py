@@ -24,6 +24,7 @@ from archipel.agent import definition
 from archipel.agent.dispatch import Caller
 from archipel.agent.hypervisor import Hypervisor, parse_machine_uuid
 from archipel.agent.names import InvalidName, is_free, make_name, normalise_name
+from archipel.agent.parking_store import refuse_parked
 from archipel.agent.removal import leave_server, remove_domain, remove_folder, remove_new_domain, remove_record
 from archipel.agent.secret import make_password
 from archipel.agent.store import MachineRecord, Phase, StoreError
@@ -70,7 +71,7 @@ async def allocate(hypervisor: Hypervisor, caller: Caller, wish: Wish) -> Virtua
     try:
         async with contextlib.AsyncExitStack() as undo:
             machine = await _reserve(hypervisor, caller, wish, undo)
-            await _make_account(hypervisor, machine)
+            await make_account(hypervisor, machine)
             if not wish.adopt:
                 await _make_folder(hypervisor, machine, undo)
             await hypervisor.services.rights.make_owner(machine.bare, caller.bare)
@@ -91,12 +92,13 @@ async def _reserve(hypervisor: Hypervisor, caller: Caller, wish: Wish, undo: con
     async with hypervisor.naming:
         entries = await hypervisor.services.host.domains()
         uuid = _choose_uuid(hypervisor, wish, entries)
+        await refuse_parked(hypervisor.services.store, uuid)
         name = _choose_name(hypervisor, wish, uuid, entries)
         record = MachineRecord(
             uuid=uuid,
             name=name,
             password=make_password(hypervisor.services.settings.machines.password_size),
-            intent={"keep_disks": await _find_folder(hypervisor, caller, uuid, adopt=wish.adopt)},
+            intent={"keep_disks": await find_folder(hypervisor, caller, uuid, adopt=wish.adopt)},
             adopted=wish.adopt,
             organisation=_organisation(hypervisor, wish),
         )
@@ -116,7 +118,7 @@ def _choose_uuid(hypervisor: Hypervisor, wish: Wish, entries: list[DomainSummary
     return uuid
 
 
-async def _find_folder(hypervisor: Hypervisor, caller: Caller, uuid: str, *, adopt: bool) -> bool:
+async def find_folder(hypervisor: Hypervisor, caller: Caller, uuid: str, *, adopt: bool) -> bool:
     """Return whether the machine's folder is there already; raise ``conflict`` if somebody else's files are in it.
 
     UUIDs are no secret: disks that were kept, or prepared by hand, must not be had by whoever names theirs. A domain that
@@ -185,7 +187,8 @@ def _organisation(hypervisor: Hypervisor, wish: Wish) -> Organisation:
     return Organisation(**{name: getattr(given, name) or getattr(mine, name) for name in fields})
 
 
-async def _make_account(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
+async def make_account(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
+    """Make a machine's account; raises ``conflict`` if there is one that is not this agent's."""
     machine.has_account = True  # as far as we know: when the answer is lost there is one
     try:
         await hypervisor.make_account(machine.uuid, machine.password)

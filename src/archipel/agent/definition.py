@@ -87,11 +87,16 @@ def describe(text: str) -> ET.Element:
 
 def strip_secrets(domain: ET.Element) -> None:
     """Take a founding agent's description and the consoles' passwords out of a definition."""
+    strip_founding_description(domain)
+    for graphics in domain.iter("graphics"):
+        graphics.attrib.pop("passwd", None)
+
+
+def strip_founding_description(domain: ET.Element) -> None:
+    """Take a founding agent's description, which holds a password, out of a definition."""
     for description in domain.findall("description"):
         if FOUNDING_DESCRIPTION.fullmatch((description.text or "").strip()):
             domain.remove(description)
-    for graphics in domain.iter("graphics"):
-        graphics.attrib.pop("passwd", None)
 
 
 def _check_identity(machine: VirtualMachine, wanted: Domain) -> None:
@@ -104,7 +109,11 @@ def _check_identity(machine: VirtualMachine, wanted: Domain) -> None:
 
 async def _keep_passwords(machine: VirtualMachine, wanted: Domain) -> None:
     """Put the consoles' passwords back that a definition without them was read without."""
-    stored = read_stored(await machine.domain.xml(secure=True, inactive=True))
+    restore_passwords(wanted, read_stored(await machine.domain.xml(secure=True, inactive=True)))
+
+
+def restore_passwords(wanted: Domain, stored: Domain) -> None:
+    """Put the consoles' passwords of a stored definition into one that says none."""
     passwords = {graphics.type: graphics.password for graphics in stored.graphics}
     for graphics in wanted.graphics:
         if graphics.password is None and passwords.get(graphics.type) is not None:

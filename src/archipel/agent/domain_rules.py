@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 from archipel.agent.dispatch import Caller
 from archipel.agent.virt.disk_policy import judge_own_images
 from archipel.agent.virt.domain_policy import DomainPolicy, Violation, check_domain
+from archipel.agent.virt.errors import DomainNotFound
 from archipel.protocol.domain.domain import Domain, parse
 from archipel.protocol.errors import PermissionDenied
 from archipel.protocol.rights import DOMAIN_POLICY_BYPASS
@@ -34,8 +35,16 @@ async def refuse_forbidden(machine: VirtualMachine, wanted: Domain, current: Dom
     if machine.decide(caller.bare, DOMAIN_POLICY_BYPASS).allowed:
         return
     policy = await policy_of(machine)
-    running = parse(await machine.domain.xml()) if current is not None and await machine.domain.is_active() else None
+    running = parse(await machine.domain.xml()) if current is not None and await _runs(machine) else None
     _refuse(await asyncio.to_thread(check_domain, wanted, policy, current, running))
+
+
+async def _runs(machine: VirtualMachine) -> bool:
+    """Return whether the domain runs; that of a parked machine is not there."""
+    try:
+        return await machine.domain.is_active()
+    except DomainNotFound:
+        return False
 
 
 async def refuse_changed_images(machine: VirtualMachine, current: Domain) -> None:

@@ -37,6 +37,7 @@ class Occasion(enum.Enum):
     BACKGROUND = enum.auto()
     EVENT = enum.auto()
     LEAVING = enum.auto()
+    PARKING = enum.auto()
 
 
 def in_background(function: Background) -> Background:
@@ -60,6 +61,12 @@ def when_leaving(function: Farewell) -> Farewell:
     A :class:`StoreError` makes it be tried again later, so it may be called several times for one machine.
     """
     setattr(function, _MARK, Occasion.LEAVING)
+    return function
+
+
+def when_parked(function: Farewell) -> Farewell:
+    """Call ``function(machine)`` when a machine leaves to be parked: it may come back, so what is known of it is kept."""
+    setattr(function, _MARK, Occasion.PARKING)
     return function
 
 
@@ -87,6 +94,11 @@ class Hooks:
     async def leave(self, machine: VirtualMachine) -> None:
         """Do what is to be done before a machine's record goes; raises :class:`StoreError`."""
         for function in self._found[Occasion.LEAVING]:
+            await _guard(function, machine)
+
+    async def park(self, machine: VirtualMachine) -> None:
+        """Do what is to be done when a machine is parked; raises :class:`StoreError`."""
+        for function in self._found[Occasion.PARKING]:
             await _guard(function, machine)
 
 

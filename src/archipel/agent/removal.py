@@ -29,6 +29,13 @@ async def remove_domain(machine: VirtualMachine) -> None:
                 await machine.domain.undefine()
 
 
+async def stop_domain(machine: VirtualMachine) -> None:
+    """Stop a machine's domain if it runs; one that is not there does not."""
+    with contextlib.suppress(DomainNotFound):
+        if await machine.domain.is_active():
+            await machine.domain.destroy()
+
+
 async def remove_new_domain(machine: VirtualMachine) -> None:
     """Remove the domain of a machine that was not made after all, although nobody may know whether it was defined.
 

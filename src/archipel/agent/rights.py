@@ -157,6 +157,19 @@ class Rights(Decisions):
 
         await self.uninterrupted(make)
 
+    async def recall(self, entity: str | JID) -> None:
+        """Take the grants and rules on an entity in again, which was detached while they stayed in the store."""
+        place = bare_jid(entity)
+
+        async def read() -> None:
+            kept = await rule_store.load(self.store)
+            self._grants.keep(await self.store.grants(place))
+            self.book.keep(rule for rule in kept.rules if rule.entity == place)
+            self.book.note_makers({machine: maker for machine, maker in kept.makers.items() if machine == place})
+            self.weigh_anew()
+
+        await self.uninterrupted(read)
+
     async def drop_entity(self, entity: str | JID) -> None:
         """Remove all grants and rules on an entity."""
         place = bare_jid(entity)

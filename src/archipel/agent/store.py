@@ -165,7 +165,7 @@ class Store:
     async def add_machine(self, machine: MachineRecord) -> None:
         """Remember a new machine. Raises :class:`MachineExists`."""
         try:
-            await self.run(lambda session: session.add(_row(machine)))
+            await self.run(lambda session: session.add(machine_row(machine)))
         except StoreConflict:
             raise MachineExists(f"a managed machine has the name {machine.name!r} or the UUID {machine.uuid} already") from None
 
@@ -298,7 +298,8 @@ def _note_owners(session: Session, uuid: str, entity: str | None) -> None:
         session.add_all(KeptFolderRow(uuid=uuid, owner=owner) for owner in session.scalars(query))
 
 
-def _row(machine: MachineRecord) -> MachineRow:
+def machine_row(machine: MachineRecord) -> MachineRow:
+    """Return what is written of a machine."""
     return MachineRow(
         uuid=machine.uuid,
         name=machine.name,

@@ -12,19 +12,21 @@ from sqlalchemy import JSON, DateTime, Dialect, Enum, Index, String, UniqueConst
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA: Final = "0005"  # the newest migration
+SCHEMA: Final = "0006"  # the newest migration
 
 
 class Phase(enum.StrEnum):
     """Where a machine stands in its life; written before the first step towards it is done.
 
-    At start the agent undoes what is ``ALLOCATING`` and finishes what is ``FREEING`` or ``UNMANAGING``.
+    At start the agent undoes what is ``ALLOCATING`` or ``UNPARKING`` and finishes what is ``FREEING``, ``UNMANAGING`` or ``PARKING``.
     """
 
     ALLOCATING = "allocating"
     ACTIVE = "active"
     FREEING = "freeing"
     UNMANAGING = "unmanaging"
+    PARKING = "parking"
+    UNPARKING = "unparking"
 
 
 class Moment(TypeDecorator[datetime]):

@@ -221,8 +221,8 @@ class FakeDomain:
         self._visit("define", needs_domain=False)
         self.stored = xml
 
-    async def undefine(self) -> None:
-        self._visit("undefine")
+    async def undefine(self, *, keep_nvram: bool = False) -> None:
+        self._visit("undefine, NVRAM kept" if keep_nvram else "undefine")
         self.stored = None
 
     async def rename(self, name: str) -> None:

@@ -13,7 +13,7 @@ from archipel.agent.console.displays import Displays
 from archipel.agent.console.proxy import RIGHT, proxy_of
 from archipel.agent.console.settings import ConsoleSettings
 from archipel.agent.dispatch import Caller, Chat, command
-from archipel.agent.hooks import after_event, in_background, when_leaving
+from archipel.agent.hooks import after_event, in_background, when_leaving, when_parked
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.virt.errors import DomainNotFound
 from archipel.agent.virt.graphics import read_graphics
@@ -115,4 +115,10 @@ async def follow(vm: VirtualMachine, _event: DomainEvent) -> None:
 @when_leaving
 async def leave(vm: VirtualMachine) -> None:
     """End what is open to a machine that leaves."""
+    await displays_of(vm.hypervisor).forget(vm)
+
+
+@when_parked
+async def pause(vm: VirtualMachine) -> None:
+    """End what is open to a machine that is parked."""
     await displays_of(vm.hypervisor).forget(vm)
