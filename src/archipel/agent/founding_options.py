@@ -15,7 +15,6 @@ _EVENTS = "the log is not published"
 _NOT_OFFERED = "this version has nothing that it could steer"
 
 WITHOUT_EFFECT: Final[Mapping[tuple[str, str], str]] = {
-    ("DEFAULT", "archipel_general_uuid"): _NOT_OFFERED,
     ("GLOBAL", "migration_uri"): _NOT_OFFERED,
     ("GLOBAL", "stateless_node"): "a host without disks mounts its folders through /etc/fstab or systemd",
     ("GLOBAL", "libvirt_need_authentication"): "libvirt reads its own credentials from /etc/libvirt/auth.conf",
@@ -31,6 +30,10 @@ WITHOUT_EFFECT: Final[Mapping[tuple[str, str], str]] = {
     ("HEALTH", "health_database_path"): "figures are kept in hypervisor_database_path",
     ("HEALTH", "max_rows_before_purge"): "an hour of samples, a day of minutes and a month of hours are kept",
     ("HEALTH", "max_cached_rows"): "an hour of samples, a day of minutes and a month of hours are kept",
+    (
+        "VMCASTING",
+        "vmcasting_database_path",
+    ): "feeds are kept in hypervisor_database_path; those of a founding agent must be registered again",
     ("SCHEDULER", "database"): "jobs are kept in hypervisor_database_path; those of a founding agent must be scheduled again",
     ("LOGGING", "log_pubsub_item_expire"): _EVENTS,
     ("LOGGING", "log_pubsub_max_items"): _EVENTS,

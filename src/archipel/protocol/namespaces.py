@@ -22,6 +22,7 @@ HYPERVISOR_CONTROL: Final = "archipel:hypervisor:control"
 HYPERVISOR_GEOLOCALIZATION: Final = "archipel:hypervisor:geolocalization"
 HYPERVISOR_NETWORK: Final = "archipel:hypervisor:network"  # served by machines, too
 HYPERVISOR_STORAGE: Final = "archipel:hypervisor:storage"
+HYPERVISOR_VMCASTING: Final = "archipel:hypervisor:vmcasting"
 VM_CONSOLE: Final = "archipel:vm:console"
 VM_CONTROL: Final = "archipel:vm:control"
 VM_DEFINITION: Final = "archipel:vm:definition"
@@ -30,6 +31,7 @@ VM_GUEST: Final = "archipel:vm:guest"
 VM_HEALTH: Final = "archipel:vm:health"
 VM_OOM: Final = "archipel:vm:oom"
 VM_SNAPSHOTS: Final = "archipel:virtualmachine:snapshoting"  # the founders' spelling
+VM_VMCASTING: Final = "archipel:virtualmachine:vmcasting"
 VM_VNC: Final = "archipel:virtualmachine:vnc"
 XMPPSERVER_USERS: Final = "archipel:xmppserver:users"
 
