@@ -87,6 +87,10 @@ def unpack(package: Path, folder: Path, endings: Iterable[str], most: int) -> Pa
         _unpack_drives(folder, names, compressed, most)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, UnicodeError, OverflowError) as error:
         raise PackageRefused(f"it cannot be read as a package: {error}"[:200]) from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise PackageRefused(f"it cannot be read as a package: {error}"[:200]) from error  # bz2 says it so
     definition = _read_definition(folder / DESCRIPTION)
     wanted = {_base_name(disk.path) for disk in definition.disks if disk.path}
     known, kept = frozenset(endings), {}

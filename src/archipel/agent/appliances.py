@@ -135,12 +135,18 @@ async def _attach(machine: VirtualMachine, repository: Repository, record: Appli
         _installing.pop(machine, None)
 
 
+def temporary_prefix(host: str) -> str:
+    """Return how the names of a host's temporary folders begin: several hosts may share what they lie in."""
+    return "archipel+" + "".join(letter if letter.isalnum() or letter in "-." else "_" for letter in host) + "+"
+
+
 @contextlib.asynccontextmanager
 async def temporary_folder(repository: Repository) -> AsyncIterator[Path]:
     """Yield a folder of one's own that is gone afterwards."""
     parent = repository.settings.temporary
     await asyncio.to_thread(parent.mkdir, mode=0o755, parents=True, exist_ok=True)
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="archipel-", dir=parent))
+    prefix = temporary_prefix(repository.hypervisor.services.settings.hostname)
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=prefix, dir=parent))
     try:
         yield folder
     finally:

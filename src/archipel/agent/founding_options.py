@@ -15,6 +15,7 @@ _EVENTS = "the log is not published"
 _NOT_OFFERED = "this version has nothing that it could steer"
 
 WITHOUT_EFFECT: Final[Mapping[tuple[str, str], str]] = {
+    ("DEFAULT", "archipel_general_uuid"): _NOT_OFFERED,
     ("GLOBAL", "migration_uri"): _NOT_OFFERED,
     ("GLOBAL", "stateless_node"): "a host without disks mounts its folders through /etc/fstab or systemd",
     ("GLOBAL", "libvirt_need_authentication"): "libvirt reads its own credentials from /etc/libvirt/auth.conf",

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 import shutil
@@ -17,7 +18,8 @@ from hypothesis import strategies as st
 from archipel.agent import download as download_module
 from archipel.agent.appliance_package import PackageRefused, unpack
 from archipel.agent.appliance_repository import repository_of
-from archipel.agent.appliances import MARK
+from archipel.agent.appliances import MARK, temporary_prefix
+from archipel.agent.capabilities.hypervisor_vmcasts import tidy_up
 from archipel.agent.dispatch import Caller
 from archipel.agent.drive_work import work_on
 from archipel.agent.own_feed import list_packages
@@ -153,6 +155,14 @@ async def test_a_machine_that_is_on_is_left_alone(machine: VirtualMachine, host:
     host.domain(machine.uuid).state_now = DomainState.RUNNING
     with pytest.raises(CommandError, match="is on: shut it down first"):
         await ask(machine, action, f"uuid='{ITEM_UUID}' name='made'")
+
+
+async def test_what_a_crash_left_of_packing_and_unpacking_is_removed_and_nothing_else(machine: VirtualMachine) -> None:
+    settings, others = repository_of(machine.hypervisor).settings, "archipel+another+x"
+    for name in (f"{temporary_prefix('host1')}x", others):
+        (settings.temporary / name).mkdir(parents=True)
+    await asyncio.to_thread(tidy_up, settings, "host1")
+    assert [path.name for path in settings.temporary.iterdir()] == [others]
 
 
 @needs_qemu_img

@@ -6,17 +6,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 
 from archipel.agent import appliance_shelf as shelf
 from archipel.agent.appliance_repository import Repository, repository_of
 from archipel.agent.appliance_settings import ApplianceSettings
 from archipel.agent.appliance_shelf import ApplianceRecord
+from archipel.agent.appliances import temporary_prefix
 from archipel.agent.dispatch import Caller, Chat, command
 from archipel.agent.hooks import in_background
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.options import Host
 from archipel.agent.own_feed import FeedServer, write_own_feed
 from archipel.agent.store import StoreError
+from archipel.agent.virt.unfinished_files import sweep
 from archipel.protocol import appliances as wire
 from archipel.protocol.appliances import TOPIC, FeedCode
 from archipel.protocol.rights import ON_HYPERVISOR, EntityKind, Token
@@ -181,6 +184,7 @@ async def get_installed(hypervisor: Hypervisor, _request: wire.GetInstalledAppli
 async def keep_own_feed(hypervisor: Hypervisor) -> None:
     """Write the own feed anew again and again, and serve it where the configuration says so."""
     settings = repository_of(hypervisor).settings
+    await asyncio.to_thread(tidy_up, settings, hypervisor.services.settings.hostname)
     server = FeedServer(settings)
     servers = [started for address in settings.addresses if (started := await _listen(server, address)) is not None]
     try:
@@ -190,6 +194,16 @@ async def keep_own_feed(hypervisor: Hypervisor) -> None:
     finally:
         for started in servers:
             started.close()
+
+
+def tidy_up(settings: ApplianceSettings, hostname: str) -> None:
+    """Remove what an earlier run of the agent was unpacking or packing."""
+    try:
+        sweep(settings.own_folder, hostname)
+        for left in settings.temporary.glob(f"{temporary_prefix(hostname)}*"):
+            shutil.rmtree(left, ignore_errors=True)
+    except OSError as error:
+        log.warning("what is left of unfinished appliances cannot be removed: %s", error)
 
 
 async def refresh_own_feed(hypervisor: Hypervisor) -> None:
