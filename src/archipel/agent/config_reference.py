@@ -70,7 +70,8 @@ def render_page() -> str:
     """Return the reference page, in Markdown."""
     header = _HEADER.format(mark="<!-- ", end=" -->")
     sections = "".join(_page_section(name, list(found)) for name, found in _sections())
-    rows = "".join(f"| `[{section}] {name}` | {instead} |\n" for (section, name), instead in WITHOUT_EFFECT.items())
+    read = {(found.section, found.name) for found in all_options()}
+    rows = "".join(f"| `[{place[0]}] {place[1]}` | {instead} |\n" for place, instead in WITHOUT_EFFECT.items() if place not in read)
     others = ", ".join(f"`[{name}]`" for name in sorted(MODULE_SECTIONS - {found.section for found in all_options()}))
     modules = f"\nSections that came with modules of the founding agent ({others}) count when a capability that reads them is installed.\n"
     return f"{header}\n{_PAGE}{sections}{_FLAGS}{_FOUNDING}{rows}{modules}"

@@ -31,6 +31,10 @@ WITHOUT_EFFECT: Final[Mapping[tuple[str, str], str]] = {
     ("HEALTH", "health_database_path"): "figures are kept in hypervisor_database_path",
     ("HEALTH", "max_rows_before_purge"): "an hour of samples, a day of minutes and a month of hours are kept",
     ("HEALTH", "max_cached_rows"): "an hour of samples, a day of minutes and a month of hours are kept",
+    (
+        "VMCASTING",
+        "vmcasting_database_path",
+    ): "feeds are kept in hypervisor_database_path; those of a founding agent must be registered again",
     ("SCHEDULER", "database"): "jobs are kept in hypervisor_database_path; those of a founding agent must be scheduled again",
     ("LOGGING", "log_pubsub_item_expire"): _EVENTS,
     ("LOGGING", "log_pubsub_max_items"): _EVENTS,

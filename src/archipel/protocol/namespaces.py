@@ -23,6 +23,7 @@ HYPERVISOR_GEOLOCALIZATION: Final = "archipel:hypervisor:geolocalization"
 HYPERVISOR_NETWORK: Final = "archipel:hypervisor:network"  # served by machines, too
 HYPERVISOR_PARKING: Final = "archipel:hypervisor:vmparking"
 HYPERVISOR_STORAGE: Final = "archipel:hypervisor:storage"
+HYPERVISOR_VMCASTING: Final = "archipel:hypervisor:vmcasting"
 VM_CONSOLE: Final = "archipel:vm:console"
 VM_CONTROL: Final = "archipel:vm:control"
 VM_DEFINITION: Final = "archipel:vm:definition"
@@ -32,6 +33,7 @@ VM_HEALTH: Final = "archipel:vm:health"
 VM_OOM: Final = "archipel:vm:oom"
 VM_PARKING: Final = "archipel:vm:vmparking"
 VM_SNAPSHOTS: Final = "archipel:virtualmachine:snapshoting"  # the founders' spelling
+VM_VMCASTING: Final = "archipel:virtualmachine:vmcasting"
 VM_VNC: Final = "archipel:virtualmachine:vnc"
 XMPPSERVER_USERS: Final = "archipel:xmppserver:users"
 
