@@ -46,6 +46,7 @@ log = logging.getLogger(__name__)
 HOUSEKEEPING_INTERVAL: Final = 60.0  # seconds; a right that is over is refused at once, this only tells and tidies up
 RETRY_INTERVAL: Final = 5.0  # seconds; something is left half done because libvirt, the server or the disk failed just now
 LIBVIRT_START_WAIT: Final = 10.0  # seconds; without libvirt the hypervisor comes online all the same, and says so
+XMPP_START_WAIT: Final = 10.0  # seconds; an agent that its server does not let in has started all the same, and goes on trying
 EXIT_CONFIGURATION, EXIT_CAPABILITY, EXIT_STATE = 1, 2, 4  # 1 and 2 as the founders' agent had them
 
 
@@ -92,11 +93,20 @@ async def serve(settings: Settings) -> None:
     async with open_services(settings) as services:
         loop.add_signal_handler(signal.SIGHUP, services.audit.reopen)
         async with run_entities(services) as hypervisor:
+            await wait_for_either(hypervisor.online, stop, XMPP_START_WAIT)
             notify_systemd(f"READY=1\nSTATUS={len(hypervisor.machines)} machines")
             hypervisor.spawn(feed_watchdog(notify_systemd))
             log.info("%s serves %d machines", hypervisor.full, len(hypervisor.machines))
             await stop.wait()
             notify_systemd("STOPPING=1")
+
+
+async def wait_for_either(one: asyncio.Event, other: asyncio.Event, seconds: float) -> None:
+    """Wait until one of two things happens, no longer than told: who starts the service may then talk to the hypervisor."""
+    waits = [asyncio.ensure_future(event.wait()) for event in (one, other)]
+    await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
 
 
 @contextlib.asynccontextmanager

@@ -58,6 +58,7 @@ async def test_an_agent_that_starts_before_the_server_waits_for_it(platform: Pla
     await asyncio.sleep(2)
     await asyncio.to_thread(platform.ejabberd.start)
     await start
+    assert platform.host in platform.ejabberd.call("connected_users"), "started means: can be talked to"
     admin = await platform.enter(ADMIN)
     await assert_all_answer(platform, admin, [machine])
 

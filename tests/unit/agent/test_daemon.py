@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from archipel.agent import daemon
-from archipel.agent.daemon import EXIT_CAPABILITY, EXIT_CONFIGURATION, EXIT_STATE, main, notify_systemd, run_entities
+from archipel.agent.daemon import EXIT_CAPABILITY, EXIT_CONFIGURATION, EXIT_STATE, main, notify_systemd, run_entities, wait_for_either
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.secret import Secret
 from archipel.agent.services import Services
@@ -127,6 +127,19 @@ def test_without_a_service_manager_nothing_happens(monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv("NOTIFY_SOCKET", address)
     notify_systemd("READY=1")
     assert not Path("/nowhere").exists()
+
+
+async def test_who_starts_waits_for_the_server_no_longer_than_until_the_end_or_the_deadline() -> None:
+    online, stop = asyncio.Event(), asyncio.Event()
+    await wait_for_either(online, stop, 0.01)
+    for happening in (online, stop):
+        waiting = asyncio.create_task(wait_for_either(online, stop, 60))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        happening.set()
+        await asyncio.wait_for(waiting, 5)
+        happening.clear()
+    assert len(asyncio.all_tasks()) == 1, "nobody waits any more"
 
 
 # -- entities -----------------------------------------------------------------------------------------------------------
