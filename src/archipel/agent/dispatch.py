@@ -216,7 +216,8 @@ def _refuse_unknown(entity: Entity, envelope: Envelope, caller: Caller) -> Comma
     if decision.allowed or (envelope.namespace in ns.RETIRED and entity.knows(caller.bare)):
         error = NotImplementedByEntity(f"{entity.kind} knows no action {action!r}")
     entry = _Entry(entity, caller, envelope.namespace, envelope.action, arguments=envelope.archipel)
-    entry.rule, entry.outcome, entry.result = decision.short, f"error: {error.text}", result_of(error)
+    entry.rule = decision.short
+    entry.note_error(error)
     entry.write()
     return error
 
@@ -233,7 +234,7 @@ async def run_command(entity: Entity, found: Command, source: ET.Element, caller
         entity.check_state(found)
         return await _call(entity, found, request, caller)
     except CommandError as error:
-        entry.outcome, entry.result = f"error: {error.text}", result_of(error)
+        entry.note_error(error)
         if error.code is None:
             error.code = found.failure
         raise
@@ -258,6 +259,10 @@ class _Entry:
     outcome: str = OK
     result: Result = Result.OK
     started: float = field(default_factory=time.monotonic)
+
+    def note_error(self, error: CommandError) -> None:
+        """Say that it failed, and why."""
+        self.outcome, self.result = f"error: {error.text}", result_of(error)
 
     def write(self, *, quiet: bool = False) -> None:
         """Write it down; whoever only looks (``quiet``) need not wait for the book-keeping."""
@@ -290,7 +295,7 @@ def refuse_early(entity: Entity, found: Command, caller: Caller, phrase: str = "
     try:
         _permit(found, entry)
     except PermissionDenied as error:
-        entry.outcome, entry.result = f"error: {error.text}", result_of(error)
+        entry.note_error(error)
         entry.write()
         raise
 
