@@ -14,10 +14,9 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from archipel.client import ConnectionSettings, Session, VirtualMachine
-from testbed.certificates import Authority
 from testbed.demo.virtualization import PrivateLibvirt
 from testbed.guest import make_guest
-from tests.integration.collection.platform import DOMAIN, HYPERVISOR, Platform, open_platform, password_of
+from tests.integration.collection.platform import DOMAIN, HYPERVISOR, Platform, password_of
 
 DEFINITION = """<domain type='qemu'><name>{name}</name><memory unit='MiB'>160</memory><vcpu>1</vcpu>
 <os><type arch='x86_64' machine='q35'>hvm</type><kernel>{kernel}</kernel><initrd>{initrd}</initrd>
@@ -48,19 +47,23 @@ class Place:
 
 
 @contextlib.contextmanager
-def open_place(root: Path, authority: Authority, folder: Path) -> Iterator[Place]:
-    """Start everything, and end it; takes root."""
+def open_libvirt(folder: Path) -> Iterator[PrivateLibvirt]:
+    """Start a libvirt in namespaces of its own, and end it; takes root."""
     assert os.geteuid() == 0, "run this as root: libvirt's namespaces take it"
+    daemon = PrivateLibvirt(folder / "l")
+    daemon.start()
+    try:
+        yield daemon
+    finally:
+        daemon.stop()
+
+
+@contextlib.contextmanager
+def open_place(root: Path, platform: Platform) -> Iterator[Place]:
+    """Put a guest's kernel where QEMU finds it, and remove it."""
     images = Path(tempfile.mkdtemp(prefix="archipel-images-", dir="/tmp"))
     guest = make_guest(root / ".cache" / "guest")
     for path in (guest.kernel, guest.initrd):
         shutil.copy(path, images)
-    daemon = PrivateLibvirt(folder / "l")
-    daemon.start()
-    try:
-        with open_platform(folder / "platform", authority, daemon.uri) as platform:
-            yield Place(platform, images)
-            platform.clear()
-    finally:
-        daemon.stop()
-        shutil.rmtree(images)
+    yield Place(platform, images)
+    shutil.rmtree(images)

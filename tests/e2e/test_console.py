@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -17,26 +15,13 @@ from websockets.exceptions import InvalidStatus
 from archipel.client import Session, VirtualMachine
 from archipel.protocol.console import ConsoleLink, GetDisplay, OpenConsole
 from archipel.protocol.errors import PermissionDenied
-from testbed.certificates import Authority
-from tests.e2e.real_guest import Place, open_place
+from tests.e2e.real_guest import Place
 from tests.integration.collection.platform import DOMAIN
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 STUDENT = f"student@{DOMAIN}"
 BOOT_DEADLINE = 90  # seconds; under emulation, on a machine that is busy
-
-
-@pytest.fixture(scope="module")
-def place(root: Path, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with open_place(root, authority, tmp_path_factory.mktemp("place")) as place:
-        yield place
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def admin(place: Place) -> AsyncIterator[Session]:
-    async with place.log_in() as session:
-        yield session
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

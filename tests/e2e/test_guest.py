@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -15,8 +13,7 @@ import pytest_asyncio
 from archipel.client import Session, VirtualMachine
 from archipel.protocol import guest as wire
 from archipel.protocol.errors import CommandError, PermissionDenied
-from testbed.certificates import Authority
-from tests.e2e.real_guest import Place, open_place
+from tests.e2e.real_guest import Place
 from tests.integration.collection.platform import DOMAIN
 from tests.wire.waiting import eventually
 
@@ -24,18 +21,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BOOT_DEADLINE = 90  # seconds; under emulation, on a machine that is busy
 SHELL = "/bin/sh"
-
-
-@pytest.fixture(scope="module")
-def place(root: Path, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with open_place(root, authority, tmp_path_factory.mktemp("place")) as place:
-        yield place
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def admin(place: Place) -> AsyncIterator[Session]:
-    async with place.log_in() as session:
-        yield session
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

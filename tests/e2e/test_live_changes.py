@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -16,10 +15,9 @@ from xml.etree import ElementTree as ET
 import libvirt
 import pytest
 
-from testbed.certificates import Authority
-from testbed.demo.virtualization import PrivateLibvirt, connect
+from testbed.demo.virtualization import connect
 from testbed.guest import GuestImage, make_guest
-from tests.integration.collection.platform import Platform, open_platform
+from tests.integration.collection.platform import Platform
 from tests.integration.collection.playbook import Ansible, Outcome, Task
 
 MACHINE = "lively"
@@ -38,20 +36,6 @@ def images(root: Path) -> Iterator[Path]:
         path.chmod(0o755 if path.is_dir() else 0o666)
     yield folder
     shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Platform]:
-    """A platform whose libvirt runs QEMU, in namespaces of its own; that takes root."""
-    assert os.geteuid() == 0, "run this as root: libvirt's namespaces take it"
-    daemon = PrivateLibvirt(tmp_path_factory.mktemp("libvirt") / "l")
-    daemon.start()
-    try:
-        with open_platform(tmp_path_factory.mktemp("platform"), authority, daemon.uri) as platform:
-            yield platform
-            platform.clear()
-    finally:
-        daemon.stop()
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import shutil
 import subprocess
 import tempfile
@@ -17,10 +16,9 @@ import pytest
 
 from archipel.client.virtual_machine import VirtualMachine
 from archipel.protocol.health import GetMachineHealth, GetMachineHistory, MachineStat
-from testbed.certificates import Authority
-from testbed.demo.virtualization import PrivateLibvirt, connect
+from testbed.demo.virtualization import connect
 from testbed.guest import make_guest
-from tests.integration.collection.platform import Platform, open_platform
+from tests.integration.collection.platform import Platform
 from tests.wire.waiting import eventually
 
 DOMAIN = """<domain type='qemu'><name>measured</name><memory unit='MiB'>128</memory><vcpu>1</vcpu>
@@ -41,20 +39,13 @@ def disk(root: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Platform]:
-    """A platform whose libvirt runs QEMU, and whose agent measures every second."""
-    assert os.geteuid() == 0, "run this as root: libvirt's namespaces take it"
-    daemon = PrivateLibvirt(tmp_path_factory.mktemp("libvirt") / "l")
-    daemon.start()
-    try:
-        with open_platform(tmp_path_factory.mktemp("platform"), authority, daemon.uri) as platform:
-            configuration = platform.agent.configuration
-            configuration.write_text(f"{configuration.read_text()}\n[HEALTH]\nmachines_interval = 1\n")
-            platform.agent.stop()
-            platform.agent.start()
-            yield platform
-    finally:
-        daemon.stop()
+def platform(platform: Platform) -> Platform:
+    """A platform whose agent measures every second."""
+    configuration = platform.agent.configuration
+    configuration.write_text(f"{configuration.read_text()}\n[HEALTH]\nmachines_interval = 1\n")
+    platform.agent.stop()
+    platform.agent.start()
+    return platform
 
 
 async def test_a_guest_that_boots_uses_what_its_entity_tells(platform: Platform, disk: Path) -> None:

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -41,19 +40,9 @@ DEFINITION = (
 FILTER = "<filter name='no-mail' chain='ipv4'><rule action='drop' direction='out' priority='500'><tcp dstportstart='25'/></rule></filter>"
 
 
-@pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateLibvirt]:
-    """A libvirt whose networks are not this host's; that takes root."""
-    assert os.geteuid() == 0, "run this as root: libvirt's namespaces take it"
-    binding.run_event_loop()
-    daemon = PrivateLibvirt(tmp_path_factory.mktemp("libvirt") / "l")
-    daemon.start()
-    yield daemon
-    daemon.stop()
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def connection(daemon: PrivateLibvirt) -> AsyncIterator[LibvirtConnection]:
+    binding.run_event_loop()
     async with LibvirtConnection(daemon.uri) as connection:
         await connection.wait_connected(10)
         yield connection

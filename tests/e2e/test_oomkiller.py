@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,16 +28,11 @@ with QemuProcess.open(sys.argv[1], sys.argv[2]) as process:
 """
 
 
-@pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateLibvirt]:
-    """A libvirt with a guest that runs."""
-    assert os.geteuid() == 0, "run this as root: libvirt's namespaces take it"
-    daemon = PrivateLibvirt(tmp_path_factory.mktemp("libvirt") / "l")
-    daemon.start()
+@pytest.fixture(scope="module", autouse=True)
+def guest(daemon: PrivateLibvirt) -> None:
+    """A guest that runs."""
     with connect(daemon.uri) as connection:
         connection.defineXML(DOMAIN).create()
-    yield daemon
-    daemon.stop()
 
 
 def within(daemon: PrivateLibvirt, root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

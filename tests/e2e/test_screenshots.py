@@ -6,9 +6,7 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 import uuid
-from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -16,27 +14,12 @@ from PIL import Image
 
 from archipel.protocol.errors import CommandError
 from archipel.protocol.screenshots import FULL, THUMBNAIL, GetScreenshot
-from testbed.certificates import Authority
-from testbed.demo.virtualization import PrivateLibvirt
-from tests.integration.collection.platform import Platform, open_platform
+from tests.integration.collection.platform import Platform
 
 UUID = str(uuid.uuid4())
 DEFINITION = f"""<domain type='qemu'><name>shown</name><uuid>{UUID}</uuid><memory unit='MiB'>64</memory><vcpu>1</vcpu>
 <os><type arch='x86_64' machine='q35'>hvm</type></os><devices><graphics type='vnc' port='-1'/><video><model type='vga'/></video></devices>
 </domain>"""
-
-
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Platform]:
-    """A platform whose libvirt runs QEMU, in namespaces of its own; that takes root."""
-    assert os.geteuid() == 0, "run this as root: libvirt's namespaces take it"
-    daemon = PrivateLibvirt(tmp_path_factory.mktemp("libvirt") / "l")
-    daemon.start()
-    try:
-        with open_platform(tmp_path_factory.mktemp("platform"), authority, daemon.uri) as platform:
-            yield platform
-    finally:
-        daemon.stop()
 
 
 async def test_the_screen_of_a_guest_is_seen_whole_and_as_a_thumbnail(platform: Platform) -> None:

@@ -7,11 +7,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import os
 import subprocess
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -24,10 +23,9 @@ import pytest_asyncio
 from archipel.client import VirtualMachine
 from archipel.protocol.errors import CommandError, Condition, ErrorCode
 from archipel.protocol.snapshots import DeleteSnapshot, GetCurrentSnapshot, GetSnapshots, RevertToSnapshot, Snapshot, TakeSnapshot
-from testbed.certificates import Authority
-from testbed.demo.virtualization import PrivateLibvirt, connect
+from testbed.demo.virtualization import connect
 from testbed.guest import make_guest
-from tests.integration.collection.platform import Platform, open_platform
+from tests.integration.collection.platform import Platform
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
@@ -51,19 +49,6 @@ def images(root: Path, platform: Platform) -> Path:
     subprocess.run(["qemu-img", "convert", "-O", "qcow2", guest.disk, folder / "boot.qcow2"], check=True)
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", folder / "data.qcow2", "16M"], check=True)
     return folder
-
-
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Platform]:
-    """A platform whose libvirt runs QEMU, in namespaces of its own; that takes root."""
-    assert os.geteuid() == 0, "run this as root: libvirt's namespaces take it"
-    daemon = PrivateLibvirt(tmp_path_factory.mktemp("libvirt") / "l")
-    daemon.start()
-    try:
-        with open_platform(tmp_path_factory.mktemp("platform"), authority, daemon.uri) as platform:
-            yield platform
-    finally:
-        daemon.stop()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

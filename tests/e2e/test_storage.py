@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -19,30 +18,12 @@ import pytest
 from archipel.client import VirtualMachine
 from archipel.protocol import drives, storage_pools
 from archipel.protocol.errors import CommandError
-from testbed.certificates import Authority
-from testbed.demo.virtualization import PrivateLibvirt, connect
+from testbed.demo.virtualization import connect
 from testbed.guest import make_guest
-from tests.integration.collection.platform import Platform, open_platform
+from tests.integration.collection.platform import Platform
 
 MACHINE, GOLDEN = "drives", "guest.qcow2"
 DISK = "<disk type='file' device='disk'><driver name='qemu' type='{format}'/><source file='{path}'/><target dev='{target}' bus='virtio'/></disk>"
-
-
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Platform]:
-    """A platform whose libvirt runs QEMU, in namespaces of its own; that takes root. QEMU's user can go to its folder."""
-    assert os.geteuid() == 0, "run this as root: libvirt's namespaces take it"
-    folder = Path(tempfile.mkdtemp(prefix="archipel-drives-", dir="/tmp"))
-    folder.chmod(0o755)
-    daemon = PrivateLibvirt(tmp_path_factory.mktemp("libvirt") / "l")
-    daemon.start()
-    try:
-        with open_platform(folder, authority, daemon.uri) as platform:
-            yield platform
-            platform.clear()
-    finally:
-        daemon.stop()
-        shutil.rmtree(folder)
 
 
 def with_machine(platform: Platform, work: Callable[[VirtualMachine], Awaitable[None]]) -> None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import http
 import ipaddress
 from dataclasses import dataclass
@@ -15,12 +14,12 @@ from typing import Final
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from archipel.agent.http_port import HttpPort
 from archipel.agent.options import HOST, Host, Kind, Section, optional
 
 METRICS: Final = Section("METRICS")
-DEADLINE: Final = 5.0  # seconds for a request and its answer
-MOST_AT_ONCE: Final = 10  # connections; more are closed at once
-LARGEST_REQUEST: Final = 8192  # bytes
+SEND_SECONDS: Final = 5.0  # for an answer to be taken
+MOST_AT_ONCE: Final = 10  # connections
 
 
 def _parse_address(text: str) -> Host:
@@ -60,40 +59,23 @@ class MetricsSettings:
         return tuple(host for host in (self.listen, self.insecure_listen) if host is not None)
 
 
-class MetricsListener:
-    """Answers whoever connects to one address, a few at a time, without a thread."""
+class MetricsListener(HttpPort):
+    """Answers with all figures of a registry, as they are just then."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__("metrics", MOST_AT_ONCE)
         self._registry = registry
-        self._connections = 0
 
-    async def start(self, address: Host) -> asyncio.Server:
-        """Listen; raises :class:`OSError` if that cannot be done."""
-        return await asyncio.start_server(self._serve, address.name, address.port, limit=LARGEST_REQUEST)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._connections += 1
-        try:
-            if self._connections <= MOST_AT_ONCE:
-                async with asyncio.timeout(DEADLINE):
-                    await self._answer(reader, writer)
-        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # whoever asks wrongly, or leaves, gets nothing
-        finally:
-            self._connections -= 1
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
+    async def answer(self, head: bytes, writer: asyncio.StreamWriter) -> None:
+        """Answer with the figures, or with what is wrong with the request."""
         status, body = self._find(head.split(b"\r\n", 1)[0].split(b" "))
         kind = CONTENT_TYPE_LATEST if status is http.HTTPStatus.OK else "text/plain; charset=utf-8"
         lines = (f"HTTP/1.1 {status.value} {status.phrase}", f"Content-Type: {kind}", f"Content-Length: {len(body)}", "Connection: close")
         writer.write("\r\n".join((*lines, "", "")).encode())
         if not head.startswith(b"HEAD "):
             writer.write(body)
-        await writer.drain()
+        async with asyncio.timeout(SEND_SECONDS):
+            await writer.drain()
 
     def _find(self, request: list[bytes]) -> tuple[http.HTTPStatus, bytes]:
         if len(request) != 3:

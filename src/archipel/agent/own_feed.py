@@ -18,16 +18,14 @@ from typing import BinaryIO, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from archipel.agent.appliance_settings import ApplianceSettings
-from archipel.agent.options import Host
+from archipel.agent.http_port import HttpPort
 from archipel.agent.virt.unfinished_files import put_in_place, unfinished_file
 from archipel.protocol.feeds import Feed, Item, write_feed
 
 ENDING: Final = ".xvm2"
 DIGEST_ENDING: Final = ".sha256"  # of the file beside a package that holds its digest
-HEAD_SECONDS: Final = 5.0
 BODY_SECONDS: Final = 12 * 3600.0
 MOST_AT_ONCE: Final = 20
-LARGEST_REQUEST: Final = 8192  # bytes
 _RANGE: Final = re.compile(rb"(?im)^range:[ \t]*bytes=([0-9]{1,18})-[ \t]*\r?$")
 
 
@@ -110,34 +108,19 @@ class _Answer:
         return f"{self.status.phrase}\n".encode()
 
 
-class FeedServer:
+class FeedServer(HttpPort):
     """Gives the own feed and the packages, and nothing else, to whoever connects."""
 
     def __init__(self, settings: ApplianceSettings) -> None:
+        super().__init__("the own feed", MOST_AT_ONCE)
         self._settings = settings
         self._prefix = unquote(urlsplit(settings.own_url).path).rstrip("/") + "/"
-        self._connections = 0
 
-    async def start(self, address: Host) -> asyncio.Server:
-        """Listen; raises :class:`OSError` if that cannot be done."""
-        return await asyncio.start_server(self._serve, address.name, address.port, limit=LARGEST_REQUEST)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._connections += 1
-        try:
-            if self._connections <= MOST_AT_ONCE:
-                async with asyncio.timeout(HEAD_SECONDS):
-                    head = await reader.readuntil(b"\r\n\r\n")
-                    answer = await asyncio.to_thread(self._find, head)
-                async with asyncio.timeout(BODY_SECONDS):
-                    await _send(writer, answer, body=not head.startswith(b"HEAD "))
-        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # whoever asks wrongly, or leaves, gets nothing
-        finally:
-            self._connections -= 1
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+    async def answer(self, head: bytes, writer: asyncio.StreamWriter) -> None:
+        """Send a file of the folder, or say that there is none."""
+        answer = await asyncio.to_thread(self._find, head)
+        async with asyncio.timeout(BODY_SECONDS):
+            await _send(writer, answer, body=not head.startswith(b"HEAD "))
 
     def _find(self, head: bytes) -> _Answer:
         words = head.split(b"\r\n", 1)[0].split(b" ")

@@ -182,6 +182,6 @@ async def test_it_listens_where_the_file_says_and_nowhere_else(
             make_settings(tmp_path, more)
         services.settings = make_settings(tmp_path, more.replace("metrics_listen = [::1]:0\n", "", 1))
         serving = asyncio.create_task(serve_metrics(hypervisor))
-        await eventually(lambda: "metrics cannot be read on 127.0.0.1" in caplog.text)
+        await eventually(lambda: "metrics cannot be served on 127.0.0.1" in caplog.text)
         assert not serving.done(), "an address that is taken is told, and the agent goes on"
         serving.cancel()

@@ -16,7 +16,6 @@ from archipel.agent.appliances import temporary_prefix
 from archipel.agent.dispatch import Caller, Chat, command
 from archipel.agent.hooks import in_background
 from archipel.agent.hypervisor import Hypervisor
-from archipel.agent.options import Host
 from archipel.agent.own_feed import FeedServer, write_own_feed
 from archipel.agent.store import StoreError
 from archipel.agent.virt.unfinished_files import sweep
@@ -185,15 +184,10 @@ async def keep_own_feed(hypervisor: Hypervisor) -> None:
     """Write the own feed anew again and again, and serve it where the configuration says so."""
     settings = repository_of(hypervisor).settings
     await asyncio.to_thread(tidy_up, settings, hypervisor.services.settings.hostname)
-    server = FeedServer(settings)
-    servers = [started for address in settings.addresses if (started := await _listen(server, address)) is not None]
-    try:
+    async with FeedServer(settings).open(settings.addresses):
         while True:
             await refresh_own_feed(hypervisor)
             await asyncio.sleep(settings.own_interval)
-    finally:
-        for started in servers:
-            started.close()
 
 
 def tidy_up(settings: ApplianceSettings, hostname: str) -> None:
@@ -214,13 +208,3 @@ async def refresh_own_feed(hypervisor: Hypervisor) -> None:
         await asyncio.to_thread(write_own_feed, settings, uuid, services.settings.hostname)
     except (OSError, StoreError) as error:
         log.warning("the own feed of appliances cannot be written: %s", error)
-
-
-async def _listen(server: FeedServer, address: Host) -> asyncio.Server | None:
-    try:
-        started = await server.start(address)
-    except OSError as error:
-        log.error("the own feed cannot be served on %s, port %s: %s", address.name, address.port, error.strerror or error)
-        return None
-    log.info("the own feed is served on %s, port %s", address.name, address.port)
-    return started

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from prometheus_client import ProcessCollector
 
@@ -13,10 +12,8 @@ from archipel.agent.hooks import in_background
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.metrics_listener import MetricsListener, MetricsSettings
 from archipel.agent.metrics_reading import AgentCollector
-from archipel.agent.options import Host
 
 SETTINGS = MetricsSettings
-log = logging.getLogger(__name__)
 
 
 @in_background
@@ -28,20 +25,5 @@ async def serve_metrics(hypervisor: Hypervisor) -> None:
     registry = hypervisor.services.metrics.registry
     registry.register(AgentCollector(hypervisor))
     ProcessCollector(registry=registry)
-    listener = MetricsListener(registry)
-    servers = [server for address in settings.addresses if (server := await _listen(listener, address)) is not None]
-    try:
+    async with MetricsListener(registry).open(settings.addresses):
         await asyncio.Event().wait()
-    finally:
-        for server in servers:
-            server.close()
-
-
-async def _listen(listener: MetricsListener, address: Host) -> asyncio.Server | None:
-    try:
-        server = await listener.start(address)
-    except OSError as error:
-        log.error("metrics cannot be read on %s, port %s: %s", address.name, address.port, error.strerror or error)
-        return None
-    log.info("metrics can be read on %s, port %s", address.name, address.port)
-    return server
