@@ -26,7 +26,7 @@ from archipel.agent.dispatch import Caller
 from archipel.agent.domain_rules import refuse_forbidden
 from archipel.agent.download import digest_of
 from archipel.agent.drive_checks import refuse_foreign_contents
-from archipel.agent.drive_work import in_plain_words, refuse_leaving, work_on
+from archipel.agent.drive_work import in_plain_words, work_on
 from archipel.agent.store import StoreError
 from archipel.agent.virt.disk_files import ENDINGS
 from archipel.agent.virt.errors import DomainNotFound, VirtError
@@ -118,7 +118,7 @@ async def refuse_on(machine: VirtualMachine, why: str) -> None:
 
 async def _attach(machine: VirtualMachine, repository: Repository, record: ApplianceRecord, caller: Caller) -> None:
     try:
-        async with work_on(machine.hypervisor).busy(machine, "Installing an appliance..."):
+        async with machine.at_work("Installing an appliance..."):
             with repository.use(record.uuid) as file, in_plain_words():
                 async with temporary_folder(repository) as folder:
                     package = await _read_package(repository, record, file, folder)
@@ -176,7 +176,7 @@ async def _install(machine: VirtualMachine, package: Package, uuid: str, caller:
     wanted = rewrite(package.definition, machine, moved)
     targets = [machine.folder / name for name in package.drives]
     async with machine.changing:
-        refuse_leaving(machine)
+        machine.refuse_leaving()
         machine.refuse_copied()
         await refuse_on(machine, "its drives and its definition are about to be made")
         current = await read_current(machine)

@@ -72,7 +72,7 @@ async def clone(hypervisor: Hypervisor, source: VirtualMachine, name: str, calle
 async def _read_source(source: VirtualMachine) -> Domain:
     """Return the definition of a machine that may be copied now."""
     async with source.changing:
-        source.refuse_busy()
+        source.refuse_leaving()
         try:
             state = await source.domain.state()
             definition = read_stored(await source.domain.xml(secure=True, inactive=True))
@@ -148,7 +148,7 @@ def _golden_of(source: VirtualMachine, path: Path, image_format: str) -> Path:
 
 async def _copy(work: DriveWork, source: VirtualMachine, definition: Domain, copy: VirtualMachine, copies: list[DriveCopy]) -> Domain:
     """Copy the drives, and return the definition of the copy."""
-    async with work.busy(source, f"Cloning to {copy.name}"):
+    async with source.at_work(f"Cloning to {copy.name}"):
         with work.share(*(found.source for found in copies)), in_plain_words():
             for found in copies:
                 await _copy_drive(work, source, found)

@@ -1,15 +1,15 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # ruff: noqa: RUF009 (Section.option returns dataclasses.field, which is no shared default)
-"""What all who work on drives of this host share: ``qemu-img``, whose turn it is, who is busy."""
+"""What all who work on drives of this host share: ``qemu-img``, whose turn it is."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import weakref
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,9 +18,7 @@ from archipel.agent import options as kinds
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.settings import STORAGE
 from archipel.agent.virt.qemu_img import QemuImg, QemuImgFailed
-from archipel.agent.virtual_machine import VirtualMachine
-from archipel.protocol.errors import CommandError, Condition, Unavailable
-from archipel.protocol.presence import Status
+from archipel.protocol.errors import CommandError, Condition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +45,6 @@ class DriveWork:
         self.unsettled = asyncio.Event()
         self._taken: set[Path] = set()
         self._shared: Counter[Path] = Counter()
-        self._jobs: defaultdict[str, list[str]] = defaultdict(list)
 
     @contextlib.contextmanager
     def take(self, *files: Path) -> Iterator[None]:
@@ -75,28 +72,6 @@ class DriveWork:
         for file in files:
             raise CommandError(f"{file.name} is being worked on: wait until that is done", condition=Condition.CONFLICT)
 
-    @contextlib.asynccontextmanager
-    async def busy(self, machine: VirtualMachine, what: str) -> AsyncIterator[None]:
-        """Show that the machine is busy with ``what``, and afterwards the state that libvirt tells."""
-        jobs = self._jobs[machine.uuid]
-        jobs.append(what)
-        machine.show(Status("dnd", what))
-        try:
-            yield
-        finally:
-            jobs.remove(what)
-            task = asyncio.current_task()
-            if task is None or not task.cancelling():  # else the entity is about to leave
-                await self._show(machine)
-
-    async def _show(self, machine: VirtualMachine) -> None:
-        jobs = self._jobs[machine.uuid]
-        if jobs:
-            machine.show(Status("dnd", jobs[-1]))
-        else:
-            del self._jobs[machine.uuid]
-            await machine.refresh()
-
 
 _works: Final[weakref.WeakKeyDictionary[Hypervisor, DriveWork]] = weakref.WeakKeyDictionary()
 
@@ -106,12 +81,6 @@ def work_on(hypervisor: Hypervisor) -> DriveWork:
     if hypervisor not in _works:
         _works[hypervisor] = DriveWork(hypervisor)
     return _works[hypervisor]
-
-
-def refuse_leaving(machine: VirtualMachine) -> None:
-    """Raise :class:`Unavailable` if the machine is being freed: its folder goes with it."""
-    if machine.freeing:
-        raise Unavailable(f"{machine.name} is being freed")
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ from archipel.agent.drive_checks import (
     refuse_used_by_others,
 )
 from archipel.agent.drive_replacement import replace, take_out
-from archipel.agent.drive_work import DriveWork, refuse_leaving, work_on
+from archipel.agent.drive_work import DriveWork, work_on
 from archipel.agent.virt import binding
 from archipel.agent.virt.binding import VirDomain
 from archipel.agent.virt.disk_files import find_golden
@@ -51,14 +51,14 @@ async def create(machine: VirtualMachine, request: wire.CreateDrive) -> Path:
     backing = await _choose_golden(work, machine, request, size)
     preallocate = request.preallocation == "metadata" and request.format == "qcow2" and work.settings.preallocate_metadata
     with work.take(file):
-        async with work.busy(machine, "Creating a drive..."):
-            refuse_leaving(machine)
+        async with machine.at_work("Creating a drive..."):
+            machine.refuse_leaving()
             await asyncio.to_thread(machine.folder.mkdir, mode=0o755, parents=True, exist_ok=True)
             await _refuse_existing(file, "name")
             with unfinished_file(machine.folder, work.host) as made:
                 await work.qemu_img.create(made, request.format, size, preallocate=preallocate, backing=backing)
                 async with machine.changing:
-                    refuse_leaving(machine)
+                    machine.refuse_leaving()
                     await asyncio.to_thread(put_in_place, made, file)
     return file
 
@@ -83,7 +83,7 @@ async def delete(machine: VirtualMachine, request: wire.DeleteDrive, caller: Cal
     """Delete a drive, out of the definition first, and return what it was."""
     work = work_on(machine.hypervisor)
     async with machine.changing:
-        refuse_leaving(machine)
+        machine.refuse_leaving()
         drive = await look_up(machine, request.name, "name")
         with work.take(drive.file):
             refuse_running(drive, machine)
@@ -104,14 +104,14 @@ async def convert(machine: VirtualMachine, request: wire.ConvertDrive, caller: C
     drive = await look_up(machine, request.path, "path")
     target = drive.file.with_suffix(f".{request.format}")
     with work.take(drive.file, target):
-        async with work.busy(machine, "Converting a drive..."):
+        async with machine.at_work("Converting a drive..."):
             async with machine.changing:
                 drive = await _look_before_conversion(work, machine, request)
             with unfinished_file(drive.file.parent, work.host) as made:
                 await work.qemu_img.convert(drive.file, drive.format, made, request.format)
                 await asyncio.to_thread(_take_owner, made, drive.file)
                 async with machine.changing:
-                    refuse_leaving(machine)
+                    machine.refuse_leaving()
                     _refuse_changed(drive, await _look_before_conversion(work, machine, request))
                     await replace(work, machine, drive, target, request.format, caller, lambda: put_in_place(made, target))
     return target
@@ -153,7 +153,7 @@ async def rename(machine: VirtualMachine, request: wire.RenameDrive, caller: Cal
     """Give a drive another name, and return the old and the new one; the definition follows."""
     work = work_on(machine.hypervisor)
     async with machine.changing:
-        refuse_leaving(machine)
+        machine.refuse_leaving()
         drive = await look_up(machine, request.path, "path")
         new = drive.file.with_name(wire.file_name_of(request.newname) + drive.file.suffix)
         with work.take(drive.file, new):
@@ -177,7 +177,7 @@ async def resize(machine: VirtualMachine, request: wire.ResizeDrive) -> Path:
     work = work_on(machine.hypervisor)
     size = _size_of(request.size, request.unit)
     async with machine.changing:
-        refuse_leaving(machine)
+        machine.refuse_leaving()
         drive = await look_up(machine, request.path, "path")
         with work.take(drive.file):
             if drive.format not in FORMATS:
@@ -215,7 +215,7 @@ async def _resize_file(work: DriveWork, machine: VirtualMachine, drive: Drive, s
         text = f"size: {drive.file.name} has {found} bytes; shrink='1' makes it smaller, and cuts off what is at its end"
         raise CommandError(text, condition=Condition.NOT_ACCEPTABLE)
     if found != size:
-        async with work.busy(machine, "Resizing a drive..."):
+        async with machine.at_work("Resizing a drive..."):
             await work.qemu_img.resize(drive.file, drive.format, size, shrink=found > size)
             await asyncio.to_thread(make_durable, drive.file)
 
@@ -232,7 +232,7 @@ async def set_golden(machine: VirtualMachine, request: wire.SetGoldenDrive, call
         raise PermissionDenied("replace: golden drives are for all machines of the host", DOMAIN_POLICY_BYPASS)
     drive = await look_up(machine, request.path, "path")
     with work.take(drive.file, golden):
-        async with work.busy(machine, "Making a golden drive..."):
+        async with machine.at_work("Making a golden drive..."):
             await asyncio.to_thread(folder.mkdir, mode=0o755, parents=True, exist_ok=True)
             await _refuse_golden(machine, golden, request)
             async with machine.changing:

@@ -55,7 +55,7 @@ async def _plan(machine: VirtualMachine, repository: Repository, request: Packag
     if await asyncio.to_thread(os.path.lexists, target):
         raise CommandError(f"name: there is a package {target.name} already: choose another name", condition=Condition.CONFLICT)
     async with machine.changing:
-        machine.refuse_busy()
+        machine.refuse_leaving()
         machine.refuse_copied()
         await refuse_on(machine, "its drives would change under the copy")
         try:
@@ -74,7 +74,7 @@ async def _plan(machine: VirtualMachine, repository: Repository, request: Packag
 
 async def _run(machine: VirtualMachine, repository: Repository, plan: _Plan, caller: Caller) -> None:
     try:
-        async with work_on(machine.hypervisor).busy(machine, "Making an appliance..."):
+        async with machine.at_work("Making an appliance..."):
             with in_plain_words():
                 await _package(machine, repository, plan)
     except FAILURES as error:

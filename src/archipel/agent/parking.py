@@ -61,7 +61,7 @@ async def take_off(machine: VirtualMachine, parker: str, *, force: bool) -> None
 
 def refuse_busy(machine: VirtualMachine) -> None:
     """Raise :class:`Unavailable` if a machine is being removed, copied, snapshotted or changed."""
-    machine.refuse_busy()
+    machine.refuse_leaving()
     machine.refuse_copied()
     if machine.changing.locked():
         raise Unavailable(f"{machine.name} is being changed, or a snapshot is at work: wait until that is done")

@@ -120,7 +120,7 @@ async def _introduce(hypervisor: Hypervisor, machine: VirtualMachine, caller: Ca
 async def _start(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
     try:
         async with machine.changing:
-            machine.refuse_busy()
+            machine.refuse_leaving()
             await machine.domain.create()
     except (CommandError, VirtError) as error:
         log.error("%s: is unparked, but cannot be started: %s", machine.bare, error)

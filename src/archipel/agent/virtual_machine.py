@@ -45,7 +45,7 @@ _CHANGES: Final = {
     LifecycleEvent.DEFINED: (Topic.VM_DEFINITION, "defined"),
     LifecycleEvent.UNDEFINED: (Topic.VM_DEFINITION, "undefined"),
 }
-ABOUT_PEOPLE: Final = frozenset({ns.PERMISSIONS, ns.SUBSCRIPTION, ns.TAGS, ns.ROSTER})  # commands that do not touch the machine
+ABOUT_PEOPLE: Final = frozenset({ns.PERMISSIONS, ns.RIGHTS, ns.SUBSCRIPTION, ns.TAGS, ns.ROSTER})  # commands that do not touch the machine
 CRASH: Final = (Topic.VM_CONTROL, "crashed")
 
 
@@ -71,7 +71,7 @@ class VirtualMachine(Entity):
         self._refused_name = ""
         self.changing = asyncio.Lock()
         self._told = asyncio.Lock()
-        self._work: Status | None = None
+        self._work: list[Status] = []
 
     @property
     def folder(self) -> Path:
@@ -97,8 +97,7 @@ class VirtualMachine(Entity):
 
     def check_state(self, command: Command) -> None:
         """Refuse every command while the machine is being removed, and what could change it while it is being copied."""
-        if self.freeing:
-            raise Unavailable(f"{self.name} is being freed")
+        self.refuse_leaving()
         if not command.request.reads and command.request.namespace not in ABOUT_PEOPLE:
             self.refuse_copied()
 
@@ -107,8 +106,8 @@ class VirtualMachine(Entity):
         if self.copies:
             raise Unavailable(f"{self.name} is being cloned: wait until that is done")
 
-    def refuse_busy(self) -> None:
-        """Raise :class:`Unavailable` if the machine is being removed."""
+    def refuse_leaving(self) -> None:
+        """Raise :class:`Unavailable` if the machine is being removed: its account and its folder go."""
         if self.freeing:
             raise Unavailable(f"{self.name} is being freed")
 
@@ -118,7 +117,7 @@ class VirtualMachine(Entity):
 
     async def current_status(self) -> Status:
         """Read the state from libvirt: events may have been missed."""
-        return self._work or await self.read_status() or self.status
+        return self._shown_work or await self.read_status() or self.status
 
     async def take_name(self, name: str) -> None:
         """Bear another name from now on, here and in the store."""
@@ -139,21 +138,28 @@ class VirtualMachine(Entity):
         """Read the domain's state and show it."""
         status = await self.read_status()
         if status is not None:
-            self.show(self._work or status)
+            self.show(self._shown_work or status)
+
+    @property
+    def _shown_work(self) -> Status | None:
+        return self._work[-1] if self._work else None
 
     @contextlib.asynccontextmanager
     async def at_work(self, what: str) -> AsyncIterator[None]:
         """Show that the machine is busy with ``what``, whatever happens meanwhile; in the end its state is read and shown.
 
-        For work within :attr:`changing`: one at a time.
+        Of several pieces of work the last that began is shown.
         """
-        self._work = Status("dnd", what)
-        self.show(self._work)
+        work = Status("dnd", what)
+        self._work.append(work)
+        self.show(work)
         try:
             yield
         finally:
-            self._work = None
-            await self.refresh()
+            self._work.remove(work)
+            task = asyncio.current_task()
+            if task is None or not task.cancelling():  # else the entity is about to leave
+                await self.refresh()
 
     async def read_status(self) -> Status | None:
         """Return how the domain is, from libvirt; ``None`` if libvirt cannot tell."""
@@ -177,7 +183,7 @@ class VirtualMachine(Entity):
             if status == presence.OFF and announcement == CRASH:
                 status = presence.CRASHED
             if status is not None:
-                self.show(self._work or status)
+                self.show(self._shown_work or status)
             if event.event is LifecycleEvent.DEFINED:
                 await self._follow_name(event.name)
             if announcement is not None:

@@ -141,19 +141,19 @@ async def test_a_machine_that_is_freed_meanwhile_gets_no_drive(machine: VirtualM
     assert files(machine) == ["data.qcow2"]
 
 
-async def test_the_presence_is_busy_as_long_as_any_work_goes_on(machine: VirtualMachine, work: DriveWork) -> None:
+async def test_the_presence_is_busy_as_long_as_any_work_goes_on(machine: VirtualMachine) -> None:
     await go_online(machine)
-    async with work.busy(machine, "first"):
-        async with work.busy(machine, "second"):
+    async with machine.at_work("first"):
+        async with machine.at_work("second"):
             assert machine.status == Status("dnd", "second")
         assert machine.status == Status("dnd", "first")
     assert machine.status == Status("xa", "Off")
 
 
-async def test_the_presence_is_what_libvirt_says_also_after_a_failure(machine: VirtualMachine, work: DriveWork) -> None:
+async def test_the_presence_is_what_libvirt_says_also_after_a_failure(machine: VirtualMachine) -> None:
     await go_online(machine)
     with pytest.raises(RuntimeError):
-        async with work.busy(machine, "busy"):
+        async with machine.at_work("busy"):
             raise RuntimeError
     assert machine.status == Status("xa", "Off")
 
