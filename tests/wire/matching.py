@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
@@ -104,3 +105,15 @@ def assert_refused(answer: ET.Element, right: str) -> None:
 def assert_stranger_refused(answer: ET.Element) -> None:
     """Check that a stranger was refused, whatever he asked."""
     assert_error(answer, code=-1, condition="forbidden", namespace=PERMISSION)
+
+
+def find_words(texts: Iterable[str], words: Iterable[str]) -> set[str]:
+    """Which of some words of letters and digits, all of one length, stand anywhere in the texts; thousands of words take no longer."""
+    wanted, found = frozenset(words), set[str]()
+    size = len(next(iter(wanted), "-"))
+    assert all(len(word) == size and word.isalnum() for word in wanted)
+    runs = re.compile(rf"[A-Za-z0-9]{{{size},}}")
+    for text in texts:
+        for run in runs.findall(text):
+            found |= wanted & {run[at : at + size] for at in range(len(run) - size + 1)}
+    return found

@@ -8,9 +8,11 @@ Nothing of the project's own vocabulary is used here, so that these tests examin
 from __future__ import annotations
 
 import asyncio
+import bisect
 import itertools
 import secrets
 import ssl
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -54,6 +56,9 @@ class Person:
         self.bare = jid
         self.full = f"{jid}/{resource}"
         self.received: list[ET.Element] = []
+        self._answers: defaultdict[str, list[ET.Element]] = defaultdict(list)
+        self._presences: defaultdict[str, list[tuple[int, ET.Element]]] = defaultdict(list)
+        self._pushes: list[tuple[int, Push]] = []
         self.welcoming = True
         self._address = address
         self._stream = _Recorder(self.full, password, tls, self._take)
@@ -117,17 +122,13 @@ class Person:
 
     def answers(self, key: str) -> list[ET.Element]:
         """All answers to the IQ of that id: one, unless something is wrong."""
-        return [
-            stanza
-            for stanza in self.received
-            if name_of(stanza) == "iq" and stanza.get("id") == key and stanza.get("type") in {"result", "error"}
-        ]
+        return list(self._answers.get(key, ()))
 
     async def assert_one_answer_each(self) -> None:
         """Wait a moment and check that nothing was answered twice, and nothing that nobody asked."""
         await asyncio.sleep(QUIET)
-        ids = [stanza.get("id") for stanza in self.received if name_of(stanza) == "iq" and stanza.get("type") in {"result", "error"}]
-        assert len(ids) == len(set(ids)), f"answered more than once: {sorted({key for key in ids if ids.count(key) > 1})}"
+        often = sorted(key for key, answers in self._answers.items() if len(answers) > 1)
+        assert not often, f"answered more than once: {often}"
 
     # -- watching -------------------------------------------------------------------------------------------------------
 
@@ -149,8 +150,8 @@ class Person:
 
     def pushes(self, owner: str | None = None, since: int = 0) -> list[Push]:
         """The pushes that came after the first ``since`` stanzas, of one entity (bare JID) or of all."""
-        found = [push for stanza in self.received[since:] for push in _read_pushes(stanza)]
-        return [push for push in found if owner in (None, push.owner)]
+        later = self._pushes[bisect.bisect_left(self._pushes, since, key=lambda entry: entry[0]) :]
+        return [push for _number, push in later if owner in (None, push.owner)]
 
     async def expect_push(self, owner: str, topic: str, change: str, since: int = 0) -> Push:
         """Wait for a push of ``owner``."""
@@ -162,8 +163,7 @@ class Person:
 
     def presences(self, bare: str, since: int = 0) -> list[ET.Element]:
         """The presences of an account, in order."""
-        stanzas = self.received[since:]
-        return [stanza for stanza in stanzas if name_of(stanza) == "presence" and (stanza.get("from") or "").partition("/")[0] == bare]
+        return [stanza for number, stanza in self._presences.get(bare, ()) if number >= since]
 
     def shown(self, bare: str) -> tuple[str | None, str | None] | None:
         """Show and status text that an account's last presence carried; ``None`` before there was one, or when it went."""
@@ -197,6 +197,7 @@ class Person:
         ]
 
     def _take(self, stanza: ET.Element) -> None:
+        self._sort_in(len(self.received), stanza)
         self.received.append(stanza)
         self._arrived.set()
         if name_of(stanza) == "iq" and stanza.get("type") in {"get", "set"}:  # roster pushes; the server's pings, who else hangs up
@@ -204,6 +205,16 @@ class Person:
         if name_of(stanza) == "presence" and stanza.get("type") == "subscribe" and self.welcoming:
             for kind in ("subscribed", "subscribe"):
                 self.send(f"<presence type='{kind}' to={quoteattr(stanza.get('from', '').partition('/')[0])}/>")
+
+    def _sort_in(self, number: int, stanza: ET.Element) -> None:
+        """Put a stanza where it is looked for: who is logged in for a whole test run gets a hundred thousand."""
+        kind = name_of(stanza)
+        if kind == "iq" and stanza.get("type") in {"result", "error"}:
+            self._answers[stanza.get("id", "")].append(stanza)
+        elif kind == "presence":
+            self._presences[(stanza.get("from") or "").partition("/")[0]].append((number, stanza))
+        else:
+            self._pushes += [(number, push) for push in _read_pushes(stanza)]
 
 
 class _Recorder(Stream):

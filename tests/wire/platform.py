@@ -10,7 +10,7 @@ import secrets
 import socket
 import sqlite3
 import uuid as uuids
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from testbed.agent import Agent, make_agent
 from testbed.certificates import Authority
 from testbed.ejabberd import Ejabberd, make_ejabberd
 from testbed.libvirtd import TestLibvirtd
-from tests.wire.matching import assert_payload, child, show
+from tests.wire.matching import assert_payload, child, find_words, show
 from tests.wire.person import Person
 from tests.wire.proxy import Proxy
 
@@ -193,11 +193,15 @@ class Platform:
 
     def leaked_passwords(self) -> list[str]:
         """The machines whose account's password stands in anything that left the agent: stanzas, logs, domains' XML."""
-        told = "".join(show(person.received) for person in self.people) + self.log + self.audit
-        told += "".join(path.read_text(errors="replace") for path in self.ejabberd.folder.rglob("*.log"))
+        passwords = {password: uuid for uuid, password in self.machine_passwords().items()}
+        return [passwords[password] for password in find_words(self._told(), passwords)]
+
+    def _told(self) -> Iterator[str]:
+        yield from (self.log, self.audit)
+        yield from (show(stanza) for person in self.people for stanza in person.received)
+        yield from (path.read_text(errors="replace") for path in self.ejabberd.folder.rglob("*.log"))
         with self.libvirt() as connection:
-            told += "".join(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE) for domain in connection.listAllDomains())
-        return [uuid for uuid, password in self.machine_passwords().items() if password in told]
+            yield from (domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE) for domain in connection.listAllDomains())
 
     def accounts(self) -> set[str]:
         """Names of all accounts on the server."""

@@ -178,6 +178,7 @@ async def test_an_account_that_cannot_be_removed_now_is_removed_later(
 
 
 async def test_what_is_let_go_runs_on_untouched(xmpp: FakeXmpp, online: Hypervisor, vm: VirtualMachine, domain: FakeDomain) -> None:
+    await finish_work(online, vm)
     before = domain.stored
     domain.calls.clear()
     await let_go(online, ["web"])
