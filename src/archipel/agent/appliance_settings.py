@@ -97,6 +97,11 @@ class ApplianceSettings:
     authorities: Path | None = CASTS.option(
         "vmcasting_ca_file", optional(kinds.EXISTING_FILE), "", "Authorities (PEM) that vouch for feeds; left out, the system's."
     )
+    import_network: str = CASTS.option(
+        "import_network", kinds.TEXT, "default", "libvirt network of the cards of machines made from plain images and OVA files."
+    )
+    import_memory: int = CASTS.option("import_memory", integer(64, 1 << 20), "1024", "Memory of a machine made from a plain image, in MiB.")
+    import_vcpus: int = CASTS.option("import_vcpus", integer(1, 1024), "1", "Processors of a machine made from a plain image.")
     most_gibibytes: int = CASTS.option("largest_appliance", integer(1, 100_000), "100", "Most GiB of an appliance, downloaded or unpacked.")
 
     @property

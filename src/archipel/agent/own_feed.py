@@ -23,6 +23,7 @@ from archipel.agent.virt.unfinished_files import put_in_place, unfinished_file
 from archipel.protocol.feeds import Feed, Item, write_feed
 
 ENDING: Final = ".xvm2"
+ENDINGS: Final = (ENDING, ".ova", ".qcow2")  # of what is offered: packages, and what others made
 DIGEST_ENDING: Final = ".sha256"  # of the file beside a package that holds its digest
 HEAD_SECONDS: Final = 5.0
 BODY_SECONDS: Final = 12 * 3600.0
@@ -45,11 +46,11 @@ def describe_own_feed(settings: ApplianceSettings, uuid: str, hostname: str) -> 
 
 
 def list_packages(folder: Path) -> list[Path]:
-    """Return the packages in a folder, in the order of their names."""
+    """Return the packages, OVA files and images in a folder, in the order of their names."""
     if not folder.is_dir():
         return []
     found = (Path(entry.path) for entry in os.scandir(folder) if entry.is_file(follow_symlinks=False))
-    return sorted(file for file in found if file.suffix == ENDING and not file.name.startswith("."))
+    return sorted(file for file in found if file.suffix in ENDINGS and not file.name.startswith("."))
 
 
 def _describe(file: Path, base: str, feed: str) -> Item:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -187,3 +188,15 @@ async def test_the_own_feed_is_written_served_and_readable_by_its_own_reader(hyp
                 await asyncio.to_thread(fetch, base + path, reach, 100)
     finally:
         server.close()
+
+
+def test_images_and_ova_files_are_offered_but_not_as_packages(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, f"[VMCASTING]\nown_vmcast_path = {tmp_path}/casts\n").capabilities["hypervisor_vmcasts"]
+    (tmp_path / "casts").mkdir()
+    for name in ("a.xvm2", "b.ova", "c.qcow2", "d.raw", ".e.ova"):
+        (tmp_path / "casts" / name).write_bytes(CONTENT)
+    write_own_feed(settings, FEED_UUID, "host1")
+    written = (tmp_path / "casts" / "rss.xml").read_bytes()
+    assert [item.url.rpartition("/")[2] for item in parse_feed(written, "https://a.example/").items] == ["a.xvm2", "b.ova", "c.qcow2"]
+    types = [enclosure.get("type") for enclosure in ET.fromstring(written).iter("enclosure")]
+    assert types == ["application/enomalism2-xvm2", "application/octet-stream", "application/octet-stream"]
