@@ -52,6 +52,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> 
         "own_vmcast_url": f"http://127.0.0.1:{port}/vmcasts/",
         "own_vmcast_refresh_interval": "1",
         "import_network": "lab",
+        "import_domain_type": "qemu",
         "import_memory": "128",
     }
     daemon = PrivateLibvirt(tmp_path_factory.mktemp("libvirt") / "l")

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 from archipel.agent.appliance_ova import Ova, is_ova, unpack_ova
 from archipel.agent.appliance_package import Package, PackageRefused, unpack
-from archipel.agent.appliance_settings import ApplianceSettings
+from archipel.agent.appliance_settings import ApplianceSettings, Runner
 from archipel.agent.drive_work import work_on
 from archipel.agent.virt.image_chain import ImageUnreadable, read_image
 from archipel.agent.virt.qemu_img import QemuImg
@@ -59,7 +59,7 @@ async def _import_image(machine: VirtualMachine, settings: ApplianceSettings, fi
         disks=(DiskDeclaration(path=str(drive), format="qcow2", bus="virtio"),),
         networks=_plug_in(settings, ("virtio",)),
     )
-    return Package(await _render(machine, declaration), {SYSTEM: drive})
+    return Package(await _render(machine, settings, declaration), {SYSTEM: drive})
 
 
 def _refuse_standing(file: Path) -> None:
@@ -91,7 +91,7 @@ async def _import_ova(machine: VirtualMachine, settings: ApplianceSettings, file
             ),
             networks=_plug_in(settings, found.cards),
         )
-        definition = await _render(machine, declaration)
+        definition = await _render(machine, settings, declaration)
     except DeclarationError as error:
         raise PackageRefused(f"its machine cannot be made here: {error}") from error
     return Package(definition, {drive.name: drive for drive in drives}, ova.warnings)
@@ -122,17 +122,18 @@ def _plug_in(settings: ApplianceSettings, cards: tuple[str, ...]) -> tuple[Netwo
     return tuple(NetworkDeclaration(network=settings.import_network, model=model) for model in cards)
 
 
-async def _render(machine: VirtualMachine, declaration: DomainDeclaration) -> Domain:
-    return render(declaration, type=await _find_type(machine))
+async def _render(machine: VirtualMachine, settings: ApplianceSettings, declaration: DomainDeclaration) -> Domain:
+    return render(declaration, type=await _find_type(machine, settings))
 
 
-async def _find_type(machine: VirtualMachine) -> str:
+async def _find_type(machine: VirtualMachine, settings: ApplianceSettings) -> str:
     """Return what runs a machine of a PC's kind on this host: KVM where there is any."""
     if machine.services.driver == "TEST":
         return "test"
     capabilities = ET.fromstring(await machine.services.host.capabilities())  # noqa: S314 - libvirt's own
     found = {domain.get("type") for domain in capabilities.iterfind(f"guest/arch[@name='{_ARCHITECTURE}']/domain")}
-    for wanted in ("kvm", "qemu"):
-        if wanted in found:
+    for wanted in Runner:
+        if wanted in found and settings.import_runner in {None, wanted}:
             return wanted
-    raise PackageRefused(f"it is a machine for {_ARCHITECTURE}, which this host does not run")
+    by = f" by {settings.import_runner}" if settings.import_runner else ""
+    raise PackageRefused(f"it is a machine for {_ARCHITECTURE}, which this host does not run{by}")
