@@ -45,7 +45,7 @@ class Action:
     administrator gives the same entity so that this one can be allowed; ``prepare`` makes ready, behind the agent's back, what the
     request needs of libvirt. ``right`` None: whoever is known may. ``answer`` None: any, looked at elsewhere. ``refusal`` is the code
     and the condition with which everybody who may ask is refused. ``effect`` is what libvirt says of the machine afterwards;
-    ``unsupported``: libvirt's test driver cannot do it.
+    ``unsupported``: libvirt's test driver cannot do it. ``rights_on_machine`` are what is needed on the machine besides.
     """
 
     kind: str
@@ -63,6 +63,7 @@ class Action:
     malformed: tuple[Wrong, ...] = ()
     prepare: Callable[[Any], object] | None = None
     refusal: tuple[int, str] | None = None
+    rights_on_machine: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str, str]:

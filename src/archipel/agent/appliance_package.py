@@ -9,12 +9,13 @@ unpack to. All of this blocks: it is for threads.
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import io
 import re
 import tarfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
@@ -36,10 +37,11 @@ class PackageRefused(Exception):
 
 @dataclass
 class Package:
-    """What was unpacked: the definition, and the drives by the names they have without ``.gz``."""
+    """What was unpacked: the definition, the drives by the names they have without ``.gz``, and what the user must know."""
 
     definition: Domain
     drives: dict[str, Path] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 class _Guarded(io.RawIOBase):
@@ -80,17 +82,10 @@ def unpack(package: Path, folder: Path, endings: Iterable[str], most: int) -> Pa
 
     A drive is what the definition names as one, what was gzipped, or what has one of the ``endings``.
     """
-    try:
-        with package.open("rb") as file, tarfile.open(fileobj=_Guarded(_decompress(file), most), mode="r:") as archive:
-            names = _unpack_members(archive, folder, most)
-        compressed = {name for name in names if name.lower().endswith(_COMPRESSED)}
+    names = unpack_files(package, folder, most)
+    compressed = {name for name in names if name.lower().endswith(_COMPRESSED)}
+    with _reading():
         _unpack_drives(folder, names, compressed, most)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, UnicodeError, OverflowError) as error:
-        raise PackageRefused(f"it cannot be read as a package: {error}"[:200]) from error
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise PackageRefused(f"it cannot be read as a package: {error}"[:200]) from error  # bz2 says it so
     definition = _read_definition(folder / DESCRIPTION)
     wanted = {_base_name(disk.path) for disk in definition.disks if disk.path}
     known, kept = frozenset(endings), {}
@@ -99,6 +94,29 @@ def unpack(package: Path, folder: Path, endings: Iterable[str], most: int) -> Pa
         if plain != DESCRIPTION and (name in compressed or plain in wanted or Path(plain).suffix.lower() in known):
             kept[plain] = folder / plain
     return Package(definition, kept)
+
+
+def unpack_files(package: Path, folder: Path, most: int) -> list[str]:
+    """Unpack the files of an archive into ``folder`` and return their names. Raises :class:`PackageRefused`, OSError."""
+    with (
+        _reading(),
+        package.open("rb") as file,
+        tarfile.open(fileobj=_Guarded(_decompress(file), most), mode="r:") as archive,
+    ):
+        return _unpack_members(archive, folder, most)
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    """Let whatever is wrong with an archive be a :class:`PackageRefused`."""
+    try:
+        yield
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, UnicodeError, OverflowError) as error:
+        raise PackageRefused(f"it cannot be read as a package: {error}"[:200]) from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise PackageRefused(f"it cannot be read as a package: {error}"[:200]) from error  # bz2 says it so
 
 
 def _decompress(file: IO[bytes]) -> IO[bytes]:

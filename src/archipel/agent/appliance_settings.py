@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import enum
 import uuid as uuids
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Final
 
 from archipel.agent import options as kinds
 from archipel.agent.metrics_listener import ADDRESS, LOOPBACK
-from archipel.agent.options import Host, Kind, Section, integer, optional, seconds
+from archipel.agent.options import Host, Kind, Section, choice, integer, optional, seconds
 from archipel.agent.settings import DEFAULT
 from archipel.protocol.appliances import proper_url
 
@@ -45,6 +46,13 @@ def _parse_endings(text: str) -> tuple[str, ...]:
 UUID: Final = Kind("a UUID", _parse_uuid)
 URL: Final = Kind("an address that begins with https:// or http://", _parse_url)
 ENDINGS: Final = Kind("endings of files' names, several with a semicolon between them", _parse_endings)
+
+
+class Runner(enum.StrEnum):
+    """libvirt's word for who runs a machine."""
+
+    KVM = "kvm"
+    QEMU = "qemu"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +105,17 @@ class ApplianceSettings:
     authorities: Path | None = CASTS.option(
         "vmcasting_ca_file", optional(kinds.EXISTING_FILE), "", "Authorities (PEM) that vouch for feeds; left out, the system's."
     )
+    import_runner: Runner | None = CASTS.option(
+        "import_domain_type",
+        optional(choice(Runner)),
+        "",
+        "What runs machines made from plain images and OVA files; left out, kvm where the host has it.",
+    )
+    import_network: str = CASTS.option(
+        "import_network", kinds.TEXT, "default", "libvirt network of the cards of machines made from plain images and OVA files."
+    )
+    import_memory: int = CASTS.option("import_memory", integer(64, 1 << 20), "1024", "Memory of a machine made from a plain image, in MiB.")
+    import_vcpus: int = CASTS.option("import_vcpus", integer(1, 1024), "1", "Processors of a machine made from a plain image.")
     most_gibibytes: int = CASTS.option("largest_appliance", integer(1, 100_000), "100", "Most GiB of an appliance, downloaded or unpacked.")
 
     @property

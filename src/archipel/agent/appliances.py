@@ -17,8 +17,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Final
 from weakref import WeakKeyDictionary
+from xml.etree import ElementTree as ET
 
-from archipel.agent.appliance_package import Package, PackageRefused, place_drives, unpack
+from archipel.agent.appliance_import import open_appliance
+from archipel.agent.appliance_package import Package, PackageRefused, place_drives
 from archipel.agent.appliance_repository import Repository, repository_of
 from archipel.agent.appliance_shelf import ApplianceRecord
 from archipel.agent.definition import MOST_BYTES, read_current
@@ -121,7 +123,7 @@ async def _attach(machine: VirtualMachine, repository: Repository, record: Appli
         async with machine.at_work("Installing an appliance..."):
             with repository.use(record.uuid) as file, in_plain_words():
                 async with temporary_folder(repository) as folder:
-                    package = await _read_package(repository, record, file, folder)
+                    package = await _read_package(machine, repository, record, file, folder)
                     await _refuse_foreign_images(machine, package, folder)
                     await _install(machine, package, record.uuid, caller)
     except FAILURES as error:
@@ -129,10 +131,18 @@ async def _attach(machine: VirtualMachine, repository: Repository, record: Appli
         machine.push(TOPIC, "applianceerror")
         machine.shout(f"The appliance {record.name} was not installed: {error}")
     else:
-        machine.push(TOPIC, "applianceinstalled")
-        machine.shout(f"{caller.bare} made {machine.name} from the appliance {record.name}")
+        warnings = "".join(f"; {warning}" for warning in package.warnings)
+        log.info("%s: the appliance %s was installed%s", machine.bare, record.uuid, warnings)
+        machine.push(TOPIC, "applianceinstalled", *map(_warning, package.warnings))
+        machine.shout(f"{caller.bare} made {machine.name} from the appliance {record.name}{warnings}")
     finally:
         _installing.pop(machine, None)
+
+
+def _warning(text: str) -> ET.Element:
+    element = ET.Element("warning")
+    element.text = text
+    return element
 
 
 def temporary_prefix(host: str) -> str:
@@ -153,13 +163,12 @@ async def temporary_folder(repository: Repository) -> AsyncIterator[Path]:
         await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
 
 
-async def _read_package(repository: Repository, record: ApplianceRecord, file: Path, folder: Path) -> Package:
+async def _read_package(machine: VirtualMachine, repository: Repository, record: ApplianceRecord, file: Path, folder: Path) -> Package:
     """Unpack an appliance, if its file is still what was downloaded."""
     progress = Progress(lambda: False)
     if record.recorded and await asyncio.to_thread(digest_of, file, progress) != record.recorded:
         raise PackageRefused(f"{file.name} is not what was downloaded: delete it and download it again")
-    settings = repository.settings
-    return await asyncio.to_thread(unpack, file, folder, settings.endings, settings.most_bytes)
+    return await open_appliance(machine, repository.settings, file, folder)
 
 
 async def _refuse_foreign_images(machine: VirtualMachine, package: Package, folder: Path) -> None:

@@ -38,6 +38,9 @@ from archipel.xmpp.stream import Stream
 log = logging.getLogger(__name__)
 
 LONGEST_HEADER = 4096  # characters of what an answer gives back; the server ends a stream that sends it too large a stanza
+# Bytes of an id as an answer writes it. Servers end a stream that sends a stanza larger than they take (Debian's ejabberd: 256 KiB), so
+# what an answer cannot give back cannot be answered; up to here, there is room for the error around it.
+LARGEST_ID = 200_000
 # Of one sender at one entity, so that nobody can keep others waiting: what is worked on at once, and what waits at most.
 REQUESTS_AT_ONCE, MOST_REQUESTS_WAITING = 50, 2000
 CHATS_AT_ONCE, MOST_CHATS_WAITING = 5, 50
@@ -253,18 +256,17 @@ class Entity(abc.ABC):
 
     def _take_request(self, iq: ET.Element) -> None:
         namespace = namespace_of(iq[0].tag) if len(iq) else ""
-        if len(iq.get("id", "")) > LONGEST_HEADER:
-            log.warning(
-                "%s: a request of %s bears an id of more than %d characters: not answered", self.bare, iq.get("from"), LONGEST_HEADER
-            )
+        told = namespace if len(namespace) <= LONGEST_HEADER else ""
+        if stanzas.size_of(iq.get("id", "")) > LARGEST_ID:
+            log.warning("%s: a request of %s bears an id that fits into no answer: not answered", self.bare, iq.get("from"))
         elif namespace == ns.IQ_ROSTER and iq.get("type") == "set":
             self._take_roster_push(iq)
-        elif (refusal := admission.refuse_haste(self, self._caller(iq), iq, namespace)) is not None:
+        elif (refusal := admission.refuse_haste(self, self._caller(iq), iq, told)) is not None:
             self.stream.transmit(refusal)
         elif self._requests.take(self._caller(iq).bare, functools.partial(self._answer, iq, namespace)):
             self._unanswered[id(iq)] = iq
         else:
-            self.stream.transmit(admission.refuse_flood(iq, namespace, MOST_REQUESTS_WAITING))
+            self.stream.transmit(admission.refuse_flood(iq, told, MOST_REQUESTS_WAITING))
 
     def _take_roster_push(self, iq: ET.Element) -> None:
         before = self.contacts.seeing
@@ -285,8 +287,8 @@ class Entity(abc.ABC):
         """
         await self.online.wait()
         caller = self._caller(iq)
-        if any(len(header) > LONGEST_HEADER for header in (namespace, *(iq[0].attrib.values() if len(iq) else ()))):
-            return stanzas.error_of(iq, BadRequest(f"namespace and attributes have {LONGEST_HEADER} characters at most"), "", "")
+        if any(len(header) > LONGEST_HEADER for header in (iq.get("id", ""), namespace, *(iq[0].attrib.values() if len(iq) else ()))):
+            return stanzas.error_of(iq, BadRequest(f"id, namespace and attributes have {LONGEST_HEADER} characters at most"), "", "")
         if namespace == ns.PING:
             return stanzas.result_of(iq)
         if namespace in discovery.NAMESPACES:

@@ -244,12 +244,10 @@ class Hypervisor(Entity):
         The hypervisor publishes for its machines: it alone needs to be a publisher of the platform's node.
         """
         await self._require_tags_node()
-        if tags:
-            payload = Tag(jid=bare, tags=TAG_SEPARATOR.join(tags)).write()
-            payload.tag = f"{{{ns.TAGS}}}{local_name(payload.tag)}"
-            await self.pubsub.publish(TAGS_NODE, payload, bare)
-        else:
-            await self._retract_tags(bare)
+        payload = Tag(jid=bare, tags=TAG_SEPARATOR.join(tags)).write()
+        payload.set("tags", TAG_SEPARATOR.join(tags))  # also where there is none: who watches the founders' node hears of no retraction
+        payload.tag = f"{{{ns.TAGS}}}{local_name(payload.tag)}"
+        await self.pubsub.publish(TAGS_NODE, payload, bare)
 
     async def _require_tags_node(self) -> None:
         """Raise if the platform has no node for tags: the server would make one that everybody may write to."""
@@ -259,7 +257,9 @@ class Hypervisor(Entity):
             text = f"the platform has no node for tags ({error.text}): an administrator makes it with 'archipel platform init'"
             raise CommandError(text, condition=Condition.ITEM_NOT_FOUND) from error
 
-    async def _retract_tags(self, bare: str) -> None:
+    async def retract_tags(self, bare: str) -> None:
+        """Take the item of an entity that is gone from the platform's node, where there is one."""
+        await self._require_tags_node()
         try:
             await self.pubsub.retract(TAGS_NODE, bare)
         except CommandError:

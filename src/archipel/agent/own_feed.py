@@ -23,9 +23,11 @@ from archipel.agent.virt.unfinished_files import put_in_place, unfinished_file
 from archipel.protocol.feeds import Feed, Item, write_feed
 
 ENDING: Final = ".xvm2"
+ENDINGS: Final = (ENDING, ".ova", ".qcow2")  # of what is offered: packages, and what others made
 DIGEST_ENDING: Final = ".sha256"  # of the file beside a package that holds its digest
 BODY_SECONDS: Final = 12 * 3600.0
 MOST_AT_ONCE: Final = 20
+PIECE: Final = 1 << 18  # bytes that are read at once
 _RANGE: Final = re.compile(rb"(?im)^range:[ \t]*bytes=([0-9]{1,18})-[ \t]*\r?$")
 
 
@@ -43,11 +45,11 @@ def describe_own_feed(settings: ApplianceSettings, uuid: str, hostname: str) -> 
 
 
 def list_packages(folder: Path) -> list[Path]:
-    """Return the packages in a folder, in the order of their names."""
+    """Return the packages, OVA files and images in a folder, in the order of their names."""
     if not folder.is_dir():
         return []
     found = (Path(entry.path) for entry in os.scandir(folder) if entry.is_file(follow_symlinks=False))
-    return sorted(file for file in found if file.suffix == ENDING and not file.name.startswith("."))
+    return sorted(file for file in found if file.suffix in ENDINGS and not file.name.startswith("."))
 
 
 def _describe(file: Path, base: str, feed: str) -> Item:
@@ -161,6 +163,15 @@ def _same_version(head: bytes, facts: os.stat_result) -> bool:
     return wanted is None or wanted[1] == f"{facts.st_mtime_ns:x}-{facts.st_ino:x}-{facts.st_size:x}".encode()
 
 
+async def _send_part(writer: asyncio.StreamWriter, file: BinaryIO, start: int, end: int) -> None:
+    """Send a part of a file, piece by piece: the agent's loop has no sendfile."""
+    await asyncio.to_thread(file.seek, start)
+    while start < end and (piece := await asyncio.to_thread(file.read, min(PIECE, end - start))):
+        start += len(piece)
+        writer.write(piece)
+        await writer.drain()
+
+
 async def _send(writer: asyncio.StreamWriter, answer: _Answer, *, body: bool) -> None:
     try:
         writer.write(answer.head())
@@ -169,7 +180,7 @@ async def _send(writer: asyncio.StreamWriter, answer: _Answer, *, body: bool) ->
             writer.write(answer.text)
             await writer.drain()
         elif body and answer.file is not None and answer.size > answer.start:
-            await asyncio.get_running_loop().sendfile(writer.transport, answer.file, answer.start, answer.size - answer.start)
+            await _send_part(writer, answer.file, answer.start, answer.size)
     finally:
         if answer.file is not None:
             answer.file.close()

@@ -139,7 +139,7 @@ async def leave(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
         with contextlib.suppress(CommandError, WireError):
             await machine.events.remove()
     with contextlib.suppress(CommandError, WireError):
-        await hypervisor.publish_tags(machine.bare, ())
+        await hypervisor.retract_tags(machine.bare)
     await machine.close()
     await parking_store.finish_park(machine.services.store, machine.uuid)
     hypervisor.unfinished.pop(machine.uuid, None)

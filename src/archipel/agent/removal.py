@@ -60,7 +60,7 @@ async def leave_server(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
             for contact in list(machine.contacts):
                 await machine.contacts.remove(contact)
     with contextlib.suppress(CommandError, WireError):
-        await hypervisor.publish_tags(machine.bare, ())
+        await hypervisor.retract_tags(machine.bare)
     await machine.close()
     await hypervisor.remove_account(machine.uuid, machine.password)
 

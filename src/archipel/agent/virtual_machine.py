@@ -45,7 +45,10 @@ _CHANGES: Final = {
     LifecycleEvent.DEFINED: (Topic.VM_DEFINITION, "defined"),
     LifecycleEvent.UNDEFINED: (Topic.VM_DEFINITION, "undefined"),
 }
-ABOUT_PEOPLE: Final = frozenset({ns.PERMISSIONS, ns.RIGHTS, ns.SUBSCRIPTION, ns.TAGS, ns.ROSTER})  # commands that do not touch the machine
+# Namespaces whose commands touch neither the domain nor its files, whatever they change: they are done while it is being copied, too.
+ABOUT_PEOPLE: Final = frozenset(
+    {ns.PERMISSIONS, ns.RIGHTS, ns.SUBSCRIPTION, ns.TAGS, ns.ROSTER, ns.AVATAR, ns.AUDIT, ns.SCHEDULER, ns.XMPPSERVER_USERS}
+)
 CRASH: Final = (Topic.VM_CONTROL, "crashed")
 
 

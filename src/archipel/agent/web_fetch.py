@@ -63,6 +63,8 @@ def fetch(url: str, reach: Reach, most: int) -> bytes:
         if answer.status != 200:
             raise FetchFailed(f"{_show(url)} answers {answer.status} {answer.reason}"[:300], lasting=answer.status < 500)
         content = answer.read(most + 1)
+        if len(content) <= most and answer.length:
+            raise FetchFailed(f"{_show(url)} broke off, {answer.length} bytes are missing", lasting=False)
     if len(content) > most:
         raise FetchFailed(f"{_show(url)} holds more than {most} bytes")
     return content

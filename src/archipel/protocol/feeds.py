@@ -141,12 +141,19 @@ def write_feed(feed: Feed) -> bytes:
     for item in feed.items:
         element = ET.SubElement(channel, "item")
         _write_texts(element, (("title", item.name), ("link", item.url), ("uuid", item.uuid)))
-        attributes = {"url": item.url, "length": str(item.size), "type": MEDIA_TYPE} | ({"sha256": item.sha256} if item.sha256 else {})
+        attributes = {"url": item.url, "length": str(item.size), "type": _media_type(item.url)} | (
+            {"sha256": item.sha256} if item.sha256 else {}
+        )
         ET.SubElement(element, "enclosure", attributes)
         _write_texts(element, (("description", item.description), ("pubDate", item.date)))
     ET.indent(root)
     written: bytes = ET.tostring(root, "utf-8", xml_declaration=True)
     return written + b"\n"
+
+
+def _media_type(url: str) -> str:
+    """Return what founding clients look for at packages, and nothing that they would take for one at other files."""
+    return MEDIA_TYPE if url.endswith(".xvm2") else "application/octet-stream"
 
 
 def _write_texts(parent: ET.Element, texts: Iterable[tuple[str, str]]) -> None:

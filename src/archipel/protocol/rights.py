@@ -93,7 +93,7 @@ CORE_TOKENS: Final = (
     Token("alloc", "Make virtual machines", ON_HYPERVISOR),
     Token("free", "Destroy virtual machines", ON_HYPERVISOR),
     Token("rostervm", "See all virtual machines of the hypervisor", ON_HYPERVISOR),
-    Token("clone", "Copy virtual machines", ON_HYPERVISOR),
+    Token("clone", "Copy virtual machines whose definition and drives one may see (xmldesc, drives_get)", ON_HYPERVISOR),
     Token("ip", "See the hypervisor's address", ON_HYPERVISOR),
     Token("migrationinfo", "See how machines migrate to the hypervisor", ON_HYPERVISOR),
     Token("capabilities", "See what libvirt can do on this host", ON_HYPERVISOR),

@@ -32,7 +32,7 @@ def _write(element: ET.Element, around: str, payload: str, parts: list[str]) -> 
     """Append ``element``; ``around`` is the default namespace where it stands, ``payload`` that of the payload it is part of."""
     tag = element.tag
     namespace, name = tag[1:].split("}", 1) if tag[0] == "{" else (payload, tag)
-    parts.append(f"<{name}" if namespace == around else f'<{name} xmlns="{_escape(namespace)}"')
+    parts.append(f"<{name}" if namespace == around else f'<{name} xmlns="{escape(namespace)}"')
     for key, value in element.attrib.items():
         parts.append(_attribute(key, value))
     text = element.text
@@ -50,14 +50,15 @@ def _write(element: ET.Element, around: str, payload: str, parts: list[str]) -> 
 
 def _attribute(key: str, value: str) -> str:
     if key[0] != "{":
-        return f' {key}="{_escape(value)}"'
+        return f' {key}="{escape(value)}"'
     namespace, name = key[1:].split("}", 1)
     if namespace == _XML:
-        return f' xml:{name}="{_escape(value)}"'
-    return f' xmlns:a="{_escape(namespace)}" a:{name}="{_escape(value)}"'
+        return f' xml:{name}="{escape(value)}"'
+    return f' xmlns:a="{escape(namespace)}" a:{name}="{escape(value)}"'
 
 
-def _escape(value: str) -> str:
+def escape(value: str) -> str:
+    """Return an attribute's value as it stands between quotation marks."""
     if _SPECIAL.search(value):
         value = _SPECIAL.sub(lambda found: _ESCAPES[found[0]], value)
     return _ILLEGAL.sub("\ufffd", value) if _ILLEGAL.search(value) else value

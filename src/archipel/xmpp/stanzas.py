@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import CommandError, error_element
 from archipel.protocol.payload import Request
+from archipel.xmpp.serial import escape
 
 IqType = Literal["get", "set", "result", "error"]
 IQ = f"{{{ns.CLIENT}}}iq"
@@ -60,6 +61,11 @@ def headline(to: str, body: str) -> ET.Element:
 def presence(kind: str | None = None, to: str | None = None, *children: ET.Element) -> ET.Element:
     """Return a presence; without a kind it says "available"."""
     return _stanza(PRESENCE, kind, to, children)
+
+
+def size_of(value: str) -> int:
+    """Return how many bytes an attribute's value takes on the wire."""
+    return len(escape(value).encode("utf-8", "replace"))
 
 
 def text_element(name: str, value: str) -> ET.Element:

@@ -141,10 +141,11 @@ MACHINES = (
         "clone",
         H,
         "copy a machine with its disks",
-        better="tells the JID of the copy; an error leaves nothing; `linked` copies only what differs",
+        better="tells the JID of the copy; an error leaves nothing; `linked` copies only what differs; who copies must be allowed to read the machine",
         tests=(
             "tests/integration/agent/test_clones.py::test_a_copy_is_the_same_machine_with_an_identity_of_its_own",
             "tests/integration/agent/test_clones.py::test_a_copy_that_was_cut_short_leaves_nothing",
+            "tests/integration/agent/test_clones.py::test_who_may_not_read_a_machine_copies_nothing_of_it",
         ),
     ),
     action(HOST, "ip", H, "the host's address"),

@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from testbed.certificates import Authority
 from tests.integration.agent.test_storage import SLOW_PROGRAM, Drives, image, info, is_over
-from tests.wire.matching import child, show
+from tests.wire.matching import assert_refused, child, show
 from tests.wire.person import Person
 from tests.wire.platform import ADMIN, CONTROL, DEFINITION, HOST, Machine, Platform, open_platform
 from tests.wire.waiting import eventually
@@ -208,3 +208,20 @@ async def test_a_copy_that_was_cut_short_leaves_nothing(slow: Drives, end: str):
     await eventually(lambda: slow.platform.rows("SELECT count(*) FROM virtual_machines") == [(1,)], "nothing half made")
     assert_nothing_of(slow.platform, f"cut-{end}")
     assert not (slow.platform.agent.machines / uuid).exists()
+
+
+@pytest.mark.parametrize("held", [(), ("xmldesc",), ("drives_get",), ("info", "create", "shutdown")])
+async def test_who_may_not_read_a_machine_copies_nothing_of_it(
+    platform: Platform, admin: Person, student: Person, machine: Machine, held: tuple[str, ...]
+):
+    await platform.grant(admin, platform.host, student, "clone")
+    await platform.grant(admin, machine.full, student, *held)
+    answer = await ask(platform, student, machine, name="mine-now")
+    assert_refused(answer, "drives_get" if "xmldesc" in held else "xmldesc")
+
+
+async def test_who_may_read_a_machine_may_copy_it(platform: Platform, admin: Person, student: Person, drives: Drives):
+    await platform.grant(admin, platform.host, student, "clone")
+    await platform.grant(admin, drives.machine.full, student, "xmldesc", "drives_get")
+    await student.subscribe_to_events(platform.hypervisor, platform.pubsub)
+    assert (await ask(platform, student, drives.machine)).get("type") == "result"

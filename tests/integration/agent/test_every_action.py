@@ -68,6 +68,8 @@ class Scene:
         assert_payload(answer, PERMISSIONS, "")
 
     async def bring(self, action: Action) -> None:
+        if action.rights_on_machine:
+            await self.platform.grant(self.admin, self.machine.full, self.asker, *action.rights_on_machine)
         steps = [(CONTROL, f"<archipel action='{step}'/>") for step in STEPS[action.state]]
         before = [(namespace, request.format(**self.words())) for namespace, request in action.before]
         for namespace, request in (*before, *steps):

@@ -38,7 +38,7 @@ async def test_tags_stand_on_the_platforms_node(platform: Platform, admin: Perso
         ("web;;paris", ["web;;paris"]),
         ("lab ;; ;;web;;lab", ["lab;;web"]),
         ("a&amp;b;;\u00e9t\u00e9", ["a&b;;\u00e9t\u00e9"]),
-        ("", []),
+        ("", [""]),
     ):
         assert_payload(await student.command(address, TAGS, f"<archipel action='settags' tags='{given}'/>", kind), TAGS, "")
         assert await tags_of(platform, admin, bare) == kept
@@ -60,7 +60,7 @@ async def test_tags_that_nobody_keeps_any_more_do_not_matter(platform: Platform,
     await admin.command(address, TAGS, "<archipel action='settags' tags='old'/>")
     retract = f"<pubsub xmlns='{PUBSUB}'><retract node='{NODE}'><item id='{bare}'/></retract></pubsub>"
     await admin.ask_server(platform.pubsub, retract)
-    for tags, kept in (("", []), ("new", ["new"])):
+    for tags, kept in (("", [""]), ("new", ["new"])):
         assert_payload(await admin.command(address, TAGS, f"<archipel action='settags' tags='{tags}'/>"), TAGS, "")
         assert await tags_of(platform, admin, bare) == kept
 

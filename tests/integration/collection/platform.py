@@ -108,8 +108,13 @@ def password_of(name: str) -> str:
 
 
 @contextlib.contextmanager
-def open_platform(folder: Path, authority: Authority, uri: str | None = None) -> Iterator[Platform]:
-    """Start a platform with its shared nodes, and stop it in the end; with libvirt's test driver unless there is a URI."""
+def open_platform(
+    folder: Path, authority: Authority, uri: str | None = None, more: dict[tuple[str, str], str] | None = None
+) -> Iterator[Platform]:
+    """Start a platform with its shared nodes, and stop it in the end; with libvirt's test driver unless there is a URI.
+
+    ``more`` are options of the agent, by section and name.
+    """
     with contextlib.ExitStack() as stack:
         uri = uri or stack.enter_context(TestLibvirtd()).uri
         ejabberd = make_ejabberd(folder / "ejabberd", DOMAIN, authority)
@@ -117,7 +122,7 @@ def open_platform(folder: Path, authority: Authority, uri: str | None = None) ->
         stack.callback(ejabberd.stop)
         for name in ("hypervisor", *PEOPLE):
             ejabberd.register(name, password_of(name))
-        options = {("GLOBAL", "machine_ip"): ADDRESS}
+        options = {("GLOBAL", "machine_ip"): ADDRESS} | (more or {})
         agent = make_agent(folder / "agent", ejabberd, uri, password_of("hypervisor"), options=options)
         agent.start()
         stack.callback(agent.stop)

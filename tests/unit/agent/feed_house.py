@@ -7,11 +7,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import ssl
 import tarfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 FEED_UUID = "11111111-1111-4111-8111-111111111111"
 ITEM_UUID = "22222222-2222-4222-8222-222222222222"
@@ -46,7 +48,8 @@ class FeedHouse:
 
 
 @contextlib.contextmanager
-def open_feed_house() -> Iterator[FeedHouse]:
+def open_feed_house(certificate: Path | None = None) -> Iterator[FeedHouse]:
+    """Serve feeds, by https if there is a certificate with its key."""
     house = FeedHouse()
 
     class Handler(BaseHTTPRequestHandler):
@@ -82,9 +85,13 @@ def open_feed_house() -> Iterator[FeedHouse]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
-    house.base = f"http://127.0.0.1:{server.server_port}"
+    house.base = f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_port}"
     try:
         yield house
     finally:

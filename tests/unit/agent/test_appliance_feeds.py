@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+import uvloop
 
 from archipel.agent import download as download_module
 from archipel.agent.appliance_repository import repository_of
@@ -187,3 +189,37 @@ async def test_the_own_feed_is_written_served_and_readable_by_its_own_reader(hyp
                 await asyncio.to_thread(fetch, base + path, reach, 100)
     finally:
         server.close()
+
+
+def test_images_and_ova_files_are_offered_but_not_as_packages(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, f"[VMCASTING]\nown_vmcast_path = {tmp_path}/casts\n").capabilities["hypervisor_vmcasts"]
+    (tmp_path / "casts").mkdir()
+    for name in ("a.xvm2", "b.ova", "c.qcow2", "d.raw", ".e.ova"):
+        (tmp_path / "casts" / name).write_bytes(CONTENT)
+    write_own_feed(settings, FEED_UUID, "host1")
+    written = (tmp_path / "casts" / "rss.xml").read_bytes()
+    assert [item.url.rpartition("/")[2] for item in parse_feed(written, "https://a.example/").items] == ["a.xvm2", "b.ova", "c.qcow2"]
+    types = [enclosure.get("type") for enclosure in ET.fromstring(written).iter("enclosure")]
+    assert types == ["application/enomalism2-xvm2", "application/octet-stream", "application/octet-stream"]
+
+
+def test_the_own_feed_is_served_on_the_loop_that_the_agent_runs_on(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, f"[VMCASTING]\nown_vmcast_path = {tmp_path}/casts\n").capabilities["hypervisor_vmcasts"]
+    (tmp_path / "casts").mkdir()
+    (tmp_path / "casts" / "a.xvm2").write_bytes(CONTENT)
+
+    async def serve_and_fetch() -> bytes:
+        server = await FeedServer(settings).start(Host("127.0.0.1", 0))
+        base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/vmcasts"
+        try:
+            return await asyncio.to_thread(fetch, f"{base}/a.xvm2", Reach(loopback=True), 1 << 30)
+        finally:
+            server.close()
+
+    assert uvloop.run(serve_and_fetch()) == CONTENT
+
+
+def test_a_feed_that_breaks_off_is_not_taken_for_a_short_one(house: FeedHouse) -> None:
+    house.breaks = 1
+    with pytest.raises(FetchFailed, match="broke off"):
+        fetch(f"{house.base}/web.xvm2", Reach(loopback=True), 1 << 30)

@@ -254,6 +254,27 @@ async def test_an_empty_iq_is_answered_too(machine: VirtualMachine, stream: Fake
     assert 'type="error"' in await answer_to(machine, stream, f"<iq type='get' id='1' from='{OWNER.full}'/>")
 
 
+@pytest.mark.parametrize("namespace", [ns.PING, ns.VM_CONTROL, "urn:x"])
+@pytest.mark.parametrize("key", ["x" * 4097, "x" * 190_000, "\u20ac" * 60_000, "&quot;" * 30_000])
+async def test_a_request_with_a_long_id_is_refused_in_one_answer(
+    machine: VirtualMachine, stream: FakeStream, namespace: str, key: str
+) -> None:
+    answer = await answer_to(machine, stream, question(namespace).replace("id='1'", f"id='{key}'"))
+    assert len(answer.encode()) < 262_144, "the server ends a stream that sends more"
+    read = parse_stanza(answer)
+    assert read.get("id") == key.replace("&quot;", '"')
+    assert (read.get("type"), read_error(read).condition) == ("error", Condition.BAD_REQUEST)
+
+
+async def test_an_id_that_no_answer_can_give_back_ends_nothing(machine: VirtualMachine, stream: FakeStream) -> None:
+    """Written as this is, it fits into a stanza to us, but not into one from us: a quotation mark takes six bytes there."""
+    stream.sent.clear()
+    stream.deliver(question(ns.PING).replace("id='1'", "id='" + '"' * 100_000 + "'"))
+    await finish_work(machine)
+    assert stream.sent == []
+    assert 'type="result"' in await answer_to(machine, stream, question(ns.PING))
+
+
 async def test_a_sender_that_cannot_be_read_is_a_stranger(machine: VirtualMachine, stream: FakeStream) -> None:
     answer = await answer_to(machine, stream, command_iq(ns.VM_CONTROL, "<archipel action='create'/>", Caller("@@", "")))
     assert isinstance(read_error(parse_stanza(answer)), CommandError)

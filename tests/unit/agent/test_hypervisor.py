@@ -211,10 +211,18 @@ async def test_tags_are_one_item_an_entity_named_like_it(tags: Node, hypervisor:
     assert {name: Tag.read(payload) for name, payload in payloads.items()} == {VM: Tag(jid=VM, tags="green"), HYP: Tag(jid=HYP, tags="big")}
 
 
-async def test_an_entity_without_tags_has_no_item(tags: Node, hypervisor: Hypervisor) -> None:
+async def test_an_entity_that_lost_its_tags_says_so_as_those_who_watch_hear_of_no_retraction(tags: Node, hypervisor: Hypervisor) -> None:
+    for words in (("lab",), ()):
+        await hypervisor.publish_tags(VM, words)
+    ((payload, _publisher),) = tags.items.values()
+    assert payload is not None
+    assert payload.attrib == {"jid": VM, "tags": ""}
+
+
+async def test_an_entity_that_is_gone_has_no_item(tags: Node, hypervisor: Hypervisor) -> None:
     await hypervisor.publish_tags(VM, ("lab",))
     for _ in range(2):
-        await hypervisor.publish_tags(VM, ())
+        await hypervisor.retract_tags(VM)
         assert tags.items == {}
 
 
@@ -223,7 +231,7 @@ async def test_an_item_that_could_not_be_retracted_is_told_only_if_it_is_there(
     xmpp: FakeXmpp, tags: Node, hypervisor: Hypervisor, condition: Condition
 ) -> None:
     xmpp.refuse["retract"] = CommandError("no", condition=condition)
-    await hypervisor.publish_tags(VM, ())
+    await hypervisor.retract_tags(VM)
     await hypervisor.publish_tags(VM, ("lab",))
     with pytest.raises(CommandError):
-        await hypervisor.publish_tags(VM, ())
+        await hypervisor.retract_tags(VM)

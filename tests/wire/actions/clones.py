@@ -15,6 +15,7 @@ ROWS = (
         "clone",
         -9004,
         "jid='{jid}'",
+        rights_on_machine=("xmldesc", "drives_get"),
         answer="<virtualmachine jid='*'/>",
         malformed=(
             Wrong("jid"),

@@ -42,6 +42,8 @@ def confine(path: str, folders: Iterable[Path]) -> Path:
     try:
         end = _follow(path, allowed)
         mode = os.lstat(end).st_mode if os.path.lexists(end) else stat.S_IFREG
+    except PermissionError:
+        raise PathRefused("leads through a folder that the agent's user may not enter: let him, or use another one") from None
     except (OSError, ValueError) as error:
         raise error if isinstance(error, PathRefused) else PathRefused("cannot be followed to its end") from None
     if not any(end != folder and end.is_relative_to(folder) for folder in allowed):

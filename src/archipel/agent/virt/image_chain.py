@@ -93,7 +93,7 @@ def follow_chain(path: str, image_format: str, folders: Sequence[Path], read: Re
     followed: set[str] = set()
     while path not in followed and len(followed) < MOST_IMAGES:
         followed.add(path)
-        if image_format == "raw" or not os.path.exists(path):
+        if image_format == "raw" or not _is_there(path):
             return below
         facts = _facts(path, image_format, read)
         if facts.backing is None:
@@ -111,11 +111,29 @@ def follow_chain(path: str, image_format: str, folders: Sequence[Path], read: Re
     raise PathRefused(f"stands on more than {MOST_IMAGES} other images, or on itself")
 
 
+def _is_there(path: str) -> bool:
+    """Whether there is a file; what cannot be looked at is refused, as it may be there."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _not_looked_at(path, error) from None
+    return True
+
+
+def _not_looked_at(path: str, error: OSError) -> PathRefused:
+    text = f"cannot be looked at ({path!r}: {error.strerror}); let the agent's user read the file and enter the folders above it"
+    return PathRefused(text)
+
+
 def _facts(path: str, image_format: str, read: ReadImage) -> ImageFacts:
     try:
         facts = read(Path(path), image_format)
-    except (ImageUnreadable, OSError):
+    except ImageUnreadable:
         raise PathRefused(f"cannot be read as an image of format {image_format}") from None
+    except OSError as error:
+        raise _not_looked_at(path, error) from None
     if facts.format != image_format:
         raise PathRefused(f"is no image of format {image_format}")
     if facts.data_file is not None:

@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an image stands on, where the agent cannot look: that is no image that is missing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from archipel.agent.virt.confined_paths import PathRefused, confine
+from archipel.agent.virt.image_chain import ImageFacts, follow_chain
+
+NOBODY = 65534
+
+
+@contextlib.contextmanager
+def as_nobody() -> Iterator[None]:
+    """Be somebody whom permissions of files hold back."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def read_nothing(_path: Path, _format: str) -> ImageFacts:
+    raise AssertionError("there is nothing to read")
+
+
+def test_an_image_that_is_not_there_yet_stands_on_nothing(tmp_path: Path) -> None:
+    assert follow_chain(str(tmp_path / "none.qcow2"), "qcow2", [tmp_path], read_nothing) == []
+    (tmp_path / "file").touch()
+    assert follow_chain(str(tmp_path / "file" / "none.qcow2"), "qcow2", [tmp_path], read_nothing) == []
+
+
+def test_an_image_in_a_folder_that_nobody_may_enter_is_refused_with_its_path(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    (closed / "disk.qcow2").write_bytes(b"x")
+    closed.chmod(0)
+    with as_nobody(), pytest.raises(PathRefused, match=r"cannot be looked at .*closed/disk\.qcow2.*let the agent's user"):
+        follow_chain(str(closed / "disk.qcow2"), "qcow2", [tmp_path], read_nothing)
+    closed.chmod(0o700)
+
+
+def test_an_image_behind_links_without_an_end_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(PathRefused, match="cannot be looked at"):
+        follow_chain(str(tmp_path / "loop" / "disk.qcow2"), "qcow2", [tmp_path], read_nothing)
+
+
+def test_an_image_that_may_not_be_read_is_refused_with_its_path(tmp_path: Path) -> None:
+    def refuse(path: Path, _format: str) -> ImageFacts:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / "disk.qcow2").touch()
+    with pytest.raises(PathRefused, match=r"cannot be looked at .*disk\.qcow2.*Permission denied.*let the agent's user"):
+        follow_chain(str(tmp_path / "disk.qcow2"), "qcow2", [tmp_path], refuse)
+
+
+def test_a_backing_file_that_may_not_be_looked_at_is_named(tmp_path: Path) -> None:
+    (tmp_path / "top.qcow2").touch()
+    (tmp_path / "base.qcow2").touch()
+
+    def read(path: Path, _format: str) -> ImageFacts:
+        if path.name == "top.qcow2":
+            return ImageFacts("qcow2", "base.qcow2", "qcow2")
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with pytest.raises(PathRefused, match=r"base\.qcow2"):
+        follow_chain(str(tmp_path / "top.qcow2"), "qcow2", [tmp_path], read)
+
+
+def test_a_path_through_a_closed_folder_says_how_to_mend_it(tmp_path: Path) -> None:
+    tmp_path.chmod(0)
+    with as_nobody(), pytest.raises(PathRefused, match="the agent's user may not enter"):
+        confine(str(tmp_path / "below" / "disk.qcow2"), [Path("/")])
+    tmp_path.chmod(0o700)
