@@ -293,7 +293,7 @@ class Entity(abc.ABC):
             return discovery.answer(self, iq, namespace, caller)
         if namespace == ns.COMMANDS and self.knows(caller.bare):
             return await admission.in_turn(self, caller, iq, adhoc.answer)
-        if namespace.startswith("archipel:"):
+        if namespace.startswith("archipel:") or self.services.registry.serves(self.kind, namespace):
             return await admission.in_turn(self, caller, iq, answer_iq)
         return stanzas.error_of(iq, self._refuse_namespace(namespace, caller), namespace, "")
 
