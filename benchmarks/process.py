@@ -25,3 +25,8 @@ def cpu_seconds(pid: int) -> float:
     """Return the CPU time used so far, user and system."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def count_files(pid: int) -> int:
+    """Return the number of open file handles."""
+    return len(os.listdir(f"/proc/{pid}/fd"))

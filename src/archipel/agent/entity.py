@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from xml.etree import ElementTree as ET
 
 from archipel.agent import adhoc, admission, chat, discovery
+from archipel.agent.adhoc_sessions import Sessions
 from archipel.agent.contacts import Contacts
 from archipel.agent.decision import Decision, Rule
 from archipel.agent.dialogues import Dialogues
@@ -75,6 +76,7 @@ class Entity(abc.ABC):
         self._tasks: set[asyncio.Task[None]] = set()
         self._unanswered: dict[int, ET.Element] = {}
         self.dialogues = Dialogues()
+        self.sessions = Sessions()
         self._requests = Turns(self.spawn, REQUESTS_AT_ONCE, MOST_REQUESTS_WAITING)
         self._chats = Turns(self.spawn, CHATS_AT_ONCE, MOST_CHATS_WAITING)
         services.rights.attach(self.bare, self.kind, self.contacts.sees_us)
@@ -295,7 +297,7 @@ class Entity(abc.ABC):
             return discovery.answer(self, iq, namespace, caller)
         if namespace == ns.COMMANDS and self.knows(caller.bare):
             return await admission.in_turn(self, caller, iq, adhoc.answer)
-        if namespace.startswith("archipel:"):
+        if namespace.startswith("archipel:") or self.services.registry.serves(self.kind, namespace):
             return await admission.in_turn(self, caller, iq, answer_iq)
         return stanzas.error_of(iq, self._refuse_namespace(namespace, caller), namespace, "")
 

@@ -15,9 +15,11 @@ from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any, Final
 
-from archipel.agent.dispatch import Registry
+from archipel.agent.chat import Phrase
+from archipel.agent.dispatch import Command, Registry
 from archipel.agent.settings import Settings
-from archipel.protocol.rights import TokenCatalogue, core_catalogue
+from archipel.protocol.payload import fields_of
+from archipel.protocol.rights import EntityKind, TokenCatalogue, core_catalogue
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +42,29 @@ def load(settings: Settings) -> tuple[TokenCatalogue, Registry]:
             for token in getattr(module, "TOKENS", ()):
                 catalogue.register(token)
             registry.add(module)
-        except ValueError as error:
-            raise ImportError(f"the capability {entry.name} ({entry.value}) contradicts another: {error}") from error
+        except (TypeError, ValueError) as error:
+            raise ImportError(f"the capability {entry.name} ({entry.value}) cannot be taken in: {error}") from error
+    for kind in EntityKind:
+        for found in registry.commands(kind):
+            _check(catalogue, kind, found)
     return catalogue, registry
+
+
+def _check(catalogue: TokenCatalogue, kind: EntityKind, found: Command) -> None:
+    """Raise :class:`ImportError` for a command that nobody could use: its right does not exist, or its phrase names no field.
+
+    When all are loaded: a right may be another capability's.
+    """
+    who = f"the capability {found.handler.__module__}: the action {found.request.action} of a {kind}"
+    for right in {found.right, found.in_chat.right} - {None}:
+        if catalogue.find(kind, str(right)) is None:
+            near = " or ".join(map(repr, catalogue.near(kind, str(right))))
+            hint = f" (is {near} meant?)" if near else ""
+            raise ImportError(f"{who} asks for the right {right!r}, which does not exist there: add it to TOKENS{hint}")
+    fields = {field.xml_name for field in fields_of(found.request)}
+    for phrase in map(Phrase.parse, found.chat.phrases if found.chat else ()):
+        if unknown := [name for name in (*phrase.required, *phrase.optional) if name not in fields]:
+            raise ImportError(f"{who} is asked for with {unknown[0]!r}, which is no field of {found.request.__name__}")
 
 
 def declared_settings() -> Mapping[str, type[Any]]:

@@ -9,18 +9,25 @@ from collections.abc import Mapping
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
-from archipel.protocol.payload import Request, fields_of
+from archipel.protocol.payload import Request, _Field, fields_of
 
 _SIMPLE: Final = frozenset({"attribute", "text_child"})
 
 
 @dataclasses.dataclass(frozen=True)
 class FormField:
-    """A field of a request as a person fills it in."""
+    """A field of a request as a person fills it in.
+
+    ``kind`` is the type of XEP-0004, 3.3; ``default`` what counts when the field is left out, empty if that has no words;
+    ``options`` what can be chosen, each with its label.
+    """
 
     name: str
     type: type
     required: bool
+    kind: str = "text-single"
+    default: str = ""
+    options: tuple[tuple[str, str], ...] = ()
 
 
 def form_fields(request: type[Request[Any]]) -> tuple[FormField, ...] | None:
@@ -28,7 +35,19 @@ def form_fields(request: type[Request[Any]]) -> tuple[FormField, ...] | None:
     fields = fields_of(request)
     if any(item.place not in _SIMPLE for item in fields):
         return None
-    return tuple(FormField(item.xml_name, item.type, item.default is dataclasses.MISSING) for item in fields)
+    return tuple(map(_describe, fields))
+
+
+def _describe(item: _Field) -> FormField:
+    """Return the field of a form. A client sends a check mark that nobody touched as "no": no default is a choice of its own."""
+    required = item.default is dataclasses.MISSING
+    default = "" if required or item.default is None else str(int(item.default) if item.type is bool else item.default)
+    if item.type is not bool:
+        kind = "text-private" if "password" in item.xml_name else "text-single"
+        return FormField(item.xml_name, item.type, required, kind, default)
+    if required or default:
+        return FormField(item.xml_name, bool, required, "boolean", default)
+    return FormField(item.xml_name, bool, required, "list-single", options=(("1", "yes"), ("0", "no")))
 
 
 def check_value(request: type[Request[Any]], name: str, value: str) -> None:

@@ -14,11 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archipel.agent import adhoc
+from archipel.agent.adhoc_sessions import MOST, PATIENCE, SessionExpired, Sessions, Unacceptable
 from archipel.agent.dispatch import Caller, Registry, command
 from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import CommandError, read_error
+from archipel.protocol.forms import form_fields, request_element
 from archipel.protocol.payload import Request, attribute, payload
 from archipel.protocol.rights import EntityKind
 from archipel.protocol.xml import child_named, local_name
@@ -144,13 +146,14 @@ async def test_a_command_that_destroys_asks_first(machine: VirtualMachine, host:
 async def test_a_form_says_which_fields_may_be_left_out(machine: VirtualMachine) -> None:
     form = child(await execute(machine, f"{CONTROL}#xmldesc"), "x")
     fields = {field.get("var"): [local_name(part.tag) for part in field] for field in form.iter(f"{{{ns.DATA_FORMS}}}field")}
-    assert fields == {"inactive": []}
+    assert fields == {"inactive": ["value"]}
     form = child(await execute(machine, f"{CONTROL}#memory"), "x")
     assert [field.get("type") for field in form.iter(f"{{{ns.DATA_FORMS}}}field")] == ["text-single"]
 
 
 @pytest.mark.parametrize("action", ["", "action='complete'", "action='next'", "action='execute'"])
 async def test_a_form_that_comes_back_is_done(machine: VirtualMachine, host: FakeHost, action: str) -> None:
+    await execute(machine, f"{CONTROL}#autostart", attributes="sessionid='mine'")
     done = await execute(machine, f"{CONTROL}#autostart", submit(value="true"), f"sessionid='mine' {action}")
     assert (done.get("status"), done.get("sessionid")) == ("completed", "mine")
     assert host.domain(UUID).autostart is True
@@ -171,7 +174,8 @@ async def test_a_wrong_value_is_named(machine: VirtualMachine, host: FakeHost, f
 
 
 async def test_cancel_does_nothing(machine: VirtualMachine, host: FakeHost) -> None:
-    done = await execute(machine, f"{CONTROL}#create", attributes="action='cancel' sessionid='mine'")
+    await execute(machine, f"{CONTROL}#destroy", attributes="sessionid='mine'")
+    done = await execute(machine, f"{CONTROL}#destroy", attributes="action='cancel' sessionid='mine'")
     assert (done.get("status"), done.get("sessionid"), len(done)) == ("canceled", "mine", 0)
     assert host.domain(UUID).calls == []
 
@@ -182,6 +186,117 @@ async def test_another_step_is_refused(machine: VirtualMachine, host: FakeHost, 
         await execute(machine, f"{CONTROL}#create", attributes=f"action='{action}'")
     assert refusal.value.condition == "bad-request"
     assert host.domain(UUID).calls == []
+
+
+# -- sessions -----------------------------------------------------------------------------------------------------------
+
+
+async def refused(
+    machine: VirtualMachine, inner: str = "", attributes: str = "", caller: Caller = OWNER, node: str = "autostart"
+) -> list[str]:
+    """Type, condition and the condition of XEP-0050 of an error."""
+    answer = await adhoc.answer(machine, request(f"{CONTROL}#{node}", inner, attributes), caller)
+    assert answer.get("type") == "error", ET.tostring(answer)
+    error = child(answer, "error")
+    assert [local_name(part.tag) for part in error][1:2] == ["text"]
+    assert error[-1].tag.startswith(f"{{{ns.COMMANDS}}}")
+    return [error.get("type", ""), local_name(error[0].tag), local_name(error[-1].tag)]
+
+
+async def begin(machine: VirtualMachine) -> str:
+    return (await execute(machine, f"{CONTROL}#autostart")).get("sessionid", "")
+
+
+async def test_a_form_is_done_once(machine: VirtualMachine, host: FakeHost) -> None:
+    session = await begin(machine)
+    done = await execute(machine, f"{CONTROL}#autostart", submit(value="1"), f"sessionid='{session}'")
+    assert (done.get("status"), done.get("sessionid")) == ("completed", session)
+    assert await refused(machine, submit(value="0"), f"sessionid='{session}'") == ["cancel", "not-allowed", "session-expired"]
+    assert await refused(machine, attributes=f"sessionid='{session}'") == ["cancel", "not-allowed", "session-expired"]
+    assert host.domain(UUID).calls == ["set autostart"]
+
+
+async def test_a_cancelled_form_is_not_done(machine: VirtualMachine, host: FakeHost) -> None:
+    session = await begin(machine)
+    await execute(machine, f"{CONTROL}#autostart", attributes=f"sessionid='{session}' action='cancel'")
+    assert await refused(machine, submit(value="1"), f"sessionid='{session}'") == ["cancel", "not-allowed", "session-expired"]
+    assert host.domain(UUID).calls == []
+
+
+async def test_a_form_with_a_wrong_value_can_be_sent_again(machine: VirtualMachine, host: FakeHost) -> None:
+    session = await begin(machine)
+    for wrong in (submit(value="maybe"), submit()):
+        assert await refused(machine, wrong, f"sessionid='{session}'") == ["modify", "bad-request", "bad-payload"]
+    await execute(machine, f"{CONTROL}#autostart", submit(value="1"), f"sessionid='{session}'")
+    assert host.domain(UUID).calls == ["set autostart"]
+
+
+async def test_a_session_is_its_beginners_and_its_commands(machine: VirtualMachine, host: FakeHost) -> None:
+    session = f"sessionid='{await begin(machine)}'"
+    unknown = ["modify", "bad-request", "bad-sessionid"]
+    assert await refused(machine, submit(value="1"), session, ADMIN) == unknown
+    assert await refused(machine, "", session, ADMIN) == unknown
+    assert await refused(machine, submit(value="40000"), session, node="memory") == unknown
+    assert await refused(machine, submit(value="1"), "sessionid='never-begun'") == unknown
+    assert await refused(machine, "", "sessionid='never-begun' action='cancel'") == unknown
+    assert await refused(machine, "", f"sessionid='{'x' * 201}'") == unknown
+    assert host.domain(UUID).calls == []
+
+
+def test_a_form_that_waited_too_long_is_closed_and_the_oldest_is_forgotten() -> None:
+    now = [0.0]
+    sessions = Sessions(lambda: now[0])
+    first = sessions.begin("a@b/c", "node")
+    now[0] = PATIENCE + 1
+    with pytest.raises(SessionExpired):
+        sessions.take("a@b/c", "node", first)
+    for _ in range(MOST):
+        sessions.begin("a@b/c", "node")
+    assert len(sessions._known) == MOST
+    with pytest.raises(Unacceptable):
+        sessions.take("a@b/c", "node", first)
+
+
+@pytest.mark.parametrize("action, specific", [("prev", "bad-action"), ("nonsense", "malformed-action"), ("", "malformed-action")])
+async def test_another_step_is_refused_in_the_words_of_the_standard(machine: VirtualMachine, action: str, specific: str) -> None:
+    assert await refused(machine, attributes=f"action='{action}'") == ["modify", "bad-request", specific]
+
+
+async def test_what_else_stands_in_a_command_is_no_form(machine: VirtualMachine, host: FakeHost) -> None:
+    asked = await execute(machine, f"{CONTROL}#autostart", "<x xmlns='jabber:x:oob'><value>1</value></x>")
+    assert asked.get("status") == "executing"
+    assert host.domain(UUID).calls == []
+
+
+@payload
+class Choose(Request[None], namespace="archipel:choices", action="choose"):
+    """One field of each sort."""
+
+    on: bool = attribute(default=True)
+    off: bool = attribute(default=False)
+    either: bool | None = attribute(default=None)
+    must: bool = attribute()
+    count: int = attribute(default=3)
+    name: str = attribute(default="")
+    password: str = attribute()
+
+
+def test_a_form_sent_back_untouched_says_what_leaving_all_out_would_say() -> None:
+    """A client sends a check mark that nobody touched as "no"."""
+    fields = {field.name: field for field in form_fields(Choose) or ()}
+    assert {name: (field.kind, field.default) for name, field in fields.items()} == {
+        "on": ("boolean", "1"),
+        "off": ("boolean", "0"),
+        "either": ("list-single", ""),
+        "must": ("boolean", ""),
+        "count": ("text-single", "3"),
+        "name": ("text-single", ""),
+        "password": ("text-private", ""),
+    }
+    assert fields["either"].options == (("1", "yes"), ("0", "no"))
+    untouched = {name: field.default for name, field in fields.items() if field.default}
+    given = {"must": "1", "password": "x"}
+    assert Choose.read(request_element(Choose, untouched | given)) == Choose.read(request_element(Choose, given))
 
 
 async def test_a_command_that_fails_answers_its_error(machine: VirtualMachine, host: FakeHost) -> None:
@@ -212,7 +327,7 @@ async def test_fields_that_are_elements_are_asked_for_and_handed_over(machine: V
     machine.services = dataclasses.replace(machine.services, registry=registry)
     form = child(await execute(machine, "archipel:notes#note"), "x")
     fields = {field.get("var"): len(field) for field in form.iter(f"{{{ns.DATA_FORMS}}}field")}
-    assert fields == {"pages": 0, "title": 1}
+    assert fields == {"pages": 1, "title": 1}
     await execute(machine, "archipel:notes#note", submit(title="a &amp; b", pages=""))
     assert read == [(1, "a & b")]
 

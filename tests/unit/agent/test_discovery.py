@@ -40,6 +40,27 @@ async def test_the_features_are_what_is_really_served(hypervisor: Hypervisor, ma
         assert served >= some
 
 
+def ask_node(entity: Entity, namespace: str, node: str) -> ET.Element:
+    question = f"<iq type='get' id='1' from='{OWNER.full}'><query xmlns='{namespace}' node='{node}'/></iq>"
+    return answer(entity, parse_stanza(question), namespace, OWNER)
+
+
+async def test_the_node_of_a_command_bears_its_name(machine: VirtualMachine) -> None:
+    told = ask_node(machine, ns.DISCO_INFO, f"{ns.VM_CONTROL}#create")
+    [identity] = told.iter(f"{{{ns.DISCO_INFO}}}identity")
+    assert identity.attrib == {"category": "automation", "type": "command-node", "name": "Start this machine."}
+    [identity] = ask_node(machine, ns.DISCO_INFO, ns.COMMANDS).iter(f"{{{ns.DISCO_INFO}}}identity")
+    assert identity.attrib == {"category": "automation", "type": "command-list", "name": "Commands"}
+
+
+@pytest.mark.parametrize("namespace", [ns.DISCO_INFO, ns.DISCO_ITEMS])
+@pytest.mark.parametrize("node", ["nothing", f"{ns.HYPERVISOR_CONTROL}#alloc", f"{ns.VM_DEFINITION}#define"])
+async def test_a_node_that_is_none_is_not_found(machine: VirtualMachine, namespace: str, node: str) -> None:
+    refused = ask_node(machine, namespace, node)
+    assert refused.get("type") == "error"
+    assert refused.find(f".//{{{ns.STANZAS}}}item-not-found") is not None
+
+
 async def test_there_are_no_items(machine: VirtualMachine) -> None:
     assert list(ask(machine, ns.DISCO_ITEMS)[0]) == []
 
