@@ -8,8 +8,10 @@ import click
 
 import archipel
 from archipel.cli import power
+from archipel.cli.admins import admins
 from archipel.cli.audit import audit
 from archipel.cli.chat import chat
+from archipel.cli.command import command
 from archipel.cli.completion import completion
 from archipel.cli.define import define
 from archipel.cli.invocation import Commands, Invocation
@@ -60,6 +62,8 @@ for _command in (
     watch,
     chat,
     audit,
+    command,
+    admins,
     platform,
     completion,
 ):
