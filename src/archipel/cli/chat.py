@@ -1,38 +1,51 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``archipel chat``: talk with a machine or a hypervisor."""
+"""``archipel chat``: talk with a machine or a hypervisor, or say something to all with a tag."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from dataclasses import dataclass
 
 import click
 
-from archipel.cli.invocation import Run, in_session
+from archipel.cli.finder import FAILURES
+from archipel.cli.invocation import Run, end_with, in_session
 from archipel.client.entity import Entity
+from archipel.client.errors import ClientError
 from archipel.client.failures import describe
+from archipel.protocol.errors import CommandError
 from archipel.xmpp.errors import NoAnswer
 
 PROMPT = "> "
 
 
 @click.command()
-@click.argument("machine", metavar="MACHINE|HYPERVISOR")
-@click.argument("text", nargs=-1, metavar="[TEXT]...")
+@click.argument("words", nargs=-1, metavar="[MACHINE|HYPERVISOR] [TEXT]...")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Say TEXT to all entities with this tag; may be repeated.")
 @in_session
-async def chat(run: Run, machine: str, text: tuple[str, ...]) -> None:
+async def chat(run: Run, words: tuple[str, ...], tags: tuple[str, ...]) -> None:
     """Say TEXT and print the reply; without TEXT talk line by line until the end of input (Ctrl-D).
 
-    Say "help" to learn what the other side understands.
+    Say "help" to learn what the other side understands. With --tag no machine is named: all that have the tag, or one of
+    them, are told, and each one's reply is printed behind its name.
     """
-    entity = await run.finder.entity(machine)
-    if text:
-        _print(run, await entity.chat(" ".join(text)))
+    if tags:
+        await _say_to_all(run, tags, " ".join(words))
+        return
+    if not words:
+        raise click.UsageError("name a machine or a hypervisor, or those with a tag by --tag")
+    entity = await run.finder.entity(words[0])
+    if words[1:]:
+        _print(run, await entity.chat(" ".join(words[1:])))
         return
     while line := await _next_line():
         if line.strip():
             await _say(run, entity, line)
+
+
+# -- one ----------------------------------------------------------------------------------------------------------------
 
 
 async def _say(run: Run, entity: Entity, line: str) -> None:
@@ -60,3 +73,56 @@ async def _next_line() -> str:
     finally:
         loop.remove_reader(sys.stdin.fileno())
     return sys.stdin.readline()
+
+
+# -- all with a tag -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What an entity (bare JID) replied."""
+
+    entity: str
+    name: str
+    text: str
+
+
+async def _say_to_all(run: Run, tags: tuple[str, ...], text: str) -> None:
+    if not text.strip():
+        raise click.UsageError("say what is to be said to all of them: TEXT")
+    entities = [Entity(run.session, jid) for jid, own in sorted((await run.session.tags()).items()) if set(tags) & set(own)]
+    if not entities:
+        raise ClientError(f"nobody has the tag {' or '.join(tags)}: archipel ls shows who has which")
+    replies: list[Reply] = []
+    async with run.working(f"waiting for {len(entities)} replies") as show:
+        for count, asked in enumerate(asyncio.as_completed([_ask(run, entity, text) for entity in entities]), start=1):
+            replies += [reply] if (reply := await asked) else []
+            show(f"{count} of {len(entities)} replied or failed")
+    replies.sort(key=lambda reply: (reply.name, reply.entity))
+    if run.output.as_json:
+        run.output.json([vars(reply) for reply in replies])
+    for reply in () if run.output.as_json else replies:
+        run.output.line(f"{reply.name}: {_indented(reply.text)}")
+    end_with(run.errors)
+
+
+async def _ask(run: Run, entity: Entity, text: str) -> Reply | None:
+    """Return what an entity replies; if it does not, that is noted and the others go on."""
+    name = await _name(entity)
+    try:
+        return Reply(entity.bare, name, await entity.chat(text))
+    except FAILURES as error:
+        run.note(name, error)
+        return None
+
+
+async def _name(entity: Entity) -> str:
+    try:
+        return (await entity.vcard()).name or entity.bare
+    except (CommandError, ClientError):
+        return entity.bare
+
+
+def _indented(text: str) -> str:
+    """Return a text whose further lines stand under each other."""
+    return text.strip().replace("\n", "\n    ")

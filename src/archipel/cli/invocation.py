@@ -7,16 +7,17 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import click
+from rich.text import Text
 
 from archipel.cli.exit_codes import ExitCode, as_json, exit_code, exit_code_of_all
 from archipel.cli.finder import Finder
-from archipel.cli.output import Output
+from archipel.cli.output import Output, printable
 from archipel.client import password as passwords
 from archipel.client.errors import LoginMissing
 from archipel.client.failures import EXPECTED, describe
@@ -27,6 +28,7 @@ from archipel.client.settings import ConnectionSettings
 P = ParamSpec("P")
 ReturnT = TypeVar("ReturnT")
 INTERRUPTED = 130  # what shells report for a program ended by SIGINT
+TELL_AFTER = 2.0  # seconds; whoever waits longer wants to know for what
 
 
 class OpenSession(Protocol):
@@ -84,6 +86,17 @@ class Run:
         self.errors.append(error)
         words = describe(error)
         self.output.warn(words if words.startswith(what) else f"{what}: {words}")
+
+    @asynccontextmanager
+    async def working(self, words: str) -> AsyncIterator[Callable[[str], None]]:
+        """Show ``words`` on a terminal if what is done meanwhile takes its time; yields what shows other words instead."""
+        status = self.output.status(words)
+        waiting = asyncio.get_running_loop().call_later(TELL_AFTER, status.start)
+        try:
+            yield lambda other: status.update(Text(printable(other)))
+        finally:
+            waiting.cancel()
+            status.stop()
 
 
 def in_session(function: Callable[Concatenate[Run, P], Awaitable[None]] | None = None, *, reconnect: bool = False) -> Callable[..., Any]:

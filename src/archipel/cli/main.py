@@ -8,17 +8,28 @@ import click
 
 import archipel
 from archipel.cli import power
+from archipel.cli.admins import admins
+from archipel.cli.appliances import appliance
 from archipel.cli.audit import audit
 from archipel.cli.chat import chat
+from archipel.cli.command import command
 from archipel.cli.completion import completion
 from archipel.cli.define import define
+from archipel.cli.guest import guest
+from archipel.cli.health import health
+from archipel.cli.host import network, nwfilter, pool, volume
 from archipel.cli.invocation import Commands, Invocation
 from archipel.cli.listing import list_machines
 from archipel.cli.login import login
+from archipel.cli.machine_storage import clone, drive, snapshot
+from archipel.cli.parking import park, parked, unpark
 from archipel.cli.platform import platform
 from archipel.cli.rights import grant, revoke, rights_commands
 from archipel.cli.rules import deny
+from archipel.cli.schedule import schedule
+from archipel.cli.screens import console, screenshot
 from archipel.cli.show import show
+from archipel.cli.tags import tag
 from archipel.cli.watch import watch
 from archipel.client.profile import DEFAULT
 
@@ -53,6 +64,23 @@ for _command in (
     show,
     define,
     *power.commands(),
+    clone,
+    park,
+    unpark,
+    parked,
+    drive,
+    snapshot,
+    screenshot,
+    console,
+    guest,
+    schedule,
+    tag,
+    health,
+    network,
+    nwfilter,
+    pool,
+    volume,
+    appliance,
     grant,
     deny,
     revoke,
@@ -60,6 +88,8 @@ for _command in (
     watch,
     chat,
     audit,
+    command,
+    admins,
     platform,
     completion,
 ):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
@@ -49,6 +50,10 @@ class Output:
             print(json.dumps(for_scripts), file=sys.stderr)
         else:
             self._errors.print(Text(f"archipel: {printable(words)}", "red"))
+
+    def status(self, words: str) -> Status:
+        """Return a line that says what is being waited for, once it is started; it shows on terminals only."""
+        return self._errors.status(Text(printable(words)))
 
     def json(self, value: Any) -> None:
         """Print a JSON document."""

@@ -13,11 +13,13 @@ from slixmpp import JID
 
 from archipel.client.addresses import as_uuid, bare_address, parse_address
 from archipel.client.entity import Entity
-from archipel.client.errors import AmbiguousMachine, MachineNotFound, MalformedAddress, MalformedAnswer
+from archipel.client.errors import AmbiguousMachine, MachineNotFound, MalformedAddress, MalformedAnswer, NotOnline
+from archipel.client.long_work import follow_to_end
 from archipel.client.virtual_machine import KEEP_DISKS, VirtualMachine
 from archipel.protocol import hypervisor as commands
 from archipel.protocol import rules
 from archipel.protocol.domain.domain import Domain
+from archipel.protocol.errors import Unavailable
 from archipel.protocol.hypervisor import MachineReference, NodeInfo
 from archipel.protocol.rights import EntityKind
 from archipel.protocol.rules import GroupItem, Member
@@ -93,6 +95,27 @@ class Hypervisor(Entity):
         request = commands.Alloc(name=name, uuid=uuid, domain=element, **asdict(organisation))
         made = await self.session.ask(str(full), request, timeout)
         return VirtualMachine(self.session, f"{self._parse(made.jid, request.action).bare}/{full.node}", name)
+
+    async def clone(self, machine: str, name: str = "", *, linked: bool = False, wait: float | None = None) -> VirtualMachine:
+        """Begin to copy a machine (JID or UUID) that is off, and return the copy; with ``wait`` when it is whole.
+
+        ``linked``: drives on golden ones go on standing on them. Raises :class:`~archipel.client.long_work.WorkFailed`,
+        or :class:`~archipel.client.errors.WaitTimedOut` after ``wait`` seconds.
+        """
+        request = self.ask(commands.Clone(jid=self._machine_jid(machine), name=name, linked=linked))
+        made = await (request if wait is None else follow_to_end(self, request, self._look_at_copy, wait))
+        full = parse_address(await self.full_jid())
+        return VirtualMachine(self.session, f"{self._parse(made.jid, commands.Clone.action).bare}/{full.node}", name)
+
+    async def _look_at_copy(self, made: commands.MachineAddress) -> bool | None:
+        """Return whether a copy is whole: it answers then; one that failed is in the list no more."""
+        bare = bare_address(made.jid)
+        if all(entry.bare != bare for entry in await self.machines()):
+            return False
+        try:
+            return True if await VirtualMachine(self.session, f"{bare}/{self.jid.node}").info() is not None else None
+        except (NotOnline, Unavailable):
+            return None
 
     async def free(self, machine: str, *, keep_disks: bool = False, timeout: float | None = None) -> None:
         """Destroy a machine (JID or UUID): domain, account, and its folder unless ``keep_disks``."""

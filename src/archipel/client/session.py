@@ -9,7 +9,7 @@ import contextlib
 import ssl
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Literal, Self, TypeVar
 from xml.etree import ElementTree as ET
 
 from archipel.client.addresses import bare_address, parse_address
@@ -117,6 +117,14 @@ class Session:
         """
         iq = stanzas.command(request, jid, "get" if request.reads else "set")
         return _read_answer(jid, request, await self._request(iq, timeout))
+
+    async def ask_xml(self, jid: str, query: ET.Element, kind: Literal["get", "set"] = "set", timeout: float | None = None) -> ET.Element:
+        """Send a ``<query/>`` as it is to a full JID and return the one of the answer; raises what :meth:`ask` does.
+
+        Children without a namespace take the query's. An answer without a query is an empty one.
+        """
+        answer = child_named(await self._request(stanzas.iq(kind, jid, query), timeout), "query")
+        return ET.Element(query.tag) if answer is None else answer
 
     async def _request(self, iq: ET.Element, timeout: float | None = None) -> ET.Element:
         jid = iq.get("to", "")

@@ -5,8 +5,20 @@ from __future__ import annotations
 import pytest
 
 from archipel.protocol import namespaces as ns
+from archipel.protocol.events import TAGS_NODE
 from tests.unit.cli.conftest import CommandLine, query, script_info, script_machines, script_vcard
-from tests.unit.client.scripted_stream import HYPERVISOR_FULL, MACHINE, MACHINE_FULL, UUID, command, error, no_right, normal, vm_command
+from tests.unit.client.scripted_stream import (
+    HYPERVISOR_FULL,
+    MACHINE,
+    MACHINE_FULL,
+    PUBSUB,
+    UUID,
+    command,
+    error,
+    no_right,
+    normal,
+    vm_command,
+)
 
 SECOND = "6f0c0000-0000-4000-8000-000000000003@example.org/hyp"
 
@@ -185,3 +197,58 @@ def test_an_entity_that_bounces_is_not_reachable(archipel: CommandLine) -> None:
     archipel.wire.answers_to = bounce
     script_vcard(archipel.wire)
     assert "cannot be reached" in archipel.run("chat", MACHINE_FULL, "hello", code=4).stderr
+
+
+# -- chat with all that have a tag --------------------------------------------------------------------------------------
+
+
+def reply_by_address(archipel: CommandLine, **answers: str) -> None:
+    """Let each machine answer, or bounce where it has nothing to say; show it to who greets it."""
+
+    def take(text: str) -> None:
+        jid = next((known for known in (MACHINE_FULL, SECOND) if known.partition("/")[0] in text), MACHINE_FULL)
+        thread = text.partition("<thread>")[2].partition("</thread>")[0]
+        if 'type="probe"' in text:
+            archipel.wire.deliver_soon(f"<presence from='{jid}'/>")
+        elif thread and (said := answers["first" if jid == MACHINE_FULL else "second"]):
+            archipel.wire.deliver_soon(f"<message type='chat' from='{jid}'><body>{said}</body><thread>{thread}</thread></message>")
+        elif thread:
+            archipel.wire.deliver_soon(f"<message type='error' id='{thread}' from='{jid}'>{error('service-unavailable')}</message>")
+
+    archipel.wire.answers_to = take
+
+
+def script_tagged(archipel: CommandLine) -> None:
+    second = SECOND.partition("/")[0]
+    tagged = ((MACHINE, "tp1;;web"), (second, "tp2"), (MACHINE.replace("0001", "0009"), "other"))
+    items = "".join(f"<item id='{jid}'><tag jid='{jid}' tags='{tags}'/></item>" for jid, tags in tagged)
+    request = f"<iq type='get' to='{PUBSUB}'><pubsub xmlns='{ns.PUBSUB}'><items node='{TAGS_NODE}'/></pubsub></iq>"
+    archipel.wire.answer(request, f"<pubsub xmlns='{ns.PUBSUB}'><items>{items}</items></pubsub>")
+    script_vcard(archipel.wire)
+    script_vcard(archipel.wire, second, "db")
+
+
+def test_all_with_one_of_the_tags_are_told_and_each_one_replies_by_name(archipel: CommandLine) -> None:
+    script_tagged(archipel)
+    reply_by_address(archipel, first="I am running.&#10;Fine.", second="I am off.")
+    expected = "db: I am off.\nweb: I am running.\n    Fine.\n"
+    assert archipel.run("chat", "--tag", "tp1", "--tag", "tp2", "how", "are", "you").stdout == expected
+    assert [(one["name"], one["text"]) for one in archipel.json("chat", "--tag", "tp2", "hello")] == [("db", "I am off.")]
+
+
+def test_one_that_does_not_reply_does_not_keep_the_others_from_it(archipel: CommandLine) -> None:
+    script_tagged(archipel)
+    reply_by_address(archipel, first="", second="I am off.")
+    result = archipel.run("chat", "--tag", "tp1", "--tag", "tp2", "hello", code=4)
+    assert result.stdout == "db: I am off.\n"
+    assert result.stderr.startswith("archipel: web: ")
+
+
+def test_a_tag_that_nobody_has_is_told(archipel: CommandLine) -> None:
+    script_tagged(archipel)
+    assert "nobody has the tag tp9" in archipel.run("chat", "--tag", "tp9", "hello", code=1).stderr
+
+
+def test_a_chat_needs_somebody_and_with_tags_something_to_say(archipel: CommandLine) -> None:
+    assert "name a machine" in archipel.run("chat", code=2).stderr
+    assert "TEXT" in archipel.run("chat", "--tag", "tp1", code=2).stderr

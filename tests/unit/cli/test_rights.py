@@ -101,3 +101,24 @@ def test_own_rights_are_told_on_a_hypervisor_that_does_not_list_its_machines(arc
     )
     lines = [line.split() for line in archipel.run("rights").stdout.splitlines()[1:]]
     assert lines == [[HYPERVISOR, "presence"], ["web", "info"]]
+
+
+# -- why ----------------------------------------------------------------------------------------------------------------
+
+
+def test_why_somebody_may_or_may_not_is_told_with_its_reason(archipel: CommandLine) -> None:
+    script_machines(archipel.wire)
+    request = command("get", MACHINE_FULL, ns.RIGHTS, f"<archipel right='start' subject='{BOB}' action='why'/>")
+    words = "denied: 'create' denied to bob@example.org on this entity; given by admin@example.org"
+    decision = f"<decision subject='{BOB}' right='create' allowed='0' rule='denied'>{words}</decision>"
+    archipel.wire.answer(request, query(ns.RIGHTS, decision))
+    assert archipel.run("rights", "why", BOB, "start", "web").stdout == f"{BOB} may not create on web: {words}\n"
+    expected = {"subject": BOB, "right": "create", "allowed": False, "rule": "denied", "reason": words, "on": "web"}
+    assert archipel.json("rights", "why", BOB, "start", "web") == expected
+
+
+def test_who_may_not_see_others_rights_is_told(archipel: CommandLine) -> None:
+    script_machines(archipel.wire)
+    request = command("get", MACHINE_FULL, ns.RIGHTS, f"<archipel right='start' subject='{BOB}' action='why'/>")
+    archipel.wire.answer(request, no_right("permission_get"))
+    assert "permission_get" in archipel.run("rights", "why", BOB, "start", "web", code=3).stderr

@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Parked machines: off the host, with disks, account and rights kept (docs/parking.md)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from archipel.client.concern import Concern
+from archipel.client.errors import AmbiguousMachine, MachineNotFound
+from archipel.client.long_work import follow_to_end
+from archipel.protocol import parking as commands
+from archipel.protocol.parking import PAGE_SIZE, Change, ParkedItem, ParkedMachine, UnparkItem
+
+if TYPE_CHECKING:
+    from archipel.client.hypervisor import Hypervisor
+
+
+class Parking(Concern):
+    """The machines that a hypervisor has parked; they go by name or UUID."""
+
+    entity: Hypervisor
+
+    async def list(self, filter: str = "") -> tuple[ParkedMachine, ...]:  # noqa: A002 - the protocol's word
+        """Return the parked machines by name, those in whose names ``filter`` stands."""
+        found: list[ParkedMachine] = []
+        while True:
+            page = await self.ask(commands.ListParked(page=len(found) // PAGE_SIZE, filter=filter))
+            found += page
+            if len(page) < PAGE_SIZE:
+                return tuple(found)
+
+    async def find(self, machine: str) -> ParkedMachine:
+        """Return one parked machine; raises :class:`MachineNotFound` or :class:`AmbiguousMachine`."""
+        found = [one for one in await self.list() if machine in {one.name, one.uuid}]
+        if not found:
+            raise MachineNotFound(f"no machine {machine!r} is parked on {self.entity.bare}")
+        if len(found) > 1:
+            raise AmbiguousMachine(f"several parked machines are called {machine!r}: {', '.join(one.uuid for one in found)}")
+        return found[0]
+
+    async def unpark(self, machine: str, *, start: bool = False, wait: float | None = None) -> None:
+        """Begin to bring a machine back; with ``wait`` return when it is, at most after so many seconds."""
+        uuid = (await self.find(machine)).uuid
+        request = self.ask(commands.Unpark(items=(UnparkItem(identifier=uuid, start=start),)))
+
+        async def look(_answer: None) -> bool | None:
+            return True if any(one.uuid == uuid and one.managed for one in await self.entity.machines()) else None
+
+        await (request if wait is None else follow_to_end(self.entity, request, look, wait, failures={Change.CANNOT_UNPARK}))
+
+    async def delete(self, machine: str, *, wait: float | None = None) -> None:
+        """Begin to destroy a parked machine with its disks; with ``wait`` return when it is gone."""
+        uuid = (await self.find(machine)).uuid
+        request = self.ask(commands.DeleteParked(items=(ParkedItem(identifier=uuid),)))
+
+        async def look(_answer: None) -> bool | None:
+            return None if any(one.uuid == uuid for one in await self.list()) else True
+
+        await (request if wait is None else follow_to_end(self.entity, request, look, wait, failures={Change.CANNOT_DELETE}))
+
+    async def define(self, machine: str, definition: ET.Element) -> None:
+        """Give a parked machine another definition of the same UUID and name."""
+        await self.ask(commands.EditDefinition(identifier=(await self.find(machine)).uuid, domain=definition))
+
+
+class Parkable(Concern):
+    """A machine that can be parked."""
+
+    async def park(self, *, force: bool = False) -> None:
+        """Take the machine off its host; while it runs only with ``force``, which switches it off."""
+        await self.ask(commands.ParkMachine(force=force))

@@ -1,0 +1,247 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``archipel-agent-init``: what is missing is made, what is there stays, and a second run has nothing to do."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archipel.agent.config import parse_settings
+from archipel.agent.installation import pieces, program
+from archipel.agent.installation.configuration import check_configuration, render_configuration, render_unit
+from archipel.agent.installation.pieces import Account, InstallationFailed
+
+USER = pwd.getpwuid(os.geteuid()).pw_name
+GROUP = grp.getgrgid(os.getegid()).gr_name
+SECRET = "correct horse battery staple"
+
+
+class Host:
+    """A host as far as the program touches it: all in a folder, owned by whoever runs the test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.configuration = folder / "etc" / "archipel.conf"
+        self.password = folder / "etc" / "hypervisor.password"
+        self.unit = folder / "archipel-agent.service"
+        self.data = folder / "vm"
+        (folder / "given").write_text(f"{SECRET}\n")
+        self.places = ("--configuration", self.configuration, "--unit", self.unit, "--user", USER, "--image-group", GROUP)
+        self.answers = (
+            *("--server", "lab.example", "--data-folder", self.data, "--state-folder", folder / "lib"),
+            *("--audit-log", folder / "log" / "audit.log", "--password-file", folder / "given"),
+        )
+
+    def run(self, *options: object, answers: bool = True) -> int:
+        return program.main([str(option) for option in (*self.places, *(self.answers if answers else ()), *options)])
+
+    def snapshot(self) -> dict[str, tuple[int, int, str]]:
+        """Mode, time and content of all there is."""
+        found = {}
+        for path in sorted(self.folder.rglob("*")):
+            status = path.stat()
+            found[str(path)] = (status.st_mode, status.st_mtime_ns, path.read_text() if path.is_file() else "")
+        return found
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+# -- the whole program --------------------------------------------------------------------------------------------------
+
+
+def test_what_is_missing_is_made_with_its_owner_and_mode(host: Host, capsys: pytest.CaptureFixture[str]):
+    assert host.run() == 0
+    assert SECRET not in capsys.readouterr().out
+    modes = {
+        path.name: mode(path) for path in (host.configuration, host.password, host.unit, host.data, host.data / "iso", host.folder / "lib")
+    }
+    assert modes == {
+        "archipel.conf": 0o640,
+        "hypervisor.password": 0o600,
+        "archipel-agent.service": 0o644,
+        "vm": 0o2770,
+        "iso": 0o2770,
+        "lib": 0o700,
+    }
+    assert host.password.read_text() == f"{SECRET}\n"
+    read = parse_settings(host.configuration.read_text())
+    assert (read.xmpp.domain, read.xmpp.password.reveal(), read.places.data) == ("lab.example", SECRET, host.data)
+
+
+def test_a_second_run_has_nothing_to_do(host: Host, capsys: pytest.CaptureFixture[str]):
+    host.run()
+    before = host.snapshot()
+    capsys.readouterr()
+    assert host.run() == 0
+    assert host.run(answers=False) == 0, "what is configured needs not be said again"
+    assert [line for line in capsys.readouterr().out.splitlines() if not line.startswith("note:")] == ["nothing to do"] * 2
+    assert host.snapshot() == before
+
+
+def test_a_check_tells_what_would_be_made_and_makes_nothing(host: Host, capsys: pytest.CaptureFixture[str]):
+    before = host.snapshot()
+    assert host.run("--check", "--diff") == 0
+    said = capsys.readouterr().out
+    assert f"would make file {host.configuration}" in said
+    assert "+xmpp_server = lab.example" in said
+    assert "+ExecStart=" in said
+    assert SECRET not in said
+    assert host.snapshot() == before
+
+
+def test_what_differs_is_told_and_left_alone(host: Host, capsys: pytest.CaptureFixture[str]):
+    host.run()
+    host.configuration.write_text(f"[DEFAULT]\nxmpp_server = other.example\n[HYPERVISOR]\nhypervisor_xmpp_password = {SECRET}\n")
+    host.data.chmod(0o777)
+    before = host.snapshot()
+    capsys.readouterr()
+    assert host.run("--diff") == program.EXIT_DIFFERS
+    said = capsys.readouterr().out
+    assert f"left     file {host.configuration}: holds something else (--force changes that)" in said
+    assert "has mode 2777, not 2770" in said or "has mode 0777, not 2770" in said
+    assert "-xmpp_server = other.example" in said
+    assert SECRET not in said
+    assert host.snapshot() == before
+
+
+def test_what_differs_is_replaced_by_force_and_kept_beside_it(host: Host):
+    host.run()
+    host.configuration.write_text("[DEFAULT]\nxmpp_server = other.example\n")
+    assert host.run("--force") == 0
+    assert "xmpp_server = lab.example" in host.configuration.read_text()
+    assert host.configuration.with_name("archipel.conf.old").read_text() == "[DEFAULT]\nxmpp_server = other.example\n"
+
+
+def test_another_password_is_not_taken_without_force(host: Host):
+    host.run()
+    (host.folder / "given").write_text("another\n")
+    assert host.run() == program.EXIT_DIFFERS
+    assert host.password.read_text() == f"{SECRET}\n"
+    assert host.run("--force") == 0
+    assert host.password.read_text() == "another\n"
+    assert not host.password.with_name("hypervisor.password.old").exists(), "no secret is left lying about"
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        (("--set", "HEALTH.alarm_cpu=many"), "alarm_cpu: 'many' is not a whole number"),
+        (("--set", "HEALTH.alarm_gpu=1"), "alarm_gpu: is not an option"),
+        (("--set", "alarm_cpu"), "write it as SECTION.OPTION=VALUE"),
+        (("--set", "HYPERVISOR.hypervisor_xmpp_password=x"), "use --password-file"),
+        (("--server", "not a name"), "is not a server's name"),
+        (("--admin", "admin@lab.example\n[GLOBAL]"), "one line"),
+        (("--image-group", "no-such-group-here"), "no group no-such-group-here"),
+        (("--password-file", "/nowhere/password"), "/nowhere/password"),
+    ],
+)
+def test_a_wrong_answer_is_told(host: Host, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], told: str):
+    assert host.run(*options) == program.EXIT_FAILED
+    assert told in capsys.readouterr().err
+
+
+def test_without_a_server_nothing_is_made(host: Host, capsys: pytest.CaptureFixture[str]):
+    before = host.snapshot()
+    assert host.run(answers=False) == program.EXIT_FAILED
+    assert "xmpp_server: is missing" in capsys.readouterr().err
+    assert host.snapshot() == before
+
+
+def test_without_a_password_nobody_is_asked_where_nobody_is(
+    host: Host, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: False))
+    assert program.main([str(word) for word in (*host.places, *host.answers[:-2])]) == program.EXIT_FAILED
+    assert "--password-file" in capsys.readouterr().err
+    assert program.main([str(word) for word in (*host.places, *host.answers[:-2], "--generate-password")]) == 0
+    assert len(host.password.read_text().strip()) >= 40
+
+
+def test_where_a_folder_should_be_stands_a_file(host: Host, capsys: pytest.CaptureFixture[str]):
+    host.data.touch()
+    assert host.run() == program.EXIT_FAILED
+    assert f"{host.data} is no folder" in capsys.readouterr().err
+
+
+# -- the account --------------------------------------------------------------------------------------------------------
+
+
+def test_the_service_gets_a_user_of_its_own_in_the_group_of_images(monkeypatch: pytest.MonkeyPatch):
+    users: dict[str, SimpleNamespace] = {}
+    groups = {"qemu": SimpleNamespace(gr_gid=64055, gr_mem=[])}
+    commands: list[list[str]] = []
+
+    def run(command: tuple[str, ...], **_options: object) -> None:
+        commands.append(list(command))
+        users["archipel-test"] = SimpleNamespace(pw_uid=990, pw_gid=990)
+        if command[0] == "usermod":
+            groups["qemu"].gr_mem.append("archipel-test")
+
+    monkeypatch.setattr(pieces, "_user", users.get)
+    monkeypatch.setattr(pieces, "_group", groups.get)
+    monkeypatch.setattr(subprocess, "run", run)
+    account = Account("archipel-test", Path("/var/lib/archipel"), "qemu")
+    assert account.look().missing == ("a system user that cannot log in", "member of the group qemu")
+    account.make()
+    assert [command[0] for command in commands] == ["useradd", "usermod"]
+    assert {"--system", "--no-create-home", "/usr/sbin/nologin"} <= set(commands[0])
+    assert account.look() == pieces.Finding()
+
+
+def test_a_user_that_cannot_be_made_is_told(monkeypatch: pytest.MonkeyPatch):
+    def run(command: tuple[str, ...], **_options: object) -> None:
+        raise subprocess.CalledProcessError(1, command, stderr="useradd: Permission denied.\n")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(InstallationFailed, match="Permission denied"):
+        Account("no-such-user-here", Path("/"), "no-such-user-here").make()
+
+
+# -- texts --------------------------------------------------------------------------------------------------------------
+
+
+def test_each_answer_stands_under_its_comment():
+    text = render_configuration({("DEFAULT", "xmpp_server"): "lab.example", ("SNAPSHOTS", "of_others"): "1", ("OTHER", "x"): "y"})
+    lines = text.splitlines()
+    place = lines.index("xmpp_server = lab.example")
+    assert lines[place - 1].startswith("# The XMPP domain")
+    assert "#xmpp_server =" not in lines
+    assert lines.index("[SNAPSHOTS]") < lines.index("of_others = 1") < lines.index("[VNC]")
+    assert text.endswith("[OTHER]\nx = y\n")
+
+
+@settings(max_examples=25)
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=30).map(str.strip).filter(bool))
+def test_every_name_comes_back_as_it_was_said(name: str):
+    text = render_configuration({("DEFAULT", "xmpp_server"): "lab.example", ("HYPERVISOR", "hypervisor_name"): name.replace("%", "%%")})
+    assert check_configuration(text, Path("archipel.conf")).hypervisor.name in {name, name.replace("@HOSTNAME@", "")} or name == "auto"
+
+
+def test_the_unit_is_for_this_host(tmp_path: Path):
+    text = "[DEFAULT]\nxmpp_server = lab.example\narchipel_folder_data = /srv/vm\n[LOGGING]\naudit_log_path = /srv/log/audit.log\n"
+    found = check_configuration(text, tmp_path / "archipel.conf")
+    unit = render_unit(Path("/opt/archipel/bin/archipel-agent"), tmp_path / "archipel.conf", "agent", found).splitlines()
+    assert f"ExecStart=/opt/archipel/bin/archipel-agent --config {tmp_path}/archipel.conf" in unit
+    assert {"User=agent", "Group=agent", "ReadWritePaths=-/srv/vm -/srv/log", "ProtectSystem=strict"} <= set(unit)
+
+
+def test_a_program_that_the_unit_hides_is_told(host: Host, capsys: pytest.CaptureFixture[str]):
+    host.run("--program", "/home/somebody/venv/bin/archipel-agent")
+    assert "note: the service cannot see /home/somebody/venv/bin/archipel-agent" in capsys.readouterr().out
