@@ -257,15 +257,15 @@ class Entity(abc.ABC):
     # -- what comes in --------------------------------------------------------------------------------------------------
 
     def _take_request(self, iq: ET.Element) -> None:
-        namespace = namespace_of(iq[0].tag) if len(iq) else ""
+        namespace, caller = namespace_of(iq[0].tag) if len(iq) else "", self._caller(iq)
         told = namespace if len(namespace) <= LONGEST_HEADER else ""
         if stanzas.size_of(iq.get("id", "")) > LARGEST_ID:
             log.warning("%s: a request of %s bears an id that fits into no answer: not answered", self.bare, iq.get("from"))
         elif namespace == ns.IQ_ROSTER and iq.get("type") == "set":
             self._take_roster_push(iq)
-        elif (refusal := admission.refuse_haste(self, self._caller(iq), iq, told)) is not None:
+        elif (refusal := admission.refuse_haste(self, caller, iq, told)) is not None:
             self.stream.transmit(refusal)
-        elif self._requests.take(self._caller(iq).bare, functools.partial(self._answer, iq, namespace)):
+        elif self._requests.take(caller.bare, functools.partial(self._answer, iq, namespace, caller)):
             self._unanswered[id(iq)] = iq
         else:
             self.stream.transmit(admission.refuse_flood(iq, told, MOST_REQUESTS_WAITING))
@@ -276,19 +276,18 @@ class Entity(abc.ABC):
         if self.contacts.seeing != before:
             self.spawn(self.refresh_readers())
 
-    async def _answer(self, iq: ET.Element, namespace: str) -> None:
+    async def _answer(self, iq: ET.Element, namespace: str, caller: Caller) -> None:
         """Answer one IQ, whatever it is: exactly one answer each."""
-        answer = await self._find_answer(iq, namespace)
+        answer = await self._find_answer(iq, namespace, caller)
         del self._unanswered[id(iq)]
         self.stream.transmit(answer)
 
-    async def _find_answer(self, iq: ET.Element, namespace: str) -> ET.Element:
+    async def _find_answer(self, iq: ET.Element, namespace: str, caller: Caller) -> ET.Element:
         """Do what an IQ asks and return the answer.
 
         One that comes before the roster was read waits for it: without the roster nobody knows who is known.
         """
         await self.online.wait()
-        caller = self._caller(iq)
         if any(len(header) > LONGEST_HEADER for header in (iq.get("id", ""), namespace, *(iq[0].attrib.values() if len(iq) else ()))):
             return stanzas.error_of(iq, BadRequest(f"id, namespace and attributes have {LONGEST_HEADER} characters at most"), "", "")
         if namespace == ns.PING:
