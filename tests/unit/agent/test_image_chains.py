@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from archipel.agent.drive_work import in_plain_words
 from archipel.agent.virt.confined_paths import PathRefused, confine
+from archipel.agent.virt.disk_files import Definitions, list_drives
 from archipel.agent.virt.image_chain import ImageFacts, follow_chain
+from archipel.protocol.errors import CommandError
 
 NOBODY = 65534
 
@@ -82,3 +85,19 @@ def test_a_path_through_a_closed_folder_says_how_to_mend_it(tmp_path: Path) -> N
     with as_nobody(), pytest.raises(PathRefused, match="the agent's user may not enter"):
         confine(str(tmp_path / "below" / "disk.qcow2"), [Path("/")])
     tmp_path.chmod(0o700)
+
+
+def test_a_folder_that_may_not_be_read_is_not_an_empty_one(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    assert list_drives(folder, Definitions()) == []
+    folder.mkdir()
+    (folder / "a.raw").touch()
+    folder.chmod(0)
+    with as_nobody(), pytest.raises(PermissionError):
+        list_drives(folder, Definitions())
+    folder.chmod(0o700)
+
+
+def test_what_may_not_be_read_is_told_with_what_mends_it() -> None:
+    with pytest.raises(CommandError, match=r"/vm/x: Permission denied; let the agent's user read it"), in_plain_words():
+        raise PermissionError(13, "Permission denied", "/vm/x")

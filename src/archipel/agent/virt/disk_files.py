@@ -131,10 +131,10 @@ def read_sources(text: str) -> list[ET.Element]:
 
 
 def _plain_files(folder: Path) -> list[Path]:
-    """Return the plain files of a folder that are not hidden and lead nowhere else; none if there is no folder."""
+    """Return the plain files of a folder that are not hidden and lead nowhere else; none if there is no folder. Raises :class:`OSError`."""
     try:
         names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return [folder / name for name in names if _is_confined(folder / name, folder)]
 
