@@ -86,9 +86,16 @@ class Scene:
         return domains, records, rights, sorted(platform.accounts()), rosters, files, self.outside.read_text()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def machines(platform: Platform, admin: Person) -> tuple[Machine, Machine]:
+    """A seat, and a machine of somebody else."""
+    return await platform.make_machine(admin, more=SCREEN), await platform.make_machine(admin)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def scene(platform: Platform, admin: Person, student: Person, tmp_path: Path) -> Scene:
-    seat, other = await platform.make_machine(admin, more=SCREEN), await platform.make_machine(admin)
+async def scene(platform: Platform, admin: Person, student: Person, machines: tuple[Machine, Machine], tmp_path: Path) -> Scene:
+    """A student, new for each attack, with his rights on the seat."""
+    seat, other = machines
     await platform.grant(admin, seat.full, student, *OWN_RIGHTS)
     outside = tmp_path / "outside"
     outside.write_text("not yours")
