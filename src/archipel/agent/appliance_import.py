@@ -12,7 +12,7 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from archipel.agent.appliance_ova import Ova, is_ova, unpack_ova
-from archipel.agent.appliance_package import Package, PackageRefused, unpack
+from archipel.agent.appliance_package import Package, PackageRefused, refuse_filling, unpack
 from archipel.agent.appliance_settings import ApplianceSettings, Runner
 from archipel.agent.drive_work import work_on
 from archipel.agent.virt.image_chain import ImageUnreadable, read_image
@@ -50,8 +50,7 @@ def _is_qcow2(file: Path) -> bool:
 async def _import_image(machine: VirtualMachine, settings: ApplianceSettings, file: Path, folder: Path) -> Package:
     """A machine around one disk: what it is made of the settings say."""
     drive = folder / SYSTEM
-    await asyncio.to_thread(_refuse_standing, file)
-    await asyncio.to_thread(shutil.copyfile, file, drive)  # as it is: compressed data stay compressed
+    await asyncio.to_thread(_copy_whole, file, drive)
     declaration = DomainDeclaration(
         name=NAME,
         memory=settings.import_memory,
@@ -62,14 +61,16 @@ async def _import_image(machine: VirtualMachine, settings: ApplianceSettings, fi
     return Package(await _render(machine, settings, declaration), {SYSTEM: drive})
 
 
-def _refuse_standing(file: Path) -> None:
-    """Raise unless the image holds all of its data."""
+def _copy_whole(file: Path, target: Path) -> None:
+    """Copy an image that holds all of its data as it is: what is compressed stays so. Raises :class:`PackageRefused`, OSError."""
     try:
         facts = read_image(file, "qcow2")
     except ImageUnreadable as error:
         raise PackageRefused(f"it is a qcow2 image that {error}") from error
     if facts.data_file is not None or facts.backing is not None:
         raise PackageRefused("it is a qcow2 image that stands on another file: make it whole with qemu-img convert")
+    refuse_filling(target.parent, file.stat().st_size)
+    shutil.copyfile(file, target)
 
 
 async def _import_ova(machine: VirtualMachine, settings: ApplianceSettings, file: Path, folder: Path) -> Package:
@@ -109,6 +110,7 @@ async def _convert_disks(qemu_img: QemuImg, ova: Ova, folder: Path, most: int) -
             left -= (await qemu_img.info(source, "vmdk")).virtual_size  # a footer may say otherwise than the header did
             if left < 0:
                 raise PackageRefused(f"its disks are of more than {most} bytes (largest_appliance of [VMCASTING])")
+            refuse_filling(folder, await qemu_img.measure(source, "vmdk", "qcow2"))
             await qemu_img.convert(source, "vmdk", drive, "qcow2")
             with contextlib.suppress(FileNotFoundError):
                 await asyncio.to_thread(source.unlink)

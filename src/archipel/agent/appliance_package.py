@@ -13,6 +13,7 @@ import contextlib
 import gzip
 import io
 import re
+import shutil
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
+from archipel.agent.download import RESERVE
 from archipel.protocol.domain.domain import MOST_CHARACTERS, Domain, parse
 from archipel.protocol.domain.xml_values import DomainXmlError
 
@@ -164,13 +166,25 @@ def _check_member(member: tarfile.TarInfo, name: str, names: list[str]) -> None:
 
 def _copy(source: IO[bytes], target: IO[bytes], most: int) -> int:
     """Copy all, and return how much that was; raises :class:`PackageRefused` if it is more than ``most`` bytes."""
-    copied = 0
+    copied, folder = 0, Path(target.name).parent
     while piece := source.read(CHUNK):
         copied += len(piece)
         if copied > most:
             raise PackageRefused(f"it holds more than {most} bytes")
+        refuse_filling(folder, len(piece))
         target.write(piece)
     return copied
+
+
+def room_for(folder: Path) -> int:
+    """Return how many bytes may be written in a folder, so that some stay free."""
+    return shutil.disk_usage(folder).free - RESERVE
+
+
+def refuse_filling(folder: Path, size: int) -> None:
+    """Raise :class:`PackageRefused` if so many bytes more are too many for the disk."""
+    if room_for(folder) < size:
+        raise PackageRefused(f"there is too little room in {folder} to unpack it: 1 GiB must stay free")
 
 
 def _unpack_drives(folder: Path, names: list[str], compressed: set[str], most: int) -> None:

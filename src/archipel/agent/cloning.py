@@ -60,7 +60,8 @@ async def clone(hypervisor: Hypervisor, source: VirtualMachine, name: str, calle
     begun: asyncio.Future[VirtualMachine] = asyncio.get_running_loop().create_future()
 
     async def prepare(machine: VirtualMachine) -> Domain:
-        copies = await asyncio.to_thread(_plan, source, definition, machine, linked=linked)
+        with in_plain_words():
+            copies = await asyncio.to_thread(_plan, source, definition, machine, linked=linked)
         begun.set_result(machine)
         return await _copy(work_on(hypervisor), source, definition, machine, copies)
 

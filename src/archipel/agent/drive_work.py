@@ -97,4 +97,6 @@ def in_plain_words() -> Iterator[None]:
 
 
 def _say(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return f"{error.filename}: {error.strerror}; let the agent's user read it and enter the folders above it"
     return f"{error.filename}: {error.strerror}" if error.strerror else str(error)

@@ -71,7 +71,8 @@ PEOPLE = (
         "settags",
         EVERY,
         "publish the entity's tags",
-        better="answered when the tags are published; the item is named by the JID, so that none is left behind; it goes with its machine",
+        better="answered when the tags are published; the item is named by the JID, so that none is left behind; it goes with its machine; "
+        "who watches is told of emptied tags, too",
         tests=(
             f"{AGENT}/test_tags.py::test_tags_stand_on_the_platforms_node",
             f"{AGENT}/test_tags.py::test_the_tags_of_a_machine_go_with_it",

@@ -66,10 +66,12 @@ ROWS = (
         "attach",
         VM,
         "make the machine from an appliance",
-        better="unpacks only plain files within limits, overwrites nothing, leaves nothing when it fails",
+        better="unpacks only plain files within limits, overwrites nothing, leaves nothing when it fails; takes plain qcow2 images and OVA, too",
         tests=(
             "tests/unit/agent/test_appliances.py::test_a_hostile_package_is_refused",
             "tests/unit/agent/test_appliances.py::test_an_appliance_that_is_refused_leaves_nothing",
+            "tests/unit/agent/test_appliance_imports.py::test_an_ova_becomes_the_machine_that_it_describes",
+            "tests/unit/agent/test_appliance_imports.py::test_a_plain_image_becomes_a_machine_as_the_settings_say",
         ),
     ),
     action(APPLIANCE, "detach", VM, "forget which appliance it was"),

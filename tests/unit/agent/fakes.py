@@ -162,6 +162,11 @@ class FakeDomain:
         return ET.fromstring(self.stored)
 
     @property
+    def runs(self) -> bool:
+        """Whether it runs or is paused; who lists domains asks none of them."""
+        return self.state_now not in {DomainState.SHUTOFF, DomainState.CRASHED}
+
+    @property
     def called(self) -> str:
         """The domain's name."""
         return self.root.findtext("name") or ""
@@ -176,7 +181,7 @@ class FakeDomain:
 
     async def is_active(self) -> bool:
         self._visit("is active")
-        return self.state_now not in {DomainState.SHUTOFF, DomainState.CRASHED}
+        return self.runs
 
     async def is_persistent(self) -> bool:
         self._visit("is persistent")
@@ -272,7 +277,7 @@ class FakeHost:
         if "list" in self.refuse:
             raise self.refuse["list"]
         return [
-            DomainSummary(domain.uuid, domain.called, await domain.is_active(), domain.persistent)
+            DomainSummary(domain.uuid, domain.called, domain.runs, domain.persistent)
             for domain in list(self.known.values())
             if domain.stored is not None
         ]

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archipel.agent import appliance_package as package_module
 from archipel.agent import download as download_module
 from archipel.agent.appliance_ova import unpack_ova
 from archipel.agent.appliance_package import PackageRefused
@@ -252,6 +253,40 @@ def test_whatever_stands_in_a_descriptor_is_read_or_refused(place: int, patch: b
     except OvfUnreadable:
         return
     assert found.memory >= 1024
+
+
+@pytest.mark.parametrize("part", ["unpack", "convert"])
+async def test_what_would_fill_the_disk_is_refused_before_it_does(
+    machine: VirtualMachine, house: FeedHouse, vmdk: bytes, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+
+    def room(folder: Path) -> int:
+        asked.append(folder)
+        return 0 if part == "unpack" or folder.name != "unpacked" else 1 << 40
+
+    monkeypatch.setattr(package_module, "room_for", room)
+    assert await install(machine, house, pack({"web.ovf": GOOD, "a.vmdk": vmdk})) == "none"
+    assert (asked[-1].name == "unpacked") == (part == "unpack")
+    assert list(repository_of(machine.hypervisor).settings.temporary.iterdir()) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(place=st.integers(0, 8000), patch=st.binary(min_size=1, max_size=60))
+def test_whatever_stands_in_an_ova_it_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, vmdk: bytes, place: int, patch: bytes
+) -> None:
+    folder = tmp_path_factory.mktemp("ova")
+    (folder / "out").mkdir()
+    files = {"web.ovf": GOOD, "a.vmdk": vmdk}
+    (folder / "a.ova").write_bytes(changed(pack({"web.ovf": GOOD, "web.mf": manifest(files), "a.vmdk": vmdk}), place, patch))
+    try:
+        found = unpack_ova(folder / "a.ova", folder / "out", 1 << 24)
+    except PackageRefused:
+        pass
+    else:
+        assert all(file.parent == folder / "out" for file in found.files.values())
+    assert {path.name for path in folder.iterdir()} == {"a.ova", "out"}
 
 
 # -- VMDK -------------------------------------------------------------------------------------------------------------

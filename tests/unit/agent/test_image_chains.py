@@ -8,11 +8,20 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from archipel.agent.drive_checks import refuse_used_by_others
+from archipel.agent.drive_work import in_plain_words
+from archipel.agent.virt import image_header
 from archipel.agent.virt.confined_paths import PathRefused, confine
+from archipel.agent.virt.disk_files import Definitions, list_drives
 from archipel.agent.virt.image_chain import ImageFacts, follow_chain
+from archipel.agent.virt.lifecycle import DomainState
+from archipel.agent.virtual_machine import VirtualMachine
+from archipel.protocol.errors import CommandError
+from tests.unit.agent.fakes import OTHER_UUID, FakeHost
 
 NOBODY = 65534
 
@@ -82,3 +91,55 @@ def test_a_path_through_a_closed_folder_says_how_to_mend_it(tmp_path: Path) -> N
     with as_nobody(), pytest.raises(PathRefused, match="the agent's user may not enter"):
         confine(str(tmp_path / "below" / "disk.qcow2"), [Path("/")])
     tmp_path.chmod(0o700)
+
+
+def test_a_folder_that_may_not_be_read_is_not_an_empty_one(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    assert list_drives(folder, Definitions()) == []
+    folder.mkdir()
+    (folder / "a.raw").touch()
+    folder.chmod(0)
+    with as_nobody(), pytest.raises(PermissionError):
+        list_drives(folder, Definitions())
+    folder.chmod(0o700)
+
+
+def test_what_may_not_be_read_is_told_with_what_mends_it() -> None:
+    with pytest.raises(CommandError, match=r"/vm/x: Permission denied; let the agent's user read it"), in_plain_words():
+        raise PermissionError(13, "Permission denied", "/vm/x")
+
+
+async def test_what_may_stand_on_a_drive_and_cannot_be_read_keeps_it_from_being_deleted(machine: VirtualMachine, host: FakeHost) -> None:
+    """Of a running machine, and of a raw disk, libvirt tells enough."""
+    folder = machine.folder.parent / OTHER_UUID
+    for place in (machine.folder, folder):
+        place.mkdir(parents=True)
+    drive, closed = machine.folder / "base.qcow2", folder / "overlay.qcow2"
+    for file in (drive, closed):
+        file.write_bytes(b"QFI\xfb" + bytes(100))
+    disk = f"<disk type='file'><driver type='{{}}'/><source file='{closed}'/><target dev='vda'/></disk>"
+    told: list[str] = []
+    for kind, state in (("qcow2", DomainState.SHUTOFF), ("raw", DomainState.SHUTOFF), ("qcow2", DomainState.RUNNING)):
+        host.add(OTHER_UUID, "other", devices=disk.format(kind), state=state)
+        with unreadable(closed):
+            try:
+                await refuse_used_by_others(machine, drive)
+                told.append("")
+            except CommandError as error:
+                told.append(error.text)
+    assert "overlay.qcow2 may stand on base.qcow2, and cannot be read; let the agent's user" in told[0]
+    assert told[1:] == ["", ""]
+
+
+@contextlib.contextmanager
+def unreadable(file: Path) -> Iterator[None]:
+    """Let nobody read a file, root neither."""
+    real = os.open
+
+    def refuse(path: str | Path, *arguments: int, **options: int) -> int:
+        if Path(path) == file:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *arguments, **options)
+
+    with mock.patch.object(image_header.os, "open", refuse):
+        yield

@@ -159,7 +159,7 @@ async def schedule(entity: Entity, request: wire.Schedule, caller: Caller) -> No
     assert due is not None  # noqa: S101 - or read_times would have refused
     record = JobRecord(
         entity=entity.bare,
-        uid=str(request.uid or uuid.uuid1()),
+        uid=str(request.uid or uuid.uuid4()),
         action=request.job,
         parameter=request.param.strip(),
         fields=times.fields,

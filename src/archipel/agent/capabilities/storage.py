@@ -143,7 +143,8 @@ async def _describe(work: DriveWork, file: Path, definitions: Definitions) -> wi
 @command(wire.GetIsoImages, on=VM, right="drives_getiso", failure=DriveCode.GET_ISO, chat=Chat(("isos",), _say_files))
 async def get_isos(vm: VirtualMachine, _request: wire.GetIsoImages, _caller: Caller) -> tuple[wire.IsoImage, ...]:
     """Images for this machine's CD drives."""
-    files = await asyncio.to_thread(list_isos, vm.folder, vm.services.settings.machines.iso_folders)
+    with in_plain_words():
+        files = await asyncio.to_thread(list_isos, vm.folder, vm.services.settings.machines.iso_folders)
     return tuple(wire.IsoImage(name=file.name, path=str(file)) for file in files)
 
 
@@ -174,7 +175,8 @@ async def resize(vm: VirtualMachine, request: wire.ResizeDrive, caller: Caller) 
 @command(wire.GetGoldenDrives, on=VM, right="drives_getgolden", failure=DriveCode.GET_GOLDEN, chat=Chat(("goldens",), _say_files))
 async def get_goldens(vm: VirtualMachine, _request: wire.GetGoldenDrives, _caller: Caller) -> tuple[wire.GoldenDrive, ...]:
     """Golden drives, on which new ones may stand."""
-    files = await asyncio.to_thread(list_goldens, vm.services.settings.machines.golden_folders)
+    with in_plain_words():
+        files = await asyncio.to_thread(list_goldens, vm.services.settings.machines.golden_folders)
     return tuple(wire.GoldenDrive(name=file.name, path=str(file)) for file in files)
 
 

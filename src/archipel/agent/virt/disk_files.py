@@ -124,6 +124,16 @@ def sources_of(text: str) -> set[Path]:
     return {Path(path).resolve() for path in found if path and "\0" not in path}
 
 
+def raw_files_of(text: str) -> set[Path]:
+    """Return the files that a definition uses as raw disks: whatever is in them, they stand on nothing."""
+    root = ET.fromstring(text)  # noqa: S314 - libvirt's own: there is nothing to expand
+    disks = [
+        disk for disk in root.iterfind("devices/disk") if (driver := disk.find("driver")) is None or driver.get("type", "raw") == "raw"
+    ]
+    found = (source.get("file") for disk in disks for source in disk.findall("source"))
+    return {Path(path).resolve() for path in found if path and "\0" not in path}
+
+
 def read_sources(text: str) -> list[ET.Element]:
     """Return what the disks of a definition read from; ``text`` is any domain's of this host, however large, as libvirt wrote it."""
     root = ET.fromstring(text)  # noqa: S314 - libvirt's own: there is nothing to expand
@@ -131,10 +141,10 @@ def read_sources(text: str) -> list[ET.Element]:
 
 
 def _plain_files(folder: Path) -> list[Path]:
-    """Return the plain files of a folder that are not hidden and lead nowhere else; none if there is no folder."""
+    """Return the plain files of a folder that are not hidden and lead nowhere else; none if there is no folder. Raises :class:`OSError`."""
     try:
         names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return [folder / name for name in names if _is_confined(folder / name, folder)]
 

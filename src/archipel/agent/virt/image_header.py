@@ -79,6 +79,19 @@ def find_standing(file: Path, images: Iterable[Path]) -> list[Path]:
     return [] if wanted is None else [image for image in images if _identify(image) != wanted and _leads_to(image, wanted)]
 
 
+def find_unreadable(images: Iterable[Path]) -> list[Path]:
+    """Return those of the ``images`` whose header nobody lets this process read: what they stand on is not known. It blocks."""
+    found = []
+    for image in images:
+        try:
+            read_header(image)
+        except PermissionError:
+            found.append(image)
+        except (OSError, ValueError):
+            continue
+    return found
+
+
 def list_files(folders: Iterable[Path]) -> Iterator[Path]:
     """Yield every plain file below ``folders``; what cannot be read is left out."""
     for folder in folders:

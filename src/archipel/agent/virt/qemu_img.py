@@ -83,6 +83,14 @@ class QemuImg:
         async with self._copies:
             await self._run("convert", "-q", *formats, "--", str(source), str(target), within=COPY_SECONDS, quick=False)
 
+    async def measure(self, source: Path, source_format: str, target_format: str) -> int:
+        """Return how many bytes the copy of an image takes at most."""
+        told = await self._run("measure", "--output=json", "-f", source_format, "-O", target_format, str(source), within=CHANGE_SECONDS)
+        try:
+            return int(json.loads(told)["required"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise QemuImgFailed(f"qemu-img says of {source.name} what cannot be understood ({error!r})") from error
+
     async def resize(self, path: Path, image_format: str, size: int, *, shrink: bool) -> None:
         """Give an image that nobody uses another size, in bytes."""
         options = ["--shrink"] if shrink else []

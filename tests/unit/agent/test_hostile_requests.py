@@ -1,0 +1,173 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every action of both kinds of entities, asked with hostile arguments: one answer each, and nothing touched that is not the agent's."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from archipel.agent.dispatch import Registry, answer_iq
+from archipel.agent.entity import Entity
+from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.virtual_machine import VirtualMachine
+from archipel.protocol.errors import Condition, read_error
+from archipel.protocol.rights import EntityKind, TokenCatalogue
+from archipel.xmpp.serial import serialize
+from tests.unit.agent.conftest import finish_work
+from tests.unit.agent.fake_xmpp import parse_stanza
+from tests.unit.agent.fakes import HYP, OTHER_UUID, OWNER, UUID, VM, FakeDomain, FakeHost, FakeLibvirt, domain_xml, failure
+from tests.unit.agent.hostile_requests import requests
+from tests.wire.action import HYPERVISOR
+from tests.wire.actions import ACTIONS
+
+GROUPS = sorted({(row.kind, row.namespace) for row in ACTIONS})
+WORDS = {
+    "jid": VM,
+    "full": f"{VM}/hyp",
+    "uuid": UUID,
+    "other": f"{OTHER_UUID}@lab.example",
+    "person": "student@lab.example",
+    "host": f"{HYP}/host1",
+    "pools": "/nowhere/pools",
+    "definition": domain_xml(),
+}
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+CHANGING = {"os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.symlink", "os.link", "os.chmod", "os.chown", "os.truncate"}
+PROGRAMS = {"setpriv", "prlimit"}
+LARGEST_ANSWER = 150_000
+EXAMPLES = int(os.environ.get("ARCHIPEL_HOSTILE_EXAMPLES", "8"))  # of each namespace of each kind of entity; more by night
+
+
+class Watch:
+    """What this process does to files, programs and the net, as Python's own audit events tell; asked for in one place at a time."""
+
+    def __init__(self) -> None:
+        self.folder: Path | None = None
+        self.wrong: list[str] = []
+        sys.addaudithook(self._hear)
+
+    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.folder is None:
+            return
+        if (event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING) or event in CHANGING:
+            self._check_place(event, arguments[0])
+        elif event in {"subprocess.Popen", "os.exec", "os.posix_spawn"} and Path(os.fsdecode(arguments[0])).name not in PROGRAMS:
+            self.wrong.append(f"{event} {arguments[0]!r}")
+        elif event == "socket.connect" and arguments[0].family != socket.AF_UNIX:
+            self.wrong.append(f"{event} {arguments[1]!r}")
+
+    def _check_place(self, event: str, place: object) -> None:
+        if isinstance(place, str | bytes | os.PathLike) and self.folder is not None:
+            path = os.path.realpath(os.fsdecode(place))
+            if path != os.devnull and not Path(path).is_relative_to(self.folder):
+                self.wrong.append(f"{event} {path}")
+
+
+_watch: list[Watch] = []
+
+
+@pytest.fixture
+def watch(agent_folder: Path) -> Iterator[Watch]:
+    """Whoever changes what does not lie in the agent's folder, starts a program or connects to somebody, is noted."""
+    if not _watch:
+        _watch.append(Watch())  # a hook stays for good
+    watch = _watch[0]
+    watch.wrong.clear()
+    watch.folder = agent_folder.resolve()
+    yield watch
+    watch.folder = None
+
+
+class Refusing:
+    """Refuses, as libvirt does, whatever is asked that the fakes do not know."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        async def refuse(*_arguments: object, **_options: object) -> None:
+            raise failure(f"{name} is refused")
+
+        return refuse
+
+
+class RefusingDomain(FakeDomain, Refusing):
+    pass
+
+
+class RefusingNetworks(Refusing):
+    def __init__(self) -> None:
+        self.changing = asyncio.Lock()
+
+
+class RefusingHost(FakeHost, Refusing):
+    def __init__(self) -> None:
+        super().__init__()
+        self.networks = RefusingNetworks()
+
+    def domain(self, uuid: str) -> FakeDomain:
+        return self.known.setdefault(uuid, RefusingDomain(uuid))
+
+
+class RefusingLibvirt(FakeLibvirt, Refusing):
+    pass
+
+
+@pytest.fixture
+def host() -> FakeHost:
+    return RefusingHost()
+
+
+@pytest.fixture
+def libvirt() -> FakeLibvirt:
+    return RefusingLibvirt()
+
+
+def test_every_action_has_a_row_to_begin_with(capabilities: tuple[TokenCatalogue, Registry]) -> None:
+    kinds = (EntityKind.HYPERVISOR, EntityKind.VIRTUAL_MACHINE)
+    known = {(kind.value, one.request.namespace, one.request.action) for kind in kinds for one in capabilities[1].commands(kind)}
+    assert known <= {row.key for row in ACTIONS}
+
+
+@pytest.mark.parametrize("kind,namespace", GROUPS)
+@settings(max_examples=EXAMPLES, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+async def test_hostile_arguments_get_one_answer_and_reach_nothing(
+    hypervisor: Hypervisor,
+    machine: VirtualMachine,
+    watch: Watch,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+    namespace: str,
+    data: st.DataObject,
+) -> None:
+    """Asked by somebody who holds every right but to pass the domain policy."""
+    caplog.clear()
+    await hypervisor.services.rights.grant(HYP, OWNER.bare, "all", granted_by=HYP)
+    row = data.draw(st.sampled_from([row for row in ACTIONS if (row.kind, row.namespace) == (kind, namespace)]))
+    entity: Entity = hypervisor if kind == HYPERVISOR else machine
+    iq = parse_stanza(f"<iq type='set' id='1' from='{OWNER.full}' to='{entity.full}'><query xmlns='{namespace}'/></iq>")
+    iq[0].append(data.draw(requests(row, WORDS)))
+    answer = await answer_iq(entity, iq, OWNER)
+    await finish_work(entity)
+    assert (answer.get("id"), answer.get("to")) == ("1", OWNER.full)
+    assert len(serialize(answer).encode()) < LARGEST_ANSWER
+    if answer.get("type") == "error":
+        error = read_error(answer)
+        assert error.condition in Condition
+        assert error.code is not None
+    else:
+        assert answer.get("type") == "result"
+    assert watch.wrong == []
+    assert [record.getMessage() for record in caplog.records if record.exc_info or record.levelno >= logging.CRITICAL] == []
