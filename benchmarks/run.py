@@ -31,7 +31,7 @@ from benchmarks.world import World, open_world, start_agent
 FEW, MANY = 100, 300
 LISTENERS = 50
 SERVER_PING = 60  # seconds of silence until ejabberd pings a session (ping_interval of testbed/ejabberd.yml)
-CHAPTERS: Final = (EVERYDAY, CROWD, THOUSAND, STRESS) = ("everyday", "roster", "thousand", "stress")
+CHAPTERS = EVERYDAY, CROWD, THOUSAND, STRESS = "everyday", "roster", "thousand", "stress"
 Figures = dict[str, Any]
 GOALS: Final = {
     "start_accounts_to_be_made_s": "12 or less",
@@ -64,7 +64,7 @@ def main() -> int:
     """Measure what was asked for; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=Path(".cache/bench.json"), help="JSON file (default: %(default)s)")
-    parser.add_argument("--stress-minutes", type=float, default=30, help="how long machines are started and destroyed (default: %(default)g)")
+    parser.add_argument("--stress-minutes", type=float, default=30, help="time to start and destroy machines (default: %(default)g)")
     parser.add_argument("--only", action="append", choices=CHAPTERS, help="measure this chapter alone; may be given several times")
     parser.add_argument("--quick", action="store_true", help="shorter waits and fewer machines: a look, not a measurement")
     options = parser.parse_args()
