@@ -7,25 +7,31 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import platform
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.answers import ask_info, ask_roster, measure_in_turn, measure_libvirt, ping_machine, ping_server, wait_for_all
+from benchmarks.big_roster import ENTITIES, measure_big_roster
 from benchmarks.plain_client import PlainClient
 from benchmarks.playbooks import measure_playbooks
 from benchmarks.process import count_threads, cpu_seconds, resident_megabytes
 from benchmarks.pushes import measure_pushes, measure_stop
+from benchmarks.stress import measure_stress
+from benchmarks.thousand import THOUSAND as MOST_MACHINES
+from benchmarks.thousand import measure_thousand
 from benchmarks.world import World, open_world, start_agent
 
 FEW, MANY = 100, 300
 LISTENERS = 50
 SERVER_PING = 60  # seconds of silence until ejabberd pings a session (ping_interval of testbed/ejabberd.yml)
+CHAPTERS = EVERYDAY, CROWD, THOUSAND, STRESS = "everyday", "roster", "thousand", "stress"
 Figures = dict[str, Any]
 GOALS: Final = {
     "start_accounts_to_be_made_s": "12 or less",
@@ -45,6 +51,12 @@ GOALS: Final = {
     "vm_list_s": "seconds above an empty play",
     "back_after_10_s_s": "5 or less",
     "back_after_120_s_s": "5 or less",
+    "thousand_threads": "20 or less",
+    "thousand_idle_cpu_percent": "under 3",
+    "thousand_info_over_ping": "as with 300",
+    "stress_faults": "none",
+    "stress_growth_mb": "no growth after the warm-up",
+    "stress_files": "no growth",
 }
 
 
@@ -52,9 +64,16 @@ def main() -> int:
     """Measure what was asked for; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=Path(".cache/bench.json"), help="JSON file (default: %(default)s)")
+    parser.add_argument("--stress-minutes", type=float, default=30, help="time to start and destroy machines (default: %(default)g)")
+    parser.add_argument("--only", action="append", choices=CHAPTERS, help="measure this chapter alone; may be given several times")
     parser.add_argument("--quick", action="store_true", help="shorter waits and fewer machines: a look, not a measurement")
     options = parser.parse_args()
-    figures = asyncio.run(measure_all(quick=options.quick))
+    chapters = options.only or CHAPTERS
+    figures: Figures = {"machine": f"{platform.machine()}, Python {platform.python_version()}", "load_before": round(os.getloadavg()[0], 2)}
+    if EVERYDAY in chapters:
+        figures |= asyncio.run(measure_all(quick=options.quick))
+    figures |= asyncio.run(measure_extremes(chapters, minutes=0.2 if options.quick else options.stress_minutes, quick=options.quick))
+    figures["load_after"] = round(os.getloadavg()[0], 2)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(figures, indent=2, default=lambda value: asdict(value) if is_dataclass(value) else str(value)))
     for name, value in figures.items():
@@ -66,7 +85,7 @@ def main() -> int:
 async def measure_all(*, quick: bool) -> Figures:
     """Run all measures, one after the other, in one world."""
     few, many = (10, 30) if quick else (FEW, MANY)
-    figures: Figures = {"machine": f"{platform.machine()}, Python {platform.python_version()}", "machines": many}
+    figures: Figures = {"machines": many}
     with tempfile.TemporaryDirectory(prefix="archipel-bench-") as folder, open_world(Path(folder)) as world:
         for what, measure in (
             ("the first machines", lambda: measure_few(world, few)),
@@ -80,6 +99,24 @@ async def measure_all(*, quick: bool) -> Figures:
             await _report(what, measure, figures)
     figures["memory_per_machine_mb"] = round((figures["memory_many_mb"] - figures["memory_few_mb"]) / (many - few), 3)
     return figures
+
+
+async def measure_extremes(chapters: Sequence[str], *, minutes: float, quick: bool) -> Figures:
+    """Run the measures that need a world of their own."""
+    figures: Figures = {}
+    if CROWD in chapters:
+        await _report("a client with a big roster", lambda: measure_big_roster(500 if quick else ENTITIES), figures)
+    if THOUSAND in chapters:
+        rest = {"settle": 0, "rest": 10} if quick else {"settle": SERVER_PING + 5, "rest": 120}
+        await _report("an agent with a thousand machines", lambda: measure_thousand(60 if quick else MOST_MACHINES, **rest), figures)
+    if STRESS in chapters:
+        await _report("stress", lambda: _measure_stress(minutes * 60), figures)
+    return figures
+
+
+async def _measure_stress(seconds: float) -> Figures:
+    outcome = await measure_stress(seconds)
+    return {f"stress_{name}": value for name, value in asdict(outcome).items()} | {"stress_growth_mb": outcome.growth_mb}
 
 
 async def _report(what: str, measure: Callable[[], Awaitable[Figures]], figures: Figures) -> None:

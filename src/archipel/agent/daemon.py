@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -47,6 +48,7 @@ HOUSEKEEPING_INTERVAL: Final = 60.0  # seconds; a right that is over is refused 
 RETRY_INTERVAL: Final = 5.0  # seconds; something is left half done because libvirt, the server or the disk failed just now
 LIBVIRT_START_WAIT: Final = 10.0  # seconds; without libvirt the hypervisor comes online all the same, and says so
 XMPP_START_WAIT: Final = 10.0  # seconds; an agent that its server does not let in has started all the same, and goes on trying
+MOST_FILES: Final = 65536  # file handles, as the service allows them
 EXIT_CONFIGURATION, EXIT_CAPABILITY, EXIT_STATE = 1, 2, 4  # 1 and 2 as the founders' agent had them
 
 
@@ -63,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configure_logging(settings.logging)
     for warning in settings.warnings:
         log.warning("%s", warning)
+    raise_file_limit()
     try:
         uvloop.run(serve(settings))
     except ImportError as error:
@@ -82,6 +85,14 @@ def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--check", action="store_true", help="say whether configuration, server, libvirt and folders are usable, then end")
     parser.add_argument("--version", action="version", version=f"archipel-agent {metadata.version('archipel')}")
     return parser.parse_args(arguments)
+
+
+def raise_file_limit() -> None:
+    """Use as many file handles as the host lets us: each machine takes one, and 1024 is what a process usually begins with."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def serve(settings: Settings) -> None:

@@ -38,6 +38,7 @@ from archipel.xmpp.pubsub import read_notification
 log = logging.getLogger(__name__)
 
 REGISTRATION_DEADLINE: Final = 15.0  # seconds; the server hashes a password in ten milliseconds, and queues
+REGISTRATIONS_AT_ONCE: Final = 10  # or fewer; the time for an answer counts from when it is asked for
 ONLINE_PAUSE: Final = 0.5  # seconds for a session that broke to be known as broken
 CPU_FACTS: Final = Path("/proc/cpuinfo")
 
@@ -62,6 +63,7 @@ class Hypervisor(Entity):
         self.unfinished: dict[str, VirtualMachine] = {}
         self.untidy = asyncio.Event()
         self._busy: list[str] = []
+        self._registering = asyncio.Semaphore(REGISTRATIONS_AT_ONCE)
         self._virtualisation = has_hardware_virtualisation()
 
     # -- machines -------------------------------------------------------------------------------------------------------
@@ -230,7 +232,8 @@ class Hypervisor(Entity):
 
     async def _register(self, *children: ET.Element) -> None:
         request = stanzas.iq("set", self.stream.boundjid.host, stanzas.query(ns.REGISTER, *children))
-        await self.stream.request(request, REGISTRATION_DEADLINE)
+        async with self._registering:
+            await self.stream.request(request, REGISTRATION_DEADLINE)
 
     # -- tags -----------------------------------------------------------------------------------------------------------
 

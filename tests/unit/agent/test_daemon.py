@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,7 +15,16 @@ from pathlib import Path
 import pytest
 
 from archipel.agent import daemon
-from archipel.agent.daemon import EXIT_CAPABILITY, EXIT_CONFIGURATION, EXIT_STATE, main, notify_systemd, run_entities, wait_for_either
+from archipel.agent.daemon import (
+    EXIT_CAPABILITY,
+    EXIT_CONFIGURATION,
+    EXIT_STATE,
+    main,
+    notify_systemd,
+    raise_file_limit,
+    run_entities,
+    wait_for_either,
+)
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.secret import Secret
 from archipel.agent.services import Services
@@ -51,6 +61,30 @@ def test_a_configuration_that_cannot_be_used_is_told_whole_and_ends_the_agent(
     told = capsys.readouterr().err
     assert all(name in told for name in ("libvirt_pool_size", "use_avatar", "xmpp_server"))
     assert "hunter2" not in told
+
+
+NO_LIMIT = resource.RLIM_INFINITY
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ((1024, 524288), (65536, 524288)),
+        ((1024, 4096), (4096, 4096)),
+        ((1024, NO_LIMIT), (65536, NO_LIMIT)),
+        ((100_000, 200_000), (100_000, 200_000)),
+        ((NO_LIMIT, NO_LIMIT), (NO_LIMIT, NO_LIMIT)),
+    ],
+)
+def test_the_agent_opens_as_many_files_as_the_host_allows(
+    monkeypatch: pytest.MonkeyPatch, before: tuple[int, int], after: tuple[int, int]
+) -> None:
+    """A thousand machines are a thousand connections, and 1024 files is where a process usually begins."""
+    limits = {"now": before}
+    monkeypatch.setattr(resource, "getrlimit", lambda _kind: limits["now"])
+    monkeypatch.setattr(resource, "setrlimit", lambda _kind, wanted: limits.update(now=wanted))
+    raise_file_limit()
+    assert limits["now"] == after
 
 
 def test_a_check_is_run_with_what_the_files_say(configuration: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from uuid import uuid4
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from archipel.agent import hypervisor as module
-from archipel.agent.hypervisor import Hypervisor, has_hardware_virtualisation, parse_machine_uuid
+from archipel.agent.hypervisor import REGISTRATIONS_AT_ONCE, Hypervisor, has_hardware_virtualisation, parse_machine_uuid
 from archipel.agent.secret import Secret
 from archipel.agent.store import MachineRecord, Phase
 from archipel.agent.virt.connection import ConnectionState
@@ -181,6 +184,22 @@ async def test_restoring_waits_until_the_hypervisor_is_online_itself(
     await go_online(hypervisor)
     await machine.online.wait()
     assert xmpp.accounts[UUID] == "machine"
+
+
+async def test_accounts_are_made_a_few_at_a_time(xmpp: FakeXmpp, hypervisor: Hypervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server makes them one after the other: of a thousand asked for at once most would not be answered in time."""
+    under_way, most = 0, 0
+
+    async def request(_iq: ET.Element, _timeout: float) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+
+    monkeypatch.setattr(hypervisor.stream, "request", request)
+    await asyncio.gather(*(hypervisor.make_account(str(uuid4()), PASSWORD) for _ in range(100)))
+    assert most == REGISTRATIONS_AT_ONCE
 
 
 @pytest.mark.parametrize("error", [CommandError("no"), NoAnswer("late")])
