@@ -41,8 +41,9 @@ unpark = _row(
     Parking.unpark,
     PARKED,
     flag("--start", "Start it, too."),
-    waiting(),
-    says="{machine}: comes back to {on}",
+    *waiting(),
+    says="{machine}: is back on {on}",
+    begun="{machine}: comes back to {on}",
 ).command()
 
 parked = make_group(
@@ -70,8 +71,9 @@ parked = make_group(
             "Destroy a parked machine with its disks and account.",
             Parking.delete,
             PARKED,
-            waiting(),
-            says="{machine}: is destroyed",
+            *waiting(),
+            says="{machine}: destroyed",
+            begun="{machine}: is being destroyed",
         ),
     ),
 )

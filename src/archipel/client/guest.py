@@ -33,7 +33,8 @@ class Guest(Concern):
         """Run a program and return how it ended; raises :class:`WaitTimedOut`, the program runs on then."""
         passed = tuple(Argument(arg=argument) for argument in arguments)
         wait = int(min(_ONE_WAIT, timeout))
-        found = await self.ask(commands.Execute(path=path, timeout=wait, private_input=encode(input), arguments=passed))
+        request = commands.Execute(path=path, timeout=wait, private_input=encode(input), arguments=passed)
+        found = await self.ask(request, wait + self.entity.session.settings.timeout)
         try:
             async with asyncio.timeout(max(0, timeout - wait)):
                 while not found.exited:
