@@ -11,7 +11,8 @@ import click
 from archipel.cli.parameters import XmlFile, argument, flag, waiting
 from archipel.cli.subcommands import Answer, On, Subcommand, make_group, show_xml
 from archipel.client.errors import ClientError
-from archipel.client.parking import Parkable, Parking
+from archipel.client.parking import Parking
+from archipel.client.virtual_machine import VirtualMachine
 
 PARKED = argument("machine", metavar="NAME|UUID")
 
@@ -29,9 +30,8 @@ def _show_definition(answer: Answer) -> None:
 park = Subcommand(
     "park",
     "Take a machine off its host; disks, account and rights are kept.",
-    Parkable.park,
+    VirtualMachine.park,
     (flag("--force", "Switch it off if it runs."),),
-    concern=Parkable,
     says="{on}: parked",
 ).command()
 
