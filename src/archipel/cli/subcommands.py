@@ -89,7 +89,7 @@ class Subcommand:
 
     async def _find(self, run: Run, where: str | None) -> Sequence[Entity]:
         if self.on is On.ALL_HYPERVISORS:
-            return await run.finder.hypervisors()
+            return await run.finder.hypervisors() or (await run.finder.only_hypervisor(),)
         if where is None:
             return (await run.finder.only_hypervisor(),)
         return (await (run.finder.machine(where) if self.on is On.MACHINE else run.finder.entity(where)),)

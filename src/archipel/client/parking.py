@@ -11,7 +11,7 @@ from archipel.client.concern import Concern
 from archipel.client.errors import AmbiguousMachine, MachineNotFound
 from archipel.client.long_work import follow_to_end
 from archipel.protocol import parking as commands
-from archipel.protocol.parking import PAGE_SIZE, Change, ParkedItem, ParkedMachine, UnparkItem
+from archipel.protocol.parking import MOST_PAGES, PAGE_SIZE, Change, ParkedItem, ParkedMachine, UnparkItem
 
 if TYPE_CHECKING:
     from archipel.client.hypervisor import Hypervisor
@@ -24,12 +24,14 @@ class Parking(Concern):
 
     async def list(self, filter: str = "") -> tuple[ParkedMachine, ...]:  # noqa: A002 - the protocol's word
         """Return the parked machines by name, those in whose names ``filter`` stands."""
-        found: list[ParkedMachine] = []
-        while True:
-            page = await self.ask(commands.ListParked(page=len(found) // PAGE_SIZE, filter=filter))
-            found += page
-            if len(page) < PAGE_SIZE:
-                return tuple(found)
+        found: dict[str, ParkedMachine] = {}
+        for number in range(MOST_PAGES):
+            page = await self.ask(commands.ListParked(page=number, filter=filter))
+            fresh = {one.uuid: one for one in page if one.uuid not in found}
+            found |= fresh
+            if len(page) < PAGE_SIZE or not fresh:
+                break
+        return tuple(found.values())
 
     async def find(self, machine: str) -> ParkedMachine:
         """Return one parked machine; raises :class:`MachineNotFound` or :class:`AmbiguousMachine`."""

@@ -11,7 +11,7 @@ import pytest
 
 from archipel.client import guest as guest_module
 from archipel.client.errors import AmbiguousMachine, MachineNotFound, MalformedAnswer, WaitTimedOut
-from archipel.client.guest import STDOUT, output_of
+from archipel.client.guest import STDOUT, FileTooLarge, output_of
 from archipel.client.hypervisor import Hypervisor
 from archipel.client.networks import NetworkNotFound
 from archipel.client.screens import NoScreen
@@ -76,6 +76,12 @@ async def test_a_file_is_read_and_written_in_parts(machine: VirtualMachine, stre
     assert stream.asked == [normal(request) for request in requests]
 
 
+async def test_a_file_without_end_is_not_read_for_ever(machine: VirtualMachine, stream: ScriptedStream) -> None:
+    stream.anything = query(ns.VM_GUEST, f"<file path='/dev/zero' size='3'>{encode(b'000')}</file>")
+    with pytest.raises(FileTooLarge, match="/dev/zero has more than 10 bytes"):
+        await machine.guest.read("/dev/zero", most=10)
+
+
 async def test_an_empty_file_is_written_too(machine: VirtualMachine, stream: ScriptedStream) -> None:
     stream.answer(
         guest("<archipel path='/f' append='0' action='filewrite'><content/></archipel>"), query(ns.VM_GUEST, "<file path='/f' size='0'/>")
@@ -127,6 +133,11 @@ async def test_all_pages_of_the_parked_machines_are_read(hypervisor: Hypervisor,
         await hypervisor.parking.find("m7")
     with pytest.raises(MachineNotFound, match="no machine 'm99' is parked"):
         await hypervisor.parking.find("m99")
+
+
+async def test_a_list_that_repeats_itself_ends(hypervisor: Hypervisor, stream: ScriptedStream) -> None:
+    stream.anything = query(ns.HYPERVISOR_PARKING, "".join(PARKED.format(number, "m") for number in range(30)))
+    assert len(await hypervisor.parking.list()) == 30
 
 
 async def test_a_job_has_the_identity_that_the_client_gave_it(machine: VirtualMachine, stream: ScriptedStream) -> None:
