@@ -50,6 +50,7 @@ class Shell:
             f"--ca-file {server.ca_file}"
         )
         self.type("archipel define web.xml")
+        platform.define_domain("legacy")
         self._last = ""
 
     def type(self, line: str) -> tuple[int, str]:

@@ -35,10 +35,23 @@ def _link(kind: str) -> str:
     return f"<console kind='{kind}' url='{url}' websocket='wss://hypervisor.example.org:6080/ws' token='q5Zt' lifetime='30'/>"
 
 
+CARD = "<interface type='network'><source network='default'/></interface>"
+
+
+def _device(action: str, live: int) -> tuple[str, str, str, str, str]:
+    return ("set", MACHINE_FULL, ns.VM_DEFINITION, f"<archipel live='{live}' action='{action}'><device>{CARD}</device></archipel>", "")
+
+
 # Type of the IQ, to whom, namespace, request, content of the answer.
 SCRIPT = (
     ("set", MACHINE_FULL, ns.VM_CONSOLE, "<archipel kind='vnc' action='token'/>", _link("vnc")),
     ("set", MACHINE_FULL, ns.VM_CONSOLE, "<archipel kind='text' action='token'/>", _link("text")),
+    *(_device(action, live) for action, live in (("attachdevice", 0), ("updatedevice", 1), ("detachdevice", 0))),
+    (
+        *("get", MACHINE_FULL, ns.VM_CONTROL),
+        "<archipel action='addresses'/>",
+        "<address interface='vnet0' mac='52:54:00:12:34:56' address='192.0.2.17' prefix='24' source='lease'/>",
+    ),
     ("get", MACHINE_FULL, ns.VM_GUEST, "<archipel action='info'/>", GUEST),
     (
         *("set", MACHINE_FULL, ns.VM_GUEST),
@@ -103,6 +116,7 @@ def scripted(archipel: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     Path("motd.txt").write_text(MOTD)
     Path("filter.xml").write_text(FILTER)
+    Path("card.xml").write_text(CARD)
     script_machines(archipel.wire)
     for kind, to, namespace, request, content in SCRIPT:
         archipel.wire.answer(command(kind, to, namespace, request), query(namespace, content))

@@ -30,6 +30,14 @@ DRIVE = (
 )
 
 
+UNMANAGED = (
+    ("True", "web", MACHINE_FULL),
+    ("False", "old", "00000000-0000-4000-8000-000000000002@example.org"),
+    ("False", "twin", "00000000-0000-4000-8000-000000000003@example.org"),
+    ("False", "twin", "00000000-0000-4000-8000-000000000004@example.org"),
+)
+
+
 def disk(kind: str, request: str) -> str:
     return command(kind, MACHINE_FULL, ns.VM_DISK, request)
 
@@ -80,6 +88,16 @@ def test_work_that_goes_on_is_not_called_done(archipel: CommandLine) -> None:
     assert archipel.run("unpark", "old", "--start").stdout == f"old: comes back to {HYPERVISOR}\n"
     assert "no machine 'new' is parked" in archipel.run("unpark", "new", code=5).stderr
     assert "too long for an answer" in archipel.run("parked", "show", "old", code=1).stderr
+
+
+def test_domains_that_are_not_managed_go_by_name_too(archipel: CommandLine) -> None:
+    items = [f"<item managed='{managed}' name='{name}'>{jid}</item>" for managed, name, jid in UNMANAGED]
+    script_machines(archipel.wire, *items)
+    request = "<archipel action='manage'><item jid='00000000-0000-4000-8000-000000000002@example.org'/></archipel>"
+    archipel.wire.answer(command("set", HYPERVISOR_FULL, ns.HYPERVISOR_CONTROL, request), query(ns.HYPERVISOR_CONTROL))
+    assert archipel.run("manage", "old").stdout == f"{HYPERVISOR}: manages old\n"
+    assert "no domain that is not managed 'web'" in archipel.run("manage", "web", code=5).stderr
+    assert "name one by its UUID" in archipel.run("manage", "twin", code=5).stderr
 
 
 # -- all hypervisors ----------------------------------------------------------------------------------------------------
