@@ -102,7 +102,11 @@ def test_every_feature_has_a_state_and_is_shown_as_far_as_it_goes(root: Path) ->
         assert word != "part" or state.startswith("part: "), f"{promise}: say which part"
 
 
-# -- docs/cli.md --------------------------------------------------------------------------------------------------------
+# -- docs/cli.md, docs/cli-*.md -----------------------------------------------------------------------------------------
+
+
+def list_cli_pages(root: Path) -> list[Path]:
+    return sorted((root / "docs").glob("cli*.md"))
 
 
 def walk(command: click.Command, words: str = "") -> Iterator[tuple[str, click.Command]]:
@@ -114,23 +118,24 @@ def walk(command: click.Command, words: str = "") -> Iterator[tuple[str, click.C
 
 
 def test_the_page_of_the_command_line_has_all_commands_and_options(root: Path) -> None:
-    page = root / "docs" / "cli.md"
+    pages = "".join(page.read_text() for page in list_cli_pages(root))
     spelled = {
         option
         for words, command in walk(main)
         for item in command.get_params(click.Context(command, parent=PROGRAM))
-        for option in item.opts
+        for option in (*item.opts, *item.secondary_opts)
         if option[0] == "-"
     }
     long = {option for option in spelled if option.startswith("--")}
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", page.read_text())) == long
-    assert set(re.findall(r"`(-[a-zA-Z])`", page.read_text())) == spelled - long
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", pages)) == long
+    assert set(re.findall(r"`(-[a-zA-Z])`", pages)) == spelled - long
 
 
 def test_every_command_is_typed_on_the_page_and_none_that_does_not_exist(root: Path) -> None:
-    """tests/integration/collection/test_command_line.py runs what is typed there."""
+    """tests/integration/collection/test_command_line*.py and tests/unit/cli/test_scripted_page.py run what is typed there."""
     existing = {words for words, command in walk(main) if not isinstance(command, click.Group)}
-    lines = [step.command for step in read_steps(root / "docs" / "cli.md") if step.command.startswith("archipel ")]
+    steps = [step for page in list_cli_pages(root) for step in read_steps(page)]
+    lines = [step.command for step in steps if step.command.startswith("archipel ")]
     typed = [re.sub(GLOBAL_OPTIONS, "", line, count=1) for line in lines]
     used = {next((words for words in existing if f"{line} ".startswith(f"{words} ")), line) for line in typed}
     assert used == existing

@@ -31,10 +31,13 @@ async def health(run: Run, where: str | None, limit: int | None, step: str) -> N
     """Show how a host or a machine fares; without a name the only hypervisor known."""
     entity = await run.finder.entity(where) if where else await run.finder.only_hypervisor()
     concern = MachineHealth(entity) if isinstance(entity, VirtualMachine) else HostHealth(entity)
-    if limit is not None:
-        _show_history(run, await concern.history(limit, step=step))
+    async with run.working(f"waiting for {entity.bare}"):
+        now = await concern.now() if limit is None else None
+        history = () if limit is None else await concern.history(limit, step=step)
+    if limit is None:
+        _show_now(run, entity, now)
     else:
-        _show_now(run, entity, await concern.now())
+        _show_history(run, history)
 
 
 def _show_now(run: Run, entity: Entity, found: tuple[Payload, ...] | MachineStat | None) -> None:

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import click
 
@@ -24,6 +26,16 @@ def _row(concern: Any) -> Any:
         return Subcommand(name, help, call, parameters, on=on, concern=concern, **more)
 
     return make
+
+
+def _naming(call: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[str]]:
+    """Return a call that defines something, and returns what that is called."""
+
+    async def define(concern: Any, definition: ET.Element, **options: Any) -> str:
+        await call(concern, definition, **options)
+        return str(definition.findtext("name") or definition.get("name", ""))
+
+    return define
 
 
 _network, _filter, _pool, _volume = map(_row, (Networks, NetworkFilters, StoragePools, Volumes))
@@ -50,10 +62,10 @@ network = make_group(
         _network(
             "define",
             "Define a network by libvirt's XML; - reads standard input.",
-            Networks.define,
+            _naming(Networks.define),
             FILE,
             flag("--autostart/--no-autostart", "Start it with its host, or do not [default: as it was].", default=None),
-            says="{on}: network defined",
+            says="{on}: network {answer} defined",
         ),
         _network("undefine", "Remove the definition of a network.", Networks.undefine, NETWORK, says="{on}: network {network} undefined"),
         _network("start", "Start a network.", Networks.start, NETWORK, says="{on}: network {network} started"),
@@ -83,7 +95,11 @@ nwfilter = make_group(
         _filter("list", "List the network filters.", NetworkFilters.list, show=show_names),
         _filter("show", "Print the definition of a filter.", NetworkFilters.show, argument("name"), show=show_xml),
         _filter(
-            "define", "Define a filter by libvirt's XML; - reads standard input.", NetworkFilters.define, FILE, says="{on}: filter defined"
+            "define",
+            "Define a filter by libvirt's XML; - reads standard input.",
+            _naming(NetworkFilters.define),
+            FILE,
+            says="{on}: filter {answer} defined",
         ),
         _filter(
             "undefine",
@@ -117,10 +133,10 @@ pool = make_group(
         _pool(
             "define",
             "Define a pool by libvirt's XML; - reads standard input.",
-            StoragePools.define,
+            _naming(StoragePools.define),
             FILE,
             flag("--autostart", "Start it with its host."),
-            says="{on}: pool defined",
+            says="{on}: pool {answer} defined",
         ),
         _pool(
             "start",

@@ -196,7 +196,7 @@ clone = Subcommand(
     (
         argument("name", metavar="[NAME]", default=""),
         flag("--linked", "Drives on golden ones go on standing on them: only what differs is copied."),
-        waiting(),
+        *waiting(),
     ),
     show=_show_clone,
 ).command()

@@ -7,7 +7,7 @@ from __future__ import annotations
 import click
 
 import archipel
-from archipel.cli import power
+from archipel.cli import machines, power
 from archipel.cli.admins import admins
 from archipel.cli.appliances import appliance
 from archipel.cli.audit import audit
@@ -64,6 +64,7 @@ for _command in (
     show,
     define,
     *power.commands(),
+    *machines.commands(),
     clone,
     park,
     unpark,

@@ -69,14 +69,9 @@ def size_of(value: int | None) -> str:
     raise AssertionError(f"{value} has no unit")
 
 
-def waiting() -> click.Option:
-    """Return the option that lets a command end when the work does."""
-    return click.Option(
-        ["--wait"],
-        is_flag=False,
-        flag_value=WAIT,
-        type=click.FloatRange(0),
-        default=None,
-        metavar="[SECONDS]",
-        help=f"Return when it is done, at most after so many seconds ({WAIT:.0f}).",
+def waiting() -> tuple[click.Option, click.Option]:
+    """Return the options that let a command end when the work does; the client gets the seconds, or ``None``, as ``wait``."""
+    return (
+        flag("--wait", "Return when it is done."),
+        option("--timeout", "Seconds to wait at most.", kind=click.FloatRange(0), default=WAIT, show_default=True),
     )

@@ -11,7 +11,8 @@ import click
 from archipel.cli.parameters import XmlFile, argument, flag, waiting
 from archipel.cli.subcommands import Answer, On, Subcommand, make_group, show_xml
 from archipel.client.errors import ClientError
-from archipel.client.parking import Parkable, Parking
+from archipel.client.parking import Parking
+from archipel.client.virtual_machine import VirtualMachine
 
 PARKED = argument("machine", metavar="NAME|UUID")
 
@@ -29,9 +30,8 @@ def _show_definition(answer: Answer) -> None:
 park = Subcommand(
     "park",
     "Take a machine off its host; disks, account and rights are kept.",
-    Parkable.park,
+    VirtualMachine.park,
     (flag("--force", "Switch it off if it runs."),),
-    concern=Parkable,
     says="{on}: parked",
 ).command()
 
@@ -41,8 +41,9 @@ unpark = _row(
     Parking.unpark,
     PARKED,
     flag("--start", "Start it, too."),
-    waiting(),
-    says="{machine}: comes back to {on}",
+    *waiting(),
+    says="{machine}: is back on {on}",
+    begun="{machine}: comes back to {on}",
 ).command()
 
 parked = make_group(
@@ -70,8 +71,9 @@ parked = make_group(
             "Destroy a parked machine with its disks and account.",
             Parking.delete,
             PARKED,
-            waiting(),
-            says="{machine}: is destroyed",
+            *waiting(),
+            says="{machine}: destroyed",
+            begun="{machine}: is being destroyed",
         ),
     ),
 )

@@ -55,7 +55,7 @@ class Subcommand:
 
     ``call`` is a method of the client; it takes what ``concern`` makes of the entity, and the parameters by their names. The answer
     is a table (``columns``), or shown by ``show``, or the command says ``says``, in which ``{on}`` stands for the entity, ``{answer}``
-    for the answer and a parameter's name for its value.
+    for the answer and a parameter's name for its value; ``begun`` is said instead where ``--wait`` was left out.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Subcommand:
     on: On = On.MACHINE
     concern: Callable[[Any], Any] = lambda entity: entity
     says: str = ""
+    begun: str = ""
     columns: Mapping[str, Cell] | None = None
     show: Callable[[Answer], None] | None = None
     settings: Mapping[str, Any] | None = None
@@ -78,6 +79,9 @@ class Subcommand:
 
     async def _run(self, run: Run, /, where: str | None = None, **options: Any) -> None:
         entities = await self._find(run, where)
+        if "wait" in options:
+            limit = options.pop("timeout")
+            options["wait"] = limit if options["wait"] else None
         async with run.working(f"waiting for {', '.join(entity.bare for entity in entities)}"):
             answers = await asyncio.gather(*(self._ask(run, entity, options, single=len(entities) == 1) for entity in entities))
         self._tell(run, [answer for answer in answers if answer is not None])
@@ -85,7 +89,7 @@ class Subcommand:
 
     async def _find(self, run: Run, where: str | None) -> Sequence[Entity]:
         if self.on is On.ALL_HYPERVISORS:
-            return await run.finder.hypervisors()
+            return await run.finder.hypervisors() or (await run.finder.only_hypervisor(),)
         if where is None:
             return (await run.finder.only_hypervisor(),)
         return (await (run.finder.machine(where) if self.on is On.MACHINE else run.finder.entity(where)),)
@@ -131,7 +135,8 @@ class Subcommand:
             found = {} if answer.value is None else {"answer": plain(answer.value)}
             run.output.json({"on": answer.entity.bare, "done": self.name} | said | found)
         else:
-            run.output.line(self.says.format(on=name_of(answer.entity), answer=answer.value, **answer.options))
+            says = self.begun if self.begun and answer.options["wait"] is None else self.says
+            run.output.line(says.format(on=name_of(answer.entity), answer=answer.value, **answer.options))
 
 
 def make_group(name: str, help: str, rows: Iterable[Subcommand]) -> click.Group:  # noqa: A002 - click's word

@@ -37,13 +37,15 @@ class Appliances(Concern):
 
     async def download(self, appliance: uuids.UUID, *, wait: float | None = None) -> None:
         """Begin to fetch an appliance; with ``wait`` return when it is there, at most after so many seconds."""
-        request = self.ask(commands.DownloadAppliance(uuid=appliance))
+        request = commands.DownloadAppliance(uuid=appliance)
 
         async def look(_answer: None) -> bool | None:
             wanted = str(appliance)
-            return True if any(found.uuid == wanted for found in await self.list()) else None
+            if any(found.uuid == wanted for found in await self.downloads()):
+                return None
+            return any(found.uuid == wanted for found in await self.list())
 
-        await (request if wait is None else follow_to_end(self.entity, request, look, wait, failures={"download_error"}))
+        await follow_to_end(self.entity, lambda: self.ask(request), look, wait)
 
     async def delete(self, appliance: uuids.UUID) -> None:
         """Remove what was downloaded of an appliance."""
@@ -59,13 +61,13 @@ class MachineAppliance(Concern):
 
     async def install(self, appliance: uuids.UUID, *, wait: float | None = None) -> None:
         """Begin to make the machine from an appliance; with ``wait`` return when it is, at most after so many seconds."""
-        request = self.ask(commands.AttachAppliance(uuid=appliance))
+        request = commands.AttachAppliance(uuid=appliance)
 
         async def look(_answer: None) -> bool | None:
             state = next((found.status for found in await self.list() if found.uuid == str(appliance)), "none")
             return {"installed": True, "installing": None}.get(state, False)
 
-        await (request if wait is None else follow_to_end(self.entity, request, look, wait, failures={"applianceerror"}))
+        await follow_to_end(self.entity, lambda: self.ask(request), look, wait)
 
     async def release(self) -> None:
         """Forget which appliance the machine was made of."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 from archipel.client.addresses import bare_address, parse_address
+from archipel.client.schedule import Schedule
 from archipel.protocol import every_entity, rules
 from archipel.protocol.every_entity import Contact, Grant, Permission
 from archipel.protocol.payload import Request
@@ -40,6 +41,11 @@ class Entity:
     def bare(self) -> str:
         """The account, without resource: what rights, tags and events nodes go by."""
         return str(self.jid.bare)
+
+    @property
+    def schedule(self) -> Schedule:
+        """What it does later, or again and again."""
+        return Schedule(self)
 
     async def full_jid(self) -> str:
         """Return the address that takes commands; looked for if only the account is known (:meth:`Session.locate`)."""

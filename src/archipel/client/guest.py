@@ -9,13 +9,19 @@ from dataclasses import replace
 from typing import Final
 
 from archipel.client.concern import Concern
-from archipel.client.errors import WaitTimedOut
+from archipel.client.errors import ClientError, MalformedAnswer, WaitTimedOut
 from archipel.protocol import guest as commands
+from archipel.protocol.errors import BadRequest
 from archipel.protocol.guest import MOST_BYTES, Argument, Clock, Execution, GuestSystem, decode, encode
 
 _ONE_WAIT: Final = 20  # seconds that one request waits for a program: less than anybody waits for an answer
 _LOOK_AGAIN: Final = 1.0
+MOST_READ: Final = 1 << 26  # bytes; all of it is held in memory
 STDOUT, STDERR = "stdout", "stderr"
+
+
+class FileTooLarge(ClientError):
+    """A file of a guest has more bytes than were wanted."""
 
 
 class Guest(Concern):
@@ -33,7 +39,8 @@ class Guest(Concern):
         """Run a program and return how it ended; raises :class:`WaitTimedOut`, the program runs on then."""
         passed = tuple(Argument(arg=argument) for argument in arguments)
         wait = int(min(_ONE_WAIT, timeout))
-        found = await self.ask(commands.Execute(path=path, timeout=wait, private_input=encode(input), arguments=passed))
+        request = commands.Execute(path=path, timeout=wait, private_input=encode(input), arguments=passed)
+        found = await self.ask(request, wait + self.entity.session.settings.timeout)
         try:
             async with asyncio.timeout(max(0, timeout - wait)):
                 while not found.exited:
@@ -43,15 +50,16 @@ class Guest(Concern):
             raise WaitTimedOut(f"{path} still runs after {timeout:g} s, as process {found.pid} of the guest") from None
         return found
 
-    async def read(self, path: str) -> bytes:
-        """Return a whole file, part by part."""
-        content = b""
-        while True:
+    async def read(self, path: str, *, most: int = MOST_READ) -> bytes:
+        """Return a whole file, part by part; raises :class:`FileTooLarge` for more than ``most`` bytes, as devices have for ever."""
+        content = bytearray()
+        while len(content) <= most:
             part = await self.ask(commands.ReadFile(path=path, offset=len(content)))
-            data = decode(part.data, "data")
+            data = self._decode(part.data, commands.ReadFile.action)
             content += data
             if part.eof or not data:
-                return content
+                return bytes(content)
+        raise FileTooLarge(f"{path} has more than {most} bytes")
 
     async def write(self, path: str, content: bytes, *, append: bool = False) -> int:
         """Write a file anew, or with ``append`` behind what stands in it, part by part; returns how many bytes."""
@@ -59,6 +67,12 @@ class Guest(Concern):
         for number, part in enumerate(parts):
             await self.ask(commands.WriteFile(path=path, append=append or number > 0, private_content=encode(part)))
         return len(content)
+
+    def _decode(self, text: str, action: str) -> bytes:
+        try:
+            return decode(text, "data")
+        except BadRequest as error:
+            raise MalformedAnswer(self.entity.bare, action, error.text) from None
 
     async def set_password(self, user: str, password: str, *, crypted: bool = False) -> None:
         """Set the password of an account of the guest; ``crypted``: it is a hash."""

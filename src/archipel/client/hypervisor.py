@@ -12,14 +12,19 @@ from xml.etree import ElementTree as ET
 from slixmpp import JID
 
 from archipel.client.addresses import as_uuid, bare_address, parse_address
+from archipel.client.appliances import Appliances
 from archipel.client.entity import Entity
 from archipel.client.errors import AmbiguousMachine, MachineNotFound, MalformedAddress, MalformedAnswer, NotOnline
+from archipel.client.health import HostHealth
 from archipel.client.long_work import follow_to_end
+from archipel.client.networks import NetworkFilters, Networks
+from archipel.client.parking import Parking
+from archipel.client.storage_pools import StoragePools, Volumes
 from archipel.client.virtual_machine import KEEP_DISKS, VirtualMachine
 from archipel.protocol import hypervisor as commands
 from archipel.protocol import rules
 from archipel.protocol.domain.domain import Domain
-from archipel.protocol.errors import Unavailable
+from archipel.protocol.errors import PermissionDenied, Unavailable
 from archipel.protocol.hypervisor import MachineReference, NodeInfo
 from archipel.protocol.rights import EntityKind
 from archipel.protocol.rules import GroupItem, Member
@@ -57,6 +62,41 @@ class Hypervisor(Entity):
     """
 
     role: ClassVar[EntityKind] = EntityKind.HYPERVISOR
+
+    @property
+    def networks(self) -> Networks:
+        """Its host's networks."""
+        return Networks(self)
+
+    @property
+    def network_filters(self) -> NetworkFilters:
+        """Its host's network filters."""
+        return NetworkFilters(self)
+
+    @property
+    def storage_pools(self) -> StoragePools:
+        """Its host's storage pools."""
+        return StoragePools(self)
+
+    @property
+    def volumes(self) -> Volumes:
+        """The volumes of those."""
+        return Volumes(self)
+
+    @property
+    def appliances(self) -> Appliances:
+        """Its feeds, and the appliances that it has of them."""
+        return Appliances(self)
+
+    @property
+    def parking(self) -> Parking:
+        """The machines that are parked there."""
+        return Parking(self)
+
+    @property
+    def health(self) -> HostHealth:
+        """How its host fares."""
+        return HostHealth(self)
 
     async def machines(self) -> tuple[MachineEntry, ...]:
         """Return all machines, managed or not (right ``rostervm``)."""
@@ -102,20 +142,27 @@ class Hypervisor(Entity):
         ``linked``: drives on golden ones go on standing on them. Raises :class:`~archipel.client.long_work.WorkFailed`,
         or :class:`~archipel.client.errors.WaitTimedOut` after ``wait`` seconds.
         """
-        request = self.ask(commands.Clone(jid=self._machine_jid(machine), name=name, linked=linked))
-        made = await (request if wait is None else follow_to_end(self, request, self._look_at_copy, wait))
+        request = commands.Clone(jid=self._machine_jid(machine), name=name, linked=linked)
+        made = await follow_to_end(self, lambda: self.ask(request), self._look_at_copy, wait)
         full = parse_address(await self.full_jid())
         return VirtualMachine(self.session, f"{self._parse(made.jid, commands.Clone.action).bare}/{full.node}", name)
 
     async def _look_at_copy(self, made: commands.MachineAddress) -> bool | None:
         """Return whether a copy is whole: it answers then; one that failed is in the list no more."""
-        bare = bare_address(made.jid)
-        if all(entry.bare != bare for entry in await self.machines()):
+        uuid = str(parse_address(made.jid).node)
+        if all(entry.uuid != uuid for entry in await self.machines()):
             return False
+        return True if await self.serves(uuid) else None
+
+    async def serves(self, uuid: str) -> bool:
+        """Return whether a machine is at work here: it answers, and has a domain."""
+        machine = VirtualMachine(self.session, f"{uuid}@{self.jid.domain}/{self.jid.node}")
         try:
-            return True if await VirtualMachine(self.session, f"{bare}/{self.jid.node}").info() is not None else None
+            return await machine.info() is not None
+        except PermissionDenied:
+            return True
         except (NotOnline, Unavailable):
-            return None
+            return False
 
     async def free(self, machine: str, *, keep_disks: bool = False, timeout: float | None = None) -> None:
         """Destroy a machine (JID or UUID): domain, account, and its folder unless ``keep_disks``."""

@@ -26,17 +26,19 @@ class WorkFailed(ClientError):
 
 
 async def follow_to_end(
-    entity: Entity, begin: Awaitable[AnswerT], look: Look[AnswerT], timeout: float, *, failures: Collection[str] = ()
+    entity: Entity, begin: Callable[[], Awaitable[AnswerT]], look: Look[AnswerT], timeout: float | None, *, failures: Collection[str] = ()
 ) -> AnswerT:
-    """Begin some work and return the answer to that when the work is done.
+    """Begin some work and return the answer to that when the work is done; without ``timeout`` at once.
 
-    ``failures`` are pushes that mean a failure where ``look`` does not see one. Raises :class:`WorkFailed`, or
+    ``failures`` are pushes that mean a failure where ``look`` cannot tell one from work under way. Raises :class:`WorkFailed`, or
     :class:`WaitTimedOut` after ``timeout`` seconds; the work goes on then.
     """
+    if timeout is None:
+        return await begin()
     said: list[str] = []
     try:
         async with asyncio.timeout(timeout), entity.session.events([entity.bare]) as events:
-            answer = await begin
+            answer = await begin()
             event: Event | None = None
             while True:
                 state = await look(answer)
@@ -44,7 +46,7 @@ async def follow_to_end(
                 if state:
                     return answer
                 if state is False or failed:
-                    raise WorkFailed(f"{entity.bare}: it failed{_reason(said)}")
+                    raise WorkFailed(f"{entity.bare} tells of a failure{_reason(said)}")
                 event = await events.wait(LOOK_AGAIN)
                 if isinstance(event, Said):
                     said.append(event.text)

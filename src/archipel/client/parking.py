@@ -11,7 +11,7 @@ from archipel.client.concern import Concern
 from archipel.client.errors import AmbiguousMachine, MachineNotFound
 from archipel.client.long_work import follow_to_end
 from archipel.protocol import parking as commands
-from archipel.protocol.parking import PAGE_SIZE, Change, ParkedItem, ParkedMachine, UnparkItem
+from archipel.protocol.parking import MOST_PAGES, PAGE_SIZE, Change, ParkedItem, ParkedMachine, UnparkItem
 
 if TYPE_CHECKING:
     from archipel.client.hypervisor import Hypervisor
@@ -24,12 +24,14 @@ class Parking(Concern):
 
     async def list(self, filter: str = "") -> tuple[ParkedMachine, ...]:  # noqa: A002 - the protocol's word
         """Return the parked machines by name, those in whose names ``filter`` stands."""
-        found: list[ParkedMachine] = []
-        while True:
-            page = await self.ask(commands.ListParked(page=len(found) // PAGE_SIZE, filter=filter))
-            found += page
-            if len(page) < PAGE_SIZE:
-                return tuple(found)
+        found: dict[str, ParkedMachine] = {}
+        for number in range(MOST_PAGES):
+            page = await self.ask(commands.ListParked(page=number, filter=filter))
+            fresh = {one.uuid: one for one in page if one.uuid not in found}
+            found |= fresh
+            if len(page) < PAGE_SIZE or not fresh:
+                break
+        return tuple(found.values())
 
     async def find(self, machine: str) -> ParkedMachine:
         """Return one parked machine; raises :class:`MachineNotFound` or :class:`AmbiguousMachine`."""
@@ -43,31 +45,23 @@ class Parking(Concern):
     async def unpark(self, machine: str, *, start: bool = False, wait: float | None = None) -> None:
         """Begin to bring a machine back; with ``wait`` return when it is, at most after so many seconds."""
         uuid = (await self.find(machine)).uuid
-        request = self.ask(commands.Unpark(items=(UnparkItem(identifier=uuid, start=start),)))
+        request = commands.Unpark(items=(UnparkItem(identifier=uuid, start=start),))
 
         async def look(_answer: None) -> bool | None:
-            return True if any(one.uuid == uuid and one.managed for one in await self.entity.machines()) else None
+            return True if await self.entity.serves(uuid) else None
 
-        await (request if wait is None else follow_to_end(self.entity, request, look, wait, failures={Change.CANNOT_UNPARK}))
+        await follow_to_end(self.entity, lambda: self.ask(request), look, wait, failures={Change.CANNOT_UNPARK})
 
     async def delete(self, machine: str, *, wait: float | None = None) -> None:
         """Begin to destroy a parked machine with its disks; with ``wait`` return when it is gone."""
         uuid = (await self.find(machine)).uuid
-        request = self.ask(commands.DeleteParked(items=(ParkedItem(identifier=uuid),)))
+        request = commands.DeleteParked(items=(ParkedItem(identifier=uuid),))
 
         async def look(_answer: None) -> bool | None:
             return None if any(one.uuid == uuid for one in await self.list()) else True
 
-        await (request if wait is None else follow_to_end(self.entity, request, look, wait, failures={Change.CANNOT_DELETE}))
+        await follow_to_end(self.entity, lambda: self.ask(request), look, wait, failures={Change.CANNOT_DELETE})
 
     async def define(self, machine: str, definition: ET.Element) -> None:
         """Give a parked machine another definition of the same UUID and name."""
         await self.ask(commands.EditDefinition(identifier=(await self.find(machine)).uuid, domain=definition))
-
-
-class Parkable(Concern):
-    """A machine that can be parked."""
-
-    async def park(self, *, force: bool = False) -> None:
-        """Take the machine off its host; while it runs only with ``force``, which switches it off."""
-        await self.ask(commands.ParkMachine(force=force))

@@ -9,13 +9,20 @@ import contextlib
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from archipel.client.appliances import MachineAppliance
+from archipel.client.drives import Drives
 from archipel.client.entity import Entity
 from archipel.client.errors import MalformedAnswer, WaitTimedOut
+from archipel.client.guest import Guest
+from archipel.client.health import MachineHealth
 from archipel.client.machine_state import MachineState
+from archipel.client.screens import Screens
+from archipel.client.snapshots import Snapshots
 from archipel.protocol import virtual_machine as commands
 from archipel.protocol.domain.domain import Domain
 from archipel.protocol.domain.xml_model import Element
 from archipel.protocol.domain.xml_values import DomainXmlError
+from archipel.protocol.parking import ParkMachine
 from archipel.protocol.virtual_machine import GuestAddress, Info, Interface
 from archipel.protocol.xml import local_name
 from archipel.xmpp.errors import Disconnected, NoAnswer
@@ -42,6 +49,36 @@ class VirtualMachine(Entity):
     def uuid(self) -> str:
         """The UUID of the libvirt domain, which is the account's name."""
         return str(self.jid.node)
+
+    @property
+    def drives(self) -> Drives:
+        """Its drives: the image files in its folder."""
+        return Drives(self)
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """Its snapshots."""
+        return Snapshots(self)
+
+    @property
+    def screens(self) -> Screens:
+        """Its screen and its consoles."""
+        return Screens(self)
+
+    @property
+    def guest(self) -> Guest:
+        """The software inside it, reached through its guest agent."""
+        return Guest(self)
+
+    @property
+    def health(self) -> MachineHealth:
+        """How it fares."""
+        return MachineHealth(self)
+
+    @property
+    def appliance(self) -> MachineAppliance:
+        """The appliance that it is made of, or becomes."""
+        return MachineAppliance(self)
 
     async def info(self) -> Info | None:
         """Return state, memory (KiB), vCPUs and more, as libvirt just gave them; ``None`` if there is no domain."""
@@ -135,6 +172,10 @@ class VirtualMachine(Entity):
     async def free(self, *, keep_disks: bool = False) -> None:
         """Destroy the machine: domain, account, and its folder unless ``keep_disks``."""
         await self.ask(commands.FreeMachine(keep=KEEP_DISKS if keep_disks else ""))
+
+    async def park(self, *, force: bool = False) -> None:
+        """Take the machine off its host; while it runs only with ``force``, which switches it off (right ``vmparking_park``)."""
+        await self.ask(ParkMachine(force=force))
 
     async def wait_for_state(self, *wanted: MachineState, timeout: float = WAIT_TIMEOUT) -> Info | None:
         """Return as soon as the machine is in one of the states, with the info that says so.

@@ -21,7 +21,18 @@ ROWS = (
         better=NODES,
         tests=INITIALISED,
     ),
-    tool("core", "archipel-adminaccounts -a -u", "name an administrator, or take him off the list", needs="archipel platform admin"),
+    tool(
+        "core",
+        "archipel-adminaccounts -a -u",
+        "name an administrator, or take him off the list",
+        needs="archipel admins add",
+        better="only who may publish there can, and the command asks the hypervisors whether they follow",
+        tests=(
+            "tests/unit/cli/test_admins.py::test_an_administrator_is_named_and_the_hypervisors_take_him",
+            "tests/unit/cli/test_admins.py::test_an_administrator_is_taken_off_wherever_he_stands",
+            PAGE,
+        ),
+    ),
     tool("core", "archipel-centralagentnode", "-c, -d, -l: the node of the central agent's signs of life", central=True),
     tool(
         "core",
@@ -41,8 +52,26 @@ ROWS = (
         "edits the list of the server's administrators, which the central agent's account must be on",
         central=True,
     ),
-    tool("agent", "archipel-command", "sends one request as XML and prints the answer", needs="archipel command"),
-    tool("agent", "archipel-commandsbytag", "says something to all entities with a tag (could not run)", needs="archipel chat --tag"),
+    tool(
+        "agent",
+        "archipel-command",
+        "sends one request as XML and prints the answer",
+        needs="archipel command",
+        better="a machine goes by its name, and the request may be a query without the stanza around it",
+        tests=("tests/unit/cli/test_command.py::test_a_request_is_sent_as_it_is_and_the_answer_printed", PAGE),
+    ),
+    tool(
+        "agent",
+        "archipel-commandsbytag",
+        "says something to all entities with a tag (could not run)",
+        needs="archipel chat --tag",
+        better="runs; who does not reply is named, and does not keep the others from it",
+        tests=(
+            "tests/unit/cli/test_machine_commands.py::test_all_with_one_of_the_tags_are_told_and_each_one_replies_by_name",
+            "tests/unit/cli/test_machine_commands.py::test_one_that_does_not_reply_does_not_keep_the_others_from_it",
+            PAGE,
+        ),
+    ),
     tool(
         "agent",
         "archipel-importvirtualmachine",
@@ -59,7 +88,19 @@ ROWS = (
         tests=("tests/unit/agent/test_virtual_machine.py::test_the_address_is_made_of_uuid_and_hypervisor",),
         needs="archipel-agent",
     ),
-    tool("agent", "archipel-initinstall", "installs service, folders and configuration", needs="roles/hypervisor"),
+    tool(
+        "agent",
+        "archipel-initinstall",
+        "installs service, folders and configuration; wiped what was there on demand",
+        needs="archipel-agent-init",
+        better="overwrites nothing unasked, tells before what it will do, checks the answers, and a second run has nothing to do; the "
+        "service has a user of its own",
+        tests=(
+            "tests/unit/agent/test_installation.py::test_what_is_missing_is_made_with_its_owner_and_mode",
+            "tests/unit/agent/test_installation.py::test_what_differs_is_told_and_left_alone",
+            "tests/integration/test_installation.py::test_an_installed_agent_finds_everything_usable",
+        ),
+    ),
     tool(
         "agent",
         "runarchipel",

@@ -31,6 +31,7 @@ MEANWHILE: Mapping[str, Callable[[libvirt.virDomain], object]] = {
 }
 # Colours; the time of the day, and how busy the host is just now, are others whenever it runs.
 VARYING = (
+    (r"(?s)\x1b\[\?25l.*?\x1b\[\?25h(?:\r|\x1b\[\d*[AK])*", ""),  # what tells on a slow host that something takes its time
     (r"\x1b\[[\d;]*m", ""),
     (r"^\d\d:\d\d:\d\d  ", "HH:MM:SS  "),
     (r"\b\d+ %", "N %"),
@@ -106,7 +107,7 @@ def expected_code(step: Step, following: Step) -> int:
     return int(following.shown[0]) if following.command == ASK_FOR_CODE else 0
 
 
-@pytest.mark.timeout(400)  # forty commands, each a login
+@pytest.mark.timeout(600)  # fifty commands, each a login
 def test_the_page_of_the_command_line_is_true(platform: Platform, tmp_path: Path, root: Path) -> None:
     sitting = Sitting(tmp_path, platform)
     steps = read_steps(root / "docs" / "cli.md")
