@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from xml.etree import ElementTree as ET
 
 from archipel.agent.decision import Rule
-from archipel.agent.hooks import Hooks
+from archipel.agent.hooks import Answered, Hooks
 from archipel.agent.metrics import Result, result_of
 from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import LibvirtBusy, LibvirtError, LibvirtTimeout, LibvirtUnavailable, VirtError
@@ -280,8 +280,12 @@ class _Entry:
         )
         if quiet:
             asyncio.get_running_loop().call_soon(record)
-        else:
-            record()
+            return
+        record()
+        stranger, request = self.rule == Rule.STRANGER, self.arguments
+        services.registry.hooks.tell_answer(
+            Answered(self.entity, self.caller, self.namespace, self.action, request, self.result, self.outcome, stranger)
+        )
 
 
 def refuse_early(entity: Entity, found: Command, caller: Caller, phrase: str = "") -> None:

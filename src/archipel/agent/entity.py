@@ -151,9 +151,12 @@ class Entity(abc.ABC):
     def push(self, topic: Topic | str, change: str, *details: ET.Element) -> None:
         """Publish a change on the events node, after all that were pushed before it; ``details`` stand in it."""
         self.spawn(self.events.push(topic, change, *details))
+        self.services.registry.hooks.tell_push(self, str(topic), change, details)
 
     def shout(self, text: str) -> None:
         """Tell everybody in the roster whom we know, as a headline."""
+        if self.services.registry.hooks.shout(self, text):
+            return
         for bare in self.contacts:
             if bare != self.bare and self.knows(bare):
                 self.stream.transmit(stanzas.headline(bare, text))
