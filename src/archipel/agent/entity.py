@@ -322,6 +322,8 @@ class Entity(abc.ABC):
         caller, kind = self._caller(presence), presence.get("type")
         if caller.bare == self.bare:
             return
+        if kind in {None, "unavailable"}:
+            self.contacts.note_presence(caller.full, caller.bare, available=kind is None)
         if kind == "subscribe":
             self.spawn(self._take_subscription(caller.bare))
         elif kind == "unsubscribe" and caller.bare in self.contacts:

@@ -67,6 +67,7 @@ def child(element: ET.Element, name: str) -> ET.Element:
 async def test_the_menu_holds_what_the_caller_may(machine: VirtualMachine) -> None:
     await machine.services.rights.grant(VM, STUDENT.bare, "suspend", granted_by=HYP)
     mine = {f"{ns.PERMISSIONS}#getown", f"{ns.PERMISSIONS}#get", f"{ns.RIGHTS}#why", f"{ns.RIGHTS}#rules", f"{CONTROL}#suspend"}
+    mine |= {f"{ns.CONTACT_PREFERENCES}#{action}" for action in ("get", "set", "sethours", "hush", "reset")}
     assert nodes(machine, STUDENT) == mine
     assert nodes(machine, STUDENT) < nodes(machine, OWNER) == nodes(machine, ADMIN)
 
