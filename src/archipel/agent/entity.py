@@ -307,9 +307,11 @@ class Entity(abc.ABC):
         return NotImplementedByEntity(f"{self.kind} does not know {namespace!r}")
 
     def _take_message(self, message: ET.Element) -> None:
-        if message.get("type") == "chat" and message.find(f"{{{ns.CLIENT}}}body") is not None:
-            caller = self._caller(message)
-            if admission.refuse_hasty_message(self, caller):
+        caller, body = self._caller(message), message.findtext(f"{{{ns.CLIENT}}}body")
+        if message.get("type") == "error":
+            self.dialogues.note_gone(caller.full)  # what was written to it did not arrive
+        elif message.get("type") == "chat" and body is not None:
+            if admission.refuse_hasty_message(self, caller) or self.dialogues.hand_over(caller.full, body):
                 return
             if not self._chats.take(caller.bare, functools.partial(self._reply, message)) and self._chats.note_refusal(caller.bare):
                 self.stream.transmit(stanzas.chat(caller.full, chat.BUSY))
@@ -330,6 +332,7 @@ class Entity(abc.ABC):
             self.spawn(self.drop_contact(caller.bare))
         elif kind == "unavailable":
             self._visitors.pop(caller.full, None)
+            self.dialogues.note_gone(caller.full)
         elif kind is None and caller.full not in self._visitors:
             self._greet(caller)
 
