@@ -58,13 +58,13 @@ async def _execute(entity: Entity, asked: ET.Element, caller: Caller) -> ET.Elem
     if action not in SUBMIT:
         raise BadRequest(f"action: must be execute, complete or cancel, not {action!r}", ErrorCode.NOT_WELL_FORMED)
     fields, form = form_fields(command.request) or (), child_named(asked, "x")
-    confirm = command.chat.confirm if command.chat else ""
+    confirm = command.spoken.confirm if command.spoken else ""
     if (fields or confirm) and form is None:
         return _command(command, session, "executing", _actions(), _form(command, fields, confirm))
     source = request_element(command.request, _read_form(form))
     said = await run_command(entity, command, source, caller)
     note = ET.Element(f"{{{ns.COMMANDS}}}note", {"type": "info"})
-    note.text = command.chat.say(said) if command.chat else "Done."
+    note.text = command.spoken.say(said) if command.spoken else "Done."
     return _command(command, session, "completed", note)
 
 

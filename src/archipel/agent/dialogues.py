@@ -57,7 +57,7 @@ class Dialogue:
 
     def question(self) -> str:
         """Return what to ask."""
-        chat = self.command.chat
+        chat = self.command.spoken
         assert chat is not None  # noqa: S101 - only commands with phrases are talked about
         if self.asked is None:
             return f"{chat.confirm} Say yes if you mean it."

@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 from xml.etree import ElementTree as ET
 
+from archipel.agent import own_words
 from archipel.agent.decision import Rule
 from archipel.agent.hooks import Answered, Hooks
 from archipel.agent.metrics import Result, result_of
@@ -95,6 +96,14 @@ class Command:
     def in_chat(self) -> Command:
         """The command as a conversation asks for it."""
         return self if self.chat is None or self.chat.right is None else replace(self, right=self.chat.right)
+
+    @functools.cached_property
+    def spoken(self) -> Chat | None:
+        """How the command is asked for in a conversation; one without phrases goes by its name, and asks back before it changes things."""
+        phrase = own_words.phrase_of(self.request) if self.chat is None else None
+        if phrase is None:
+            return self.chat
+        return Chat((phrase,), own_words.tell_answer, confirm="" if self.request.reads else f"{self.help.rstrip('.')}?")
 
     @property
     def help(self) -> str:

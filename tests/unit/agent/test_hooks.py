@@ -160,9 +160,9 @@ async def test_pushes_and_shouts_are_noted(machine: VirtualMachine, xmpp: FakeXm
     xmpp.rosters[machine.bare] = {OWNER.bare: "both"}
     listen(machine, listener := Listener(tells=True))
     stream = await go_online(machine)
-    machine.push("oom", "adjusted", ET.Element("x"))
+    machine.push("example", "changed", ET.Element("x"))
     machine.shout("news")
-    assert listener.noted == [("web", "oom", "adjusted", 1), ("web", "news")]
+    assert listener.noted == [("web", "example", "changed", 1), ("web", "news")]
     assert stream.took("news") == []
 
 
@@ -171,9 +171,9 @@ async def test_a_fault_of_who_notes_touches_nothing(machine: VirtualMachine, xmp
     listen(machine, Listener(broken=True))
     stream = await go_online(machine)
     await ask(machine, CONTROL, "<archipel action='autostart' value='1'/>", OWNER)
-    machine.push("oom", "adjusted")
+    machine.push("example", "changed")
     machine.shout("news")
     await finish_work(machine)
     assert stream.took("headline", "news")
-    assert ("oom", "adjusted") in xmpp.pushes(machine.bare)
+    assert ("example", "changed") in xmpp.pushes(machine.bare)
     assert caplog.text.count("failed") >= 3
