@@ -75,7 +75,7 @@ async def _execute(entity: Entity, asked: ET.Element, caller: Caller) -> ET.Elem
         entity.sessions.take(caller.full, node, session)
     if action == "cancel":
         return _command(command, session or secrets.token_hex(8), "canceled")
-    fields, confirm = form_fields(command.request) or (), command.chat.confirm if command.chat else ""
+    fields, confirm = form_fields(command.request) or (), command.spoken.confirm if command.spoken else ""
     if (fields or confirm) and form is None:
         session = entity.sessions.begin(caller.full, node, session)
         return _command(command, session, "executing", _actions(), _form(command, fields, confirm))
@@ -91,7 +91,7 @@ async def _finish(entity: Entity, command: Command, values: dict[str, str], sess
             entity.sessions.reopen(caller.full, node_of(command), session)
         raise
     note = ET.Element(f"{{{ns.COMMANDS}}}note", {"type": "info"})
-    note.text = command.chat.say(said) if command.chat else "Done."
+    note.text = command.spoken.say(said) if command.spoken else "Done."
     return _command(command, session or secrets.token_hex(8), "completed", note)
 
 

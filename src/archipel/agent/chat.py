@@ -168,11 +168,12 @@ def _ask(entity: Entity, dialogue: Dialogue, caller: Caller) -> str:
 async def _proceed(entity: Entity, dialogue: Dialogue, caller: Caller) -> str:
     """Ask for what is missing, or do what was asked for."""
     command = dialogue.command
-    assert command.chat is not None  # noqa: S101 - only commands with phrases are talked about
+    spoken = command.spoken
+    assert spoken is not None  # noqa: S101 - only commands with phrases are talked about
     phrase = " ".join(dialogue.said)
     dialogue.asked = dialogue.next_field()
     try:
-        if dialogue.asked is not None or (command.chat.confirm and not dialogue.confirmed):
+        if dialogue.asked is not None or (spoken.confirm and not dialogue.confirmed):
             refuse_early(entity, command.in_chat, caller, phrase)
             return _ask(entity, dialogue, caller)
         source = request_element(command.request, dialogue.values)
@@ -181,13 +182,13 @@ async def _proceed(entity: Entity, dialogue: Dialogue, caller: Caller) -> str:
         return f"I am sorry, you may not do that: {error.text}."
     except CommandError as error:
         return f"I am sorry, that did not work: {error.text}."
-    return command.chat.say(answer)
+    return spoken.say(answer)
 
 
 def _phrases(entity: Entity) -> Iterator[tuple[str, Command]]:
     """Yield all phrases of this kind of entity with their commands."""
     for command in entity.services.registry.commands(entity.kind):
-        for template in command.chat.phrases if command.chat else ():
+        for template in command.spoken.phrases if command.spoken else ():
             yield template, command
 
 
@@ -196,6 +197,6 @@ def _help(entity: Entity, caller: Caller) -> str:
     lines = [f"{entity.name} understands:"]
     for command in entity.services.registry.commands(entity.kind):
         right = command.in_chat.right
-        if command.chat and (right is None or entity.decide(caller.bare, right).allowed):
-            lines.append(f"{', '.join(command.chat.phrases)}: {command.help}")
+        if command.spoken and (right is None or entity.decide(caller.bare, right).allowed):
+            lines.append(f"{', '.join(command.spoken.phrases)}: {command.help}")
     return "\n".join([*lines, "help: This list."])

@@ -16,6 +16,8 @@ from archipel.xmpp.stream import Stream
 log = logging.getLogger(__name__)
 
 SEES_US = frozenset({"from", "both"})
+WE_SEE = frozenset({"to", "both"})
+MOST_CLIENTS = 50  # of one contact that are remembered
 
 
 class Contacts:
@@ -25,6 +27,7 @@ class Contacts:
         self._stream = stream
         self._subscriptions: dict[str, str] = {}
         self._groups: dict[str, frozenset[str]] = {}
+        self._online: dict[str, set[str]] = {}
 
     def __contains__(self, bare: str) -> bool:
         return bare in self._subscriptions
@@ -51,8 +54,23 @@ class Contacts:
         """Whether this contact gets our presence from the server."""
         return self.subscription(bare) in SEES_US
 
+    def note_presence(self, full: str, bare: str, *, available: bool) -> None:
+        """Take in that a client of a contact came or went."""
+        clients = self._online.setdefault(bare, set()) if available and bare in self else self._online.get(bare, set())
+        if available and len(clients) < MOST_CLIENTS:
+            clients.add(full)
+        elif not available:
+            clients.discard(full)
+
+    def is_online(self, bare: str) -> bool | None:
+        """Whether a contact has a client that is online; ``None`` if he does not let us see that."""
+        if self._online.get(bare):
+            return True
+        return False if self.subscription(bare) in WE_SEE else None
+
     async def load(self) -> None:
-        """Ask the server for the roster."""
+        """Ask the server for the roster; afterwards the contacts' presences come anew."""
+        self._online.clear()
         answer = await self._stream.request(stanzas.iq("get", None, stanzas.query(ns.IQ_ROSTER)))
         self._subscriptions.clear()
         self._groups.clear()
@@ -103,6 +121,7 @@ class Contacts:
             self._groups.pop(bare, None)
             if item.get("subscription") == "remove":
                 self._subscriptions.pop(bare, None)
+                self._online.pop(bare, None)
                 continue
             self._subscriptions[bare] = item.get("subscription", "none")
             groups = frozenset((group.text or "").strip() for group in item.iter(f"{{{ns.IQ_ROSTER}}}group")) - {""}

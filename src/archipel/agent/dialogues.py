@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from archipel.protocol.forms import check_value, form_fields
 
@@ -57,19 +57,55 @@ class Dialogue:
 
     def question(self) -> str:
         """Return what to ask."""
-        chat = self.command.chat
+        chat = self.command.spoken
         assert chat is not None  # noqa: S101 - only commands with phrases are talked about
         if self.asked is None:
             return f"{chat.confirm} Say yes if you mean it."
         return chat.questions.get(self.asked, f"Which {self.asked.replace('_', ' ')}?")
 
 
+class Listener(Protocol):
+    """What all that one client writes goes to, in the place of commands."""
+
+    def hear(self, text: str) -> None:
+        """Take a message."""
+
+    def leave(self) -> None:
+        """The client is gone."""
+
+
 class Dialogues:
-    """The dialogues of one entity, one with each person, from whichever client; forgotten when not answered in time."""
+    """The dialogues of one entity, one with each person, from whichever client; forgotten when not answered in time.
+
+    A client (full JID) that a listener attends to has none: what it writes is the listener's.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._open: dict[str, tuple[float, Dialogue]] = {}
+        self._listeners: dict[str, Listener] = {}
+
+    def attend(self, full: str, listener: Listener) -> None:
+        """Let a listener have all that a client writes."""
+        self._listeners[full] = listener
+
+    def release(self, full: str, listener: Listener) -> None:
+        """Let a client talk to the entity again."""
+        if self._listeners.get(full) is listener:
+            del self._listeners[full]
+
+    def hand_over(self, full: str, text: str) -> bool:
+        """Give a message to who attends to the client; return whether somebody does."""
+        listener = self._listeners.get(full)
+        if listener is not None:
+            listener.hear(text)
+        return listener is not None
+
+    def note_gone(self, full: str) -> None:
+        """Tell who attends to a client that it is gone."""
+        listener = self._listeners.get(full)
+        if listener is not None:
+            listener.leave()
 
     def keep(self, bare: str, dialogue: Dialogue) -> None:
         """Wait for what a person says next."""

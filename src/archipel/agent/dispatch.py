@@ -19,8 +19,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 from xml.etree import ElementTree as ET
 
+from archipel.agent import own_words
 from archipel.agent.decision import Rule
-from archipel.agent.hooks import Hooks
+from archipel.agent.hooks import Answered, Hooks
 from archipel.agent.metrics import Result, result_of
 from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import LibvirtBusy, LibvirtError, LibvirtTimeout, LibvirtUnavailable, VirtError
@@ -95,6 +96,14 @@ class Command:
     def in_chat(self) -> Command:
         """The command as a conversation asks for it."""
         return self if self.chat is None or self.chat.right is None else replace(self, right=self.chat.right)
+
+    @functools.cached_property
+    def spoken(self) -> Chat | None:
+        """How the command is asked for in a conversation; one without phrases goes by its name, and asks back before it changes things."""
+        phrase = own_words.phrase_of(self.request) if self.chat is None else None
+        if phrase is None:
+            return self.chat
+        return Chat((phrase,), own_words.tell_answer, confirm="" if self.request.reads else f"{self.help.rstrip('.')}?")
 
     @property
     def help(self) -> str:
@@ -285,8 +294,12 @@ class _Entry:
         )
         if quiet:
             asyncio.get_running_loop().call_soon(record)
-        else:
-            record()
+            return
+        record()
+        stranger, request = self.rule == Rule.STRANGER, self.arguments
+        services.registry.hooks.tell_answer(
+            Answered(self.entity, self.caller, self.namespace, self.action, request, self.result, self.outcome, stranger)
+        )
 
 
 def refuse_early(entity: Entity, found: Command, caller: Caller, phrase: str = "") -> None:

@@ -156,9 +156,12 @@ class Entity(abc.ABC):
     def push(self, topic: Topic | str, change: str, *details: ET.Element) -> None:
         """Publish a change on the events node, after all that were pushed before it; ``details`` stand in it."""
         self.spawn(self.events.push(topic, change, *details))
+        self.services.registry.hooks.tell_push(self, str(topic), change, details)
 
     def shout(self, text: str) -> None:
         """Tell everybody in the roster whom we know, as a headline."""
+        if self.services.registry.hooks.shout(self, text):
+            return
         for bare in self.contacts:
             if bare != self.bare and self.knows(bare):
                 self.stream.transmit(stanzas.headline(bare, text))
@@ -307,9 +310,11 @@ class Entity(abc.ABC):
         return NotImplementedByEntity(f"{self.kind} does not know {namespace!r}")
 
     def _take_message(self, message: ET.Element) -> None:
-        if message.get("type") == "chat" and message.find(f"{{{ns.CLIENT}}}body") is not None:
-            caller = self._caller(message)
-            if admission.refuse_hasty_message(self, caller):
+        caller, body = self._caller(message), message.findtext(f"{{{ns.CLIENT}}}body")
+        if message.get("type") == "error":
+            self.dialogues.note_gone(caller.full)  # what was written to it did not arrive
+        elif message.get("type") == "chat" and body is not None:
+            if admission.refuse_hasty_message(self, caller) or self.dialogues.hand_over(caller.full, body):
                 return
             if not self._chats.take(caller.bare, functools.partial(self._reply, message)) and self._chats.note_refusal(caller.bare):
                 self.stream.transmit(stanzas.chat(caller.full, chat.BUSY))
@@ -322,12 +327,15 @@ class Entity(abc.ABC):
         caller, kind = self._caller(presence), presence.get("type")
         if caller.bare == self.bare:
             return
+        if kind in {None, "unavailable"}:
+            self.contacts.note_presence(caller.full, caller.bare, available=kind is None)
         if kind == "subscribe":
             self.spawn(self._take_subscription(caller.bare))
         elif kind == "unsubscribe" and caller.bare in self.contacts:
             self.spawn(self.drop_contact(caller.bare))
         elif kind == "unavailable":
             self._visitors.pop(caller.full, None)
+            self.dialogues.note_gone(caller.full)
         elif kind is None and caller.full not in self._visitors:
             self._greet(caller)
 

@@ -36,6 +36,7 @@ WITHOUT_EFFECT: Final[Mapping[tuple[str, str], str]] = {
         "vmcasting_database_path",
     ): "feeds are kept in hypervisor_database_path; those of a founding agent must be registered again",
     ("SCHEDULER", "database"): "jobs are kept in hypervisor_database_path; those of a founding agent must be scheduled again",
+    ("IPHONENOTIFICATION", "credentials_key"): "that service is gone; notifier_routes of [NOTIFIER] names who is told",
     ("LOGGING", "log_pubsub_item_expire"): _EVENTS,
     ("LOGGING", "log_pubsub_max_items"): _EVENTS,
     ("LOGGING", "logging_max_bytes"): _ROTATION,

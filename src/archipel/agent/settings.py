@@ -32,7 +32,7 @@ LIMITS = Section("LIMITS")
 FLAGS = "MODULES"  # the section whose options are capabilities, each True or False
 # What was no module with the founders: their files say "restrictive" and name modules alone, and nobody means to switch these off.
 CORE_CAPABILITIES = frozenset(
-    {"avatars", "clones", "contacts", "control", "definition", "host", "machines", "rights", "rules", "screenshots", "tags"}
+    {"avatars", "clones", "contacts", "control", "definition", "host", "machines", "notices", "rights", "rules", "screenshots", "tags"}
 )
 FOUNDING_NAMES = {"scheduler": "action_scheduler", "health": "hypervisor_health"}  # where the founders' flag is another word
 

@@ -67,3 +67,13 @@ class OpenConsole(Request[ConsoleLink], namespace=ns.VM_CONSOLE, action="token")
     """New here: ask for a link to the machine's screen (``vnc``) or serial console (``text``)."""
 
     kind: str = attribute(_is_kind, default=str(ConsoleKind.VNC))
+
+
+@payload
+class OpenChat(Request[None], namespace=ns.VM_CONSOLE, action="chat"):
+    """New here: make the chat with the asker's client a session at the serial console."""
+
+
+@payload
+class CloseChat(Request[None], namespace=ns.VM_CONSOLE, action="endchat"):
+    """New here: end that session."""

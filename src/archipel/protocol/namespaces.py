@@ -24,6 +24,8 @@ HYPERVISOR_NETWORK: Final = "archipel:hypervisor:network"  # served by machines,
 HYPERVISOR_PARKING: Final = "archipel:hypervisor:vmparking"
 HYPERVISOR_STORAGE: Final = "archipel:hypervisor:storage"
 HYPERVISOR_VMCASTING: Final = "archipel:hypervisor:vmcasting"
+NOTIFIER: Final = "archipel:hypervisor:notifier"
+CONTACT_PREFERENCES: Final = "archipel:contact:preferences"
 VM_CONSOLE: Final = "archipel:vm:console"
 VM_CONTROL: Final = "archipel:vm:control"
 VM_DEFINITION: Final = "archipel:vm:definition"
@@ -67,6 +69,7 @@ PUBSUB_NODE_CONFIG: Final = "http://jabber.org/protocol/pubsub#node_config"
 PUBSUB_META_DATA: Final = "http://jabber.org/protocol/pubsub#meta-data"
 DATA_FORMS: Final = "jabber:x:data"  # XEP-0004
 DELAY: Final = "urn:xmpp:delay"  # XEP-0203
+HINTS: Final = "urn:xmpp:hints"  # XEP-0334
 COMMANDS: Final = "http://jabber.org/protocol/commands"  # XEP-0050
 
 # Artefact that the founding agents' XML layer put on documents parsed from text; still accepted, never sent.

@@ -14,7 +14,11 @@ from testbed.certificates import Authority
 from tests.wire.person import PUBSUB, Person
 from tests.wire.platform import ADMIN, TAGS_NODE, Machine, Platform, open_platform
 
-OPTIONS = {("GEOLOCALIZATION", "localization_latitude"): "48.8566", ("GEOLOCALIZATION", "localization_longitude"): "2.3522"}
+OPTIONS = {
+    ("GEOLOCALIZATION", "localization_latitude"): "48.8566",
+    ("GEOLOCALIZATION", "localization_longitude"): "2.3522",
+    ("NOTICES", "notices_verbosity"): "silent",  # people hear what their test is about; who did what, if they ask for it
+}
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -43,6 +43,7 @@ async def test_the_menu_holds_what_its_reader_may_do(platform: Platform, admin: 
         "archipel:permissions#getown",
         "archipel:rights#rules",
         "archipel:rights#why",
+        *(f"archipel:contact:preferences#{action}" for action in ("get", "set", "sethours", "hush", "reset")),
     }
     assert "archipel:vm:control#memory" in await menu(admin, machine.full)
 

@@ -69,6 +69,7 @@ def child(element: ET.Element, name: str) -> ET.Element:
 async def test_the_menu_holds_what_the_caller_may(machine: VirtualMachine) -> None:
     await machine.services.rights.grant(VM, STUDENT.bare, "suspend", granted_by=HYP)
     mine = {f"{ns.PERMISSIONS}#getown", f"{ns.PERMISSIONS}#get", f"{ns.RIGHTS}#why", f"{ns.RIGHTS}#rules", f"{CONTROL}#suspend"}
+    mine |= {f"{ns.CONTACT_PREFERENCES}#{action}" for action in ("get", "set", "sethours", "hush", "reset")}
     assert nodes(machine, STUDENT) == mine
     assert nodes(machine, STUDENT) < nodes(machine, OWNER) == nodes(machine, ADMIN)
 
@@ -115,8 +116,16 @@ async def test_a_command_without_fields_is_done_at_once(machine: VirtualMachine,
     assert (entry["action"], entry["caller"], entry["outcome"]) == ("create", OWNER.full, "ok")
 
 
-async def test_a_command_that_says_nothing_in_a_chat_is_done(machine: VirtualMachine) -> None:
-    assert child(await execute(machine, f"{ns.VM_DEFINITION}#undefine"), "note").text == "Done."
+async def test_a_command_that_nobody_gave_phrases_asks_first_if_it_changes_things(machine: VirtualMachine) -> None:
+    asked = await execute(machine, f"{ns.VM_DEFINITION}#undefine")
+    assert child(child(asked, "x"), "instructions").text == "Remove the definition of this machine?"
+    done = await execute(machine, f"{ns.VM_DEFINITION}#undefine", submit(), "action='complete'")
+    assert child(done, "note").text == "Done."
+
+
+async def test_a_question_that_nobody_gave_words_tells_its_answer(machine: VirtualMachine) -> None:
+    told = child(await execute(machine, f"{ns.PERMISSIONS}#list"), "note").text or ""
+    assert "name info" in told
 
 
 async def test_a_command_with_fields_answers_its_form_and_does_nothing(machine: VirtualMachine, host: FakeHost) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archipel.agent import adhoc
 from archipel.agent.chat import GREETINGS, LONGEST_MESSAGE, REFUSAL, Phrase, reply
 from archipel.agent.dispatch import Caller, Chat, Registry, command
 from archipel.agent.hypervisor import Hypervisor
@@ -214,7 +215,7 @@ def offered(text: str) -> set[str]:
 
 
 async def test_help_lists_what_the_asker_may(vm: VirtualMachine) -> None:
-    assert offered(await reply(vm, "help", STUDENT)) == {"info", "why", "help"}
+    assert offered(await reply(vm, "help", STUDENT)) == {"info", "why", "what", "tell", "quiet", "be", "permissions", "rights", "help"}
     everything = offered(await reply(vm, "Help?", OWNER))
     assert {"info", "start", "shutdown", "destroy", "pause", "resume", "desc", "memory", "roster", "help"} <= everything
 
@@ -229,8 +230,32 @@ async def test_each_line_of_help_says_what_the_phrase_does(vm: VirtualMachine) -
 async def test_all_phrases_of_a_kind_differ(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
     for entity in (hypervisor, machine):
         commands = entity.services.registry.commands(entity.kind)
-        phrases = [Phrase.parse(template).words for found in commands if found.chat for template in found.chat.phrases]
+        phrases = [Phrase.parse(template).words for found in commands if found.spoken for template in found.spoken.phrases]
         assert len(set(phrases)) == len(phrases)
+
+
+# -- commands that nobody gave phrases ----------------------------------------------------------------------------------
+
+
+async def test_a_command_without_phrases_goes_by_its_name_and_tells_its_answer(vm: VirtualMachine) -> None:
+    assert await reply(vm, f"permissions get {STUDENT.bare}", STUDENT) == "permission: name info\npermission: name message"
+    assert "permissions get" in await reply(vm, "help", STUDENT)
+    assert "Which permission target?" in await reply(vm, "permissions get", STUDENT)
+
+
+async def test_a_command_without_phrases_asks_back_before_it_changes_things(vm: VirtualMachine, host: FakeHost) -> None:
+    assert "Say yes if you mean it." in await reply(vm, "definition undefine", OWNER)
+    assert host.domain(UUID).stored is not None
+    assert await reply(vm, "yes", OWNER) == "Done."
+    assert host.domain(UUID).stored is None
+
+
+async def test_every_command_that_words_can_ask_for_has_a_phrase(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
+    """XML and lists cannot be said; a password shall not be, and a picture cannot be heard."""
+    for entity in (hypervisor, machine):
+        silent = {found.request.action for found in entity.services.registry.commands(entity.kind) if not found.spoken}
+        sayable = {found.request.action for found in adhoc.list_commands(entity, OWNER) if not found.spoken}
+        assert sayable <= silent & {"setpassword", "filewrite", "screenshot"}
 
 
 # -- messages -----------------------------------------------------------------------------------------------------------

@@ -88,6 +88,8 @@ vnc_only_ssl = False
 max_cached_rows = 100
 [IPHONENOTIFICATION]
 credentials_key = abc
+[NUAGE]
+nuage_bridge = alubr0
 """
 
 
@@ -126,11 +128,11 @@ def test_the_founding_file_is_read_with_warnings_only():
         "archipel_general_uuid", "stateless_node", "name_generation_file", "hypervisor_permissions_database_path",
         "vm_permissions_database_path", "enable_block_device_access", "log_pubsub_item_expire",
         "log_pubsub_max_items", "logging_max_bytes", "logging_backup_count", "logging_date_format", "logging_formatter",
-        "xmpppy_debug", "vnc_only_ssl", "max_cached_rows", "",
+        "xmpppy_debug", "vnc_only_ssl", "max_cached_rows", "credentials_key", "",
     }  # fmt: skip
     replaced = next(warning for warning in found.warnings if warning.option == "vm_permissions_database_path")
     assert "hypervisor_database_path" in str(replaced)
-    assert "[IPHONENOTIFICATION]" in str(next(warning for warning in found.warnings if not warning.option))
+    assert "[NUAGE]" in str(next(warning for warning in found.warnings if not warning.option))
 
 
 def test_every_error_is_told_at_once_with_its_line():

@@ -31,6 +31,7 @@ from archipel.agent import database
 from archipel.agent import health_tables as _health_tables  # noqa: F401 - declares its tables
 from archipel.agent import parking_tables as _parking_tables  # noqa: F401 - declares its tables
 from archipel.agent import schedule_tables as _schedule_tables  # noqa: F401 - declares its tables
+from archipel.agent.notices import tables as _notice_tables  # noqa: F401 - declares its tables
 from archipel.agent.secret import Secret, make_password
 from archipel.agent.store import GrantRecord, MachineExists, MachineRecord, NoSuchMachine, Phase, Store, StoreError, canonical_uuid
 from archipel.agent.tables import SCHEMA, Base
@@ -335,7 +336,7 @@ class TestMigrations:
         with closing(sqlite3.connect(path)) as connection:
             connection.executescript(
                 "DROP TABLE rules; DROP TABLE roles; DROP TABLE subject_groups; DROP TABLE makers; ALTER TABLE grants DROP COLUMN reason;"
-                "DROP TABLE appliances; DROP TABLE appliance_feeds; DROP TABLE parked_machines;"
+                "DROP TABLE contact_preferences; DROP TABLE appliances; DROP TABLE appliance_feeds; DROP TABLE parked_machines;"
                 "DROP TABLE health_samples; DROP TABLE scheduled_jobs; DROP TABLE kept_folders;"
                 "UPDATE alembic_version SET version_num = '0001'"
             )

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Final, Protocol
 
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 WATCH_INTERVAL: Final = 1.0  # seconds between looks at whether the viewer still may
@@ -27,6 +26,16 @@ class Console(Protocol):
 
     async def close(self) -> None:
         """Let go of it."""
+
+
+class Viewer(Protocol):
+    """The person's end, such as a WebSocket: iterates over what he types."""
+
+    async def send(self, data: bytes) -> None:
+        """Show what the machine says."""
+
+    def __aiter__(self) -> AsyncIterator[str | bytes]:
+        """Return what he types, as it comes."""
 
 
 class StreamConsole:
@@ -56,7 +65,7 @@ class StreamConsole:
 class Relay:
     """One viewer at one console."""
 
-    def __init__(self, viewer: ServerConnection, console: Console, *, idle_timeout: float, objection: Callable[[], str]) -> None:
+    def __init__(self, viewer: Viewer, console: Console, *, idle_timeout: float, objection: Callable[[], str]) -> None:
         """``objection`` says, whenever it is asked, why the viewer may not go on; empty while he may."""
         self._viewer = viewer
         self._console = console
