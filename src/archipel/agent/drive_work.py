@@ -89,6 +89,11 @@ class DriveWork:
             if task is None or not task.cancelling():  # else the entity is about to leave
                 await self._show(machine)
 
+    def refuse_busy(self, machine: VirtualMachine) -> None:
+        """Raise :class:`Unavailable` if there is work under way on the machine's drives."""
+        if jobs := self._jobs.get(machine.uuid):
+            raise Unavailable(f"{machine.name}: {jobs[-1]} Wait until that is done")
+
     async def _show(self, machine: VirtualMachine) -> None:
         jobs = self._jobs[machine.uuid]
         if jobs:

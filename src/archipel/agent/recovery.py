@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from archipel.agent import parking_recovery
+from archipel.agent import departure, parking_recovery
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.removal import leave_server, remove_domain, remove_folder, remove_new_domain, remove_record
 from archipel.agent.store import MachineRecord, Phase, StoreError
@@ -35,6 +35,7 @@ async def recover(hypervisor: Hypervisor) -> None:
             for record in await hypervisor.services.store.machines(*HALFWAY):
                 await _settle(hypervisor, record.uuid)
             await parking_recovery.settle(hypervisor)
+            await departure.settle_all(hypervisor)
         except StoreError as error:
             hypervisor.untidy.set()
             log.error("what was left half done cannot be found out now: %s", error)

@@ -12,13 +12,15 @@ from sqlalchemy import JSON, DateTime, Dialect, Enum, Index, String, UniqueConst
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA: Final = "0007"  # the newest migration
+SCHEMA: Final = "0008"  # the newest migration
 
 
 class Phase(enum.StrEnum):
     """Where a machine stands in its life; written before the first step towards it is done.
 
     At start the agent undoes what is ``ALLOCATING`` or ``UNPARKING`` and finishes what is ``FREEING``, ``UNMANAGING`` or ``PARKING``.
+    ``MIGRATING`` machines are served, but not changed; what is ``LEAVING`` goes on leaving, what is ``ARRIVING`` waits for its former
+    hypervisor (:mod:`archipel.agent.migration_recovery`).
     """
 
     ALLOCATING = "allocating"
@@ -27,6 +29,9 @@ class Phase(enum.StrEnum):
     UNMANAGING = "unmanaging"
     PARKING = "parking"
     UNPARKING = "unparking"
+    MIGRATING = "migrating"
+    LEAVING = "leaving"
+    ARRIVING = "arriving"
 
 
 class Moment(TypeDecorator[datetime]):

@@ -16,14 +16,14 @@ from archipel.agent.avatars import show_avatar
 from archipel.agent.dispatch import Command
 from archipel.agent.entity import Entity
 from archipel.agent.services import Services
-from archipel.agent.store import MachineRecord, StoreError
+from archipel.agent.store import MachineRecord, Phase, StoreError
 from archipel.agent.virt.cpu_usage import CpuUsage
 from archipel.agent.virt.domain import Domain
 from archipel.agent.virt.errors import DomainNotFound, VirtError
 from archipel.agent.virt.lifecycle import DomainEvent, LifecycleEvent, StoppedDetail, UndefinedDetail
 from archipel.protocol import namespaces as ns
 from archipel.protocol import presence
-from archipel.protocol.errors import CommandError, Unavailable
+from archipel.protocol.errors import CommandError, Condition, ErrorCode, Unavailable
 from archipel.protocol.events import Topic
 from archipel.protocol.presence import Status
 from archipel.protocol.rights import EntityKind
@@ -45,7 +45,8 @@ _CHANGES: Final = {
     LifecycleEvent.DEFINED: (Topic.VM_DEFINITION, "defined"),
     LifecycleEvent.UNDEFINED: (Topic.VM_DEFINITION, "undefined"),
 }
-ABOUT_PEOPLE: Final = frozenset({ns.PERMISSIONS, ns.SUBSCRIPTION, ns.TAGS, ns.ROSTER})  # commands that do not touch the machine
+# Commands that do not touch the domain, or that end what others have to wait for.
+NOT_ABOUT_THE_DOMAIN: Final = frozenset({ns.PERMISSIONS, ns.SUBSCRIPTION, ns.TAGS, ns.ROSTER, ns.VM_MIGRATION})
 CRASH: Final = (Topic.VM_CONTROL, "crashed")
 
 
@@ -67,6 +68,7 @@ class VirtualMachine(Entity):
         self.cpu = CpuUsage(os.cpu_count() or 1)
         self.freeing = False
         self.copies = 0
+        self.migrating = record.phase is Phase.MIGRATING
         self.has_account = False
         self._refused_name = ""
         self.changing = asyncio.Lock()
@@ -99,18 +101,26 @@ class VirtualMachine(Entity):
         """Refuse every command while the machine is being removed, and what could change it while it is being copied."""
         if self.freeing:
             raise Unavailable(f"{self.name} is being freed")
-        if not command.request.reads and command.request.namespace not in ABOUT_PEOPLE:
+        if not command.request.reads and command.request.namespace not in NOT_ABOUT_THE_DOMAIN:
             self.refuse_copied()
 
     def refuse_copied(self) -> None:
-        """Raise :class:`Unavailable` while copies of the machine are being made."""
+        """Raise :class:`CommandError` while copies of the machine are being made, or it moves to another host."""
+        self.refuse_migrating()
         if self.copies:
             raise Unavailable(f"{self.name} is being cloned: wait until that is done")
 
     def refuse_busy(self) -> None:
-        """Raise :class:`Unavailable` if the machine is being removed."""
+        """Raise :class:`CommandError` if the machine is being removed, or moves to another host."""
+        self.refuse_migrating()
         if self.freeing:
             raise Unavailable(f"{self.name} is being freed")
+
+    def refuse_migrating(self) -> None:
+        """Raise :class:`CommandError` while the machine moves to another host."""
+        if self.migrating:
+            text = f"{self.name} is migrating: wait until that is done, or cancel it"
+            raise CommandError(text, ErrorCode.MIGRATING, Condition.UNEXPECTED_REQUEST)
 
     async def mend_refusal(self) -> bool:
         """Ask the hypervisor to make this machine's account, if the server has lost it."""
@@ -155,6 +165,12 @@ class VirtualMachine(Entity):
             self._work = None
             await self.refresh()
 
+    def tell_work(self, status: Status | None) -> None:
+        """Show ``status`` from now on, whatever happens meanwhile; ``None``: no more than the state, once it is read."""
+        self._work = status
+        if status is not None:
+            self.show(status)
+
     async def read_status(self) -> Status | None:
         """Return how the domain is, from libvirt; ``None`` if libvirt cannot tell."""
         try:
@@ -170,7 +186,12 @@ class VirtualMachine(Entity):
         self.spawn(self._tell(event))
 
     async def _tell(self, event: DomainEvent) -> None:
-        """Read the state that an event hints at, show it, push the change."""
+        """Read the state that an event hints at, show it, push the change.
+
+        What happens to the domain of a machine that moves to another host is part of that.
+        """
+        if self.migrating:
+            return
         async with self._told:
             status = await self.read_status()
             announcement = _announcement(event)

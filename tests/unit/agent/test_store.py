@@ -29,6 +29,7 @@ from sqlalchemy.orm import Session
 from archipel.agent import appliance_tables as _appliance_tables  # noqa: F401 - declares its tables
 from archipel.agent import database
 from archipel.agent import health_tables as _health_tables  # noqa: F401 - declares its tables
+from archipel.agent import migration_tables as _migration_tables  # noqa: F401 - declares its tables
 from archipel.agent import parking_tables as _parking_tables  # noqa: F401 - declares its tables
 from archipel.agent import schedule_tables as _schedule_tables  # noqa: F401 - declares its tables
 from archipel.agent.secret import Secret, make_password
