@@ -7,22 +7,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import libvirt
 
 from archipel.xmpp.tls import client_context
 from testbed.agent import Agent, make_agent
 from testbed.certificates import Authority
 from testbed.ejabberd import Ejabberd, make_ejabberd
 from tests.wire.person import Person
-from tests.wire.platform import ADMIN, HOST, Machine, Platform
+from tests.wire.platform import ADMIN, Machine, Platform
 
 ACCOUNTS = ("hypervisor", "second")
 SHARED = "vm"
+
+
+class PlacedAgent(Agent):
+    """An agent in a place of its own: ``prefix`` are the words before its command that bring it there."""
+
+    def __init__(self, folder: Path, prefix: Sequence[str]) -> None:
+        super().__init__(folder)
+        self.prefix = prefix
+
+    def command(self, *options: str) -> list[str]:
+        return [*self.prefix, *super().command(*options)]
 
 
 @dataclass
@@ -51,9 +60,6 @@ class House(Platform):
 
     def grants(self, machine: Machine) -> list[tuple[Any, ...]]:
         return self.rows("SELECT subject, token, expires_at FROM grants WHERE entity = ? ORDER BY subject, token", machine.bare)
-
-    def open(self) -> Any:
-        return libvirt.open(self.libvirtd.uri)
 
 
 @dataclass(frozen=True)
@@ -86,26 +92,24 @@ async def open_pair(
     domain: str,
     libvirts: tuple[Any, Any],
     *,
-    data: tuple[Path, Path] | None = None,
     options: Mapping[tuple[str, str], str] | None = None,
     each: tuple[Mapping[tuple[str, str], str], Mapping[tuple[str, str], str]] = ({}, {}),
+    prefixes: tuple[Sequence[str], Sequence[str]] = ((), ()),
 ) -> AsyncIterator[Pair]:
-    """Start ejabberd and two agents that trust each other; ``libvirts`` run already (``uri``). ``data`` are folders of machines."""
+    """Start ejabberd and two agents that trust each other; ``libvirts`` run already (``uri``)."""
     ejabberd = make_ejabberd(folder / "ejabberd", domain, authority, hypervisors=ACCOUNTS, admins=(ADMIN,))
     async with contextlib.AsyncExitStack() as stack:
         ejabberd.start()
         stack.callback(ejabberd.kill)
         houses = []
         for number, name in enumerate(ACCOUNTS):
-            more = {("DEFAULT", "archipel_folder_data"): str(data[number])} if data else {}
             settings = {
                 ("DEFAULT", "archipel_folder_data"): str(folder / SHARED),
                 ("MIGRATION", "migration_peers"): f"{ACCOUNTS[1 - number]}@{domain}",
-                **more,
                 **(options or {}),
                 **each[number],
             }
-            houses.append(await _start(stack, folder / name, ejabberd, libvirts[number], name, settings))
+            houses.append(await _start(stack, folder / name, ejabberd, libvirts[number], name, settings, prefixes[number]))
         admin = await houses[0].enter(ADMIN)
         houses[1].passwords.update(houses[0].passwords)
         for house in houses:
@@ -115,24 +119,20 @@ async def open_pair(
 
 
 async def _start(
-    stack: contextlib.AsyncExitStack, folder: Path, ejabberd: Ejabberd, libvirtd: Any, name: str, settings: Mapping[tuple[str, str], str]
+    stack: contextlib.AsyncExitStack,
+    folder: Path,
+    ejabberd: Ejabberd,
+    libvirtd: Any,
+    name: str,
+    settings: Mapping[tuple[str, str], str],
+    prefix: Sequence[str],
 ) -> House:
     password = secrets.token_urlsafe(16)
     ejabberd.register(name, password)
-    agent: Agent = make_agent(folder, ejabberd, libvirtd.uri, password, account=name, admins=(ADMIN,), options=settings)
+    make_agent(folder, ejabberd, libvirtd.uri, password, account=name, admins=(ADMIN,), options=settings)
+    agent = PlacedAgent(folder, prefix)
     stack.push_async_callback(asyncio.to_thread, agent.stop)
     await asyncio.to_thread(agent.start)
     house = House(ejabberd, libvirtd, agent, name=name)
     house.tls = client_context(ejabberd.ca_file)
     return house
-
-
-async def make_machine(house: House, admin: Person, definition: str = "") -> Machine:
-    """Have the administrator make a machine at one host."""
-    if not definition:
-        return await house.make_machine(admin)
-    machine = Machine(definition.partition("<uuid>")[2].partition("<")[0], definition.partition("<name>")[2].partition("<")[0], house.domain)
-    request = f"<archipel action='alloc' name='{machine.name}' uuid='{machine.uuid}'>{definition}</archipel>"
-    answer = await admin.command(house.host, HOST, request)
-    assert answer.get("type") == "result", answer
-    return machine

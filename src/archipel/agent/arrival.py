@@ -52,11 +52,11 @@ async def migration_uri(hypervisor: Hypervisor) -> str:
 
 async def expect(hypervisor: Hypervisor, source: str, request: wire.Expect) -> wire.Destination:
     """Take name and UUID for a machine, and make room for its files; an error leaves nothing of it."""
-    wanted, uuid = read_domain(request.domain), str(request.uuid)
+    wanted, uuid = read_domain(request.domain), request.uuid
     if (wanted.uuid or "").strip().lower() != uuid or wanted.name != request.name:
         raise BadRequest("domain: it is not of the machine that is announced")
     strip_founding_description(wanted.element)
-    incoming = Incoming(uuid=uuid, attempt=str(request.attempt), source=source, mover=request.mover, definition=wanted.to_text())
+    incoming = Incoming(uuid=uuid, attempt=request.attempt, source=source, mover=request.mover, definition=wanted.to_text())
     async with hypervisor.naming:
         await _forget_former(hypervisor, incoming)
         await _refuse_known(hypervisor, uuid, request.name)
@@ -115,7 +115,7 @@ async def _find(hypervisor: Hypervisor, uuid: str, attempt: str, source: str = "
 async def tell(hypervisor: Hypervisor, source: str, request: wire.GetArrival) -> wire.Arrival:
     """Return what became of a machine."""
     try:
-        found = await _find(hypervisor, str(request.uuid), str(request.attempt), source)
+        found = await _find(hypervisor, request.uuid, request.attempt, source)
     except CommandError:
         return wire.Arrival(standing=Standing.UNKNOWN, domain=False)
     situation = await read_situation(hypervisor.services.host.domain(found.uuid))
@@ -132,7 +132,7 @@ def _has_come(situation: Situation | None) -> bool:
 
 async def hold(hypervisor: Hypervisor, source: str, request: wire.SoftAlloc) -> None:
     """Take over all that the other hypervisor remembers of a machine whose domain is here."""
-    incoming = await _find(hypervisor, str(request.uuid), str(request.attempt), source)
+    incoming = await _find(hypervisor, request.uuid, request.attempt, source)
     if incoming.state is not Standing.EXPECTED:
         return
     bare = f"{incoming.uuid}@{hypervisor.services.settings.xmpp.domain}"
@@ -204,7 +204,7 @@ def _without_reserved(hypervisor: Hypervisor, luggage: Luggage) -> Luggage:
 
 async def serve(hypervisor: Hypervisor, source: str, request: wire.Serve) -> None:
     """Begin to serve a machine that is held: its former hypervisor serves it no more."""
-    incoming = await _find(hypervisor, str(request.uuid), str(request.attempt), source)
+    incoming = await _find(hypervisor, request.uuid, request.attempt, source)
     if incoming.state is Standing.SERVED:
         return
     if incoming.state is not Standing.HELD:
@@ -239,7 +239,7 @@ async def _introduce(hypervisor: Hypervisor, machine: VirtualMachine, record: Ma
 async def forget(hypervisor: Hypervisor, source: str, request: wire.Forget) -> None:
     """Forget a machine that does not come; an administrator (``source`` empty) leaves alone what libvirt has of it."""
     try:
-        incoming = await _find(hypervisor, str(request.uuid), str(request.attempt), source)
+        incoming = await _find(hypervisor, request.uuid, request.attempt, source)
     except CommandError:
         return
     if incoming.state is not Standing.EXPECTED:

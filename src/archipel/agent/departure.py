@@ -16,7 +16,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
-from uuid import UUID
 
 from archipel.agent import migration_store
 from archipel.agent.hand_over import ask, pack, settings_of
@@ -124,8 +123,8 @@ async def _write(hypervisor: Hypervisor, outgoing: Outgoing, state: Leaving) -> 
     return changed
 
 
-def _words(outgoing: Outgoing) -> dict[str, UUID]:
-    return {"attempt": UUID(outgoing.attempt), "uuid": UUID(outgoing.uuid)}
+def _words(outgoing: Outgoing) -> dict[str, str]:
+    return {"attempt": outgoing.attempt, "uuid": outgoing.uuid}
 
 
 # -- it leaves ----------------------------------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ import weakref
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
-from uuid import UUID
 
 from archipel.agent import departure, migration_plan, migration_store
 from archipel.agent.departure import FAILURES
@@ -121,8 +120,8 @@ async def _announce(machine: VirtualMachine, outgoing: Outgoing, freight: Freigh
 
 def _announcement(machine: VirtualMachine, outgoing: Outgoing, freight: Freight, *, marked: bool) -> Expect:
     return Expect(
-        attempt=UUID(outgoing.attempt),
-        uuid=UUID(outgoing.uuid),
+        attempt=outgoing.attempt,
+        uuid=outgoing.uuid,
         name=machine.name,
         base_folder=str(machine.folder.parent),
         folder=marked,

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import enum
-import uuid as uuids
+import re
 from typing import Final
 from xml.etree import ElementTree as ET
 
@@ -27,6 +27,13 @@ LONGEST_PACKAGE: Final = 150_000
 """Characters of what is remembered of a machine, on its way: the server ends a session that sends a stanza of more than 256 KiB."""
 LONGEST_PASSWORD: Final = 200
 LONGEST_PATH: Final = 4096
+
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _is_uuid(text: str) -> str | None:
+    return None if _UUID.fullmatch(text) else f"must be a UUID in lower case, not {text[:40]!r}"
 
 
 class MigrationCode(enum.IntEnum):
@@ -125,8 +132,8 @@ class Expect(Request[Destination], namespace=ns.HYPERVISOR_MIGRATION, action="ex
     ``folder``: it has a folder at its host, with a file in it that is named by the attempt.
     """
 
-    attempt: uuids.UUID = attribute()
-    uuid: uuids.UUID = attribute()
+    attempt: str = attribute(_is_uuid)
+    uuid: str = attribute(_is_uuid)
     name: str = attribute(not_empty)
     base_folder: str = attribute(not_empty, at_most_characters(LONGEST_PATH))
     folder: bool = attribute()
@@ -143,8 +150,8 @@ class SoftAlloc(Request[None], namespace=ns.HYPERVISOR_CONTROL, action="soft_all
     The content is new here: the founders sent the password inside the domain, which libvirt showed to everybody.
     """
 
-    attempt: uuids.UUID = attribute()
-    uuid: uuids.UUID = attribute()
+    attempt: str = attribute(_is_uuid)
+    uuid: str = attribute(_is_uuid)
     mode: str = attribute(lambda mode: None if mode in set(Mode) else f"must be {', '.join(Mode)}, not {mode[:40]!r}")
     password: str = text_child(not_empty, at_most_characters(LONGEST_PASSWORD))
     package: str = text_child(not_empty, at_most_characters(LONGEST_PACKAGE))
@@ -154,16 +161,16 @@ class SoftAlloc(Request[None], namespace=ns.HYPERVISOR_CONTROL, action="soft_all
 class Serve(Request[None], namespace=ns.HYPERVISOR_MIGRATION, action="serve"):
     """Serve the account of a machine that is held: its former hypervisor does so no more."""
 
-    attempt: uuids.UUID = attribute()
-    uuid: uuids.UUID = attribute()
+    attempt: str = attribute(_is_uuid)
+    uuid: str = attribute(_is_uuid)
 
 
 @payload
 class Forget(Request[None], namespace=ns.HYPERVISOR_MIGRATION, action="forget"):
     """Forget a machine that was expected and does not come."""
 
-    attempt: uuids.UUID = attribute()
-    uuid: uuids.UUID = attribute()
+    attempt: str = attribute(_is_uuid)
+    uuid: str = attribute(_is_uuid)
 
 
 @payload
@@ -178,5 +185,5 @@ class Arrival(Payload, tag="arrival"):
 class GetArrival(Request[Arrival], namespace=ns.HYPERVISOR_MIGRATION, action="arrival", reads=True):
     """What became of a machine that was announced."""
 
-    attempt: uuids.UUID = attribute()
-    uuid: uuids.UUID = attribute()
+    attempt: str = attribute(_is_uuid)
+    uuid: str = attribute(_is_uuid)

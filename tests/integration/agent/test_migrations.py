@@ -98,14 +98,17 @@ async def test_a_machine_that_runs_is_refused_where_libvirt_cannot_move_it(pair:
 
 @pytest.mark.parametrize(
     "address, condition",
-    [("{first}", "conflict"), ("stranger@pair.localhost/host", "not-allowed"), ("second@pair.localhost", "bad-request"), ("@", "bad-request")],
+    [
+        ("{first}", "conflict"),
+        ("stranger@pair.localhost/host", "not-allowed"),
+        ("second@pair.localhost", "bad-request"),
+        ("@", "bad-request"),
+    ],
 )
 async def test_a_machine_goes_to_trusted_hypervisors_only(pair: Pair, address: str, condition: str):
     machine = await pair.first.make_machine(pair.admin)
     wanted = address.format(first=pair.first.host)
-    answer = await pair.admin.command(
-        pair.first.address_of(machine), CONTROL, f"<archipel action='migrate' hypervisorjid='{wanted}'/>"
-    )
+    answer = await pair.admin.command(pair.first.address_of(machine), CONTROL, f"<archipel action='migrate' hypervisorjid='{wanted}'/>")
     assert_error(answer, code=-1013, condition=condition, action="migrate")
     assert pair.places(machine) == ("active", None)
 
@@ -160,7 +163,7 @@ def forged(machine: Machine, attempt: str) -> list[tuple[str, str]]:
 
 
 async def assert_nothing_came(house: House, machine: Machine, asked: list[str]) -> None:
-    assert all("type=\"error\"" in answer or "type='error'" in answer for answer in asked), asked
+    assert all('type="error"' in answer or "type='error'" in answer for answer in asked), asked
     assert (house.phase(machine.uuid), machine.uuid in house.domains) == (None, False)
     assert house.rows("SELECT * FROM migrations_in WHERE uuid = ?", machine.uuid) == []
 
