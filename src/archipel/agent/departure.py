@@ -139,8 +139,7 @@ async def _hand_over(hypervisor: Hypervisor, outgoing: Outgoing) -> Outgoing:
         raise CommandError("it is not managed any more", condition=Condition.ITEM_NOT_FOUND)
     luggage = await pack(machine, record, autostart=outgoing.autostart)
     request = SoftAlloc(
-        attempt=UUID(outgoing.attempt),
-        uuid=UUID(outgoing.uuid),
+        **_words(outgoing),
         mode=outgoing.mode,
         password=record.password.reveal(),
         package=luggage.pack(),

@@ -29,9 +29,10 @@ from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import LibvirtError, VirtError
 from archipel.agent.virt.migration import Route, give_up, migrate, read_progress, start_paused
 from archipel.agent.virtual_machine import VirtualMachine
-from archipel.protocol.errors import CommandError, Condition
-from archipel.protocol.migration import Destination, Expect, Mode
+from archipel.protocol.errors import CommandError, Condition, Unavailable
+from archipel.protocol.migration import Destination, Expect, MigrationCode, Mode
 from archipel.protocol.presence import Status
+from archipel.xmpp.errors import WireError
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +115,8 @@ async def _announce(machine: VirtualMachine, outgoing: Outgoing, freight: Freigh
         await departure.try_settle(machine.hypervisor, replace(outgoing, state=Leaving.STAYING, mode=Mode.PLAIN))
         if isinstance(error, CommandError):
             raise CommandError(f"{outgoing.destination} does not take {machine.name}: {error.text}", condition=error.condition) from error
+        if isinstance(error, WireError):
+            raise Unavailable(f"{outgoing.destination} cannot be asked now: {error}", MigrationCode.MIGRATE) from error
         raise
     return trip
 
