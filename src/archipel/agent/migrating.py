@@ -77,6 +77,8 @@ async def begin(machine: VirtualMachine, mover: str, address: str) -> None:
     destination = find_peer(hypervisor, address)
     if hypervisor.services.settings.libvirt.pool_size < 2:
         raise CommandError("libvirt_pool_size: machines move only where libvirt may be asked several things at once: set 2 or more")
+    if hypervisor.services.settings.xmpp.insecure_plaintext:
+        raise CommandError("insecure_plaintext: the machine's password would cross the network in clear: let the agents use TLS")
     migration_plan.refuse_busy(machine)
     work_on(hypervisor).refuse_busy(machine)
     async with contextlib.AsyncExitStack() as stack:

@@ -158,17 +158,6 @@ MACHINES = (
     ),
     action(
         HOST,
-        "soft_alloc",
-        H,
-        "a machine is handed over by another hypervisor; anybody could send it",
-        different="the password is no part of the domain any more, nor taken from anybody but hypervisors in migration_peers",
-        tests=(
-            f"{MIGRATIONS}::test_a_machine_that_is_off_moves_with_all_that_is_known_of_it_and_back",
-            f"{MIGRATIONS}::test_nobody_hands_a_machine_over_but_a_trusted_hypervisor",
-        ),
-    ),
-    action(
-        HOST,
         "capabilities",
         H,
         "libvirt's capabilities; the request halted the founding agent",
@@ -213,7 +202,17 @@ MACHINES = (
             f"{AGENT}/test_restarts.py::test_a_new_name_survives",
         ),
     ),
-    action(HOST, "soft_alloc", H, "take a machine over from another hypervisor, with its account"),
+    action(
+        HOST,
+        "soft_alloc",
+        H,
+        "take a machine over from another hypervisor, with its account; anybody could send it",
+        different="the password is no part of the domain any more, nor taken from anybody but hypervisors in migration_peers",
+        tests=(
+            f"{MIGRATIONS}::test_a_machine_that_is_off_moves_with_all_that_is_known_of_it_and_back",
+            f"{MIGRATIONS}::test_nobody_hands_a_machine_over_but_a_trusted_hypervisor",
+        ),
+    ),
 )
 
 ON_MACHINE = (

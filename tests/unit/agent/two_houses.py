@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -164,6 +164,9 @@ class House:
             await entity.close()
         self.fate.victim = ""
         self.fate.dead = False
+        rights = self.services.rights
+        fresh = await Rights.load(self.services.store, rights.catalogue, self.services.settings.xmpp.root_admins)
+        self.services = replace(self.services, rights=fresh)
         self.hypervisor = Hypervisor(self.services)
         for record in await self.services.store.machines(Phase.ACTIVE, Phase.MIGRATING):
             self.hypervisor.adopt_record(record)
