@@ -8,6 +8,7 @@ libvirt's test driver moves no machine that runs: that is shown with real guests
 from __future__ import annotations
 
 import asyncio
+import random
 import uuid as uuids
 from collections.abc import AsyncIterator
 
@@ -144,6 +145,43 @@ async def test_where_the_other_hypervisor_is_not_online_nothing_moves(pair: Pair
         await asyncio.to_thread(pair.second.agent.start)
     await pair.second.meet_hypervisor(pair.admin)
     await eventually(lambda: pair.first.rows("SELECT * FROM migrations_out") == [], "the attempt is forgotten")
+
+
+# -- agents are killed --------------------------------------------------------------------------------------------------
+
+ROUNDS, MACHINES, LONGEST_LIFE = 4, 4, 0.4
+
+
+def is_whole(pair: Pair, machine: Machine) -> bool:
+    """Whether a machine is at exactly one host, and its account served there alone."""
+    for house, other in (pair.both, pair.both[::-1]):
+        if (house.phase(machine.uuid), other.phase(machine.uuid)) == ("active", None):
+            there = (machine.uuid in house.domains, machine.uuid in other.domains)
+            return there == (True, False) and pair.sessions(machine) == [house.name]
+    return False
+
+
+async def test_a_machine_is_at_one_host_wherever_an_agent_was_killed(pair: Pair):
+    chance = random.Random(11)
+    machines = [await pair.first.make_machine(pair.admin) for _ in range(MACHINES)]
+    rights = {machine.uuid: pair.first.grants(machine) for machine in machines}
+    for number in range(ROUNDS):
+        for machine in machines:
+            source, target = pair.both if pair.first.phase(machine.uuid) else pair.both[::-1]
+            pair.admin.request(
+                source.address_of(machine), f"<query xmlns='{CONTROL}'><archipel action='migrate' hypervisorjid='{target.host}'/></query>"
+            )
+        await asyncio.sleep(chance.uniform(0.02, LONGEST_LIFE))
+        victim = pair.both[number % 2]
+        victim.agent.kill()
+        await asyncio.to_thread(victim.agent.start)
+        for machine in machines:
+            await eventually(lambda: is_whole(pair, machine), f"{machine} at one host", 60)  # noqa: B023
+    for machine in machines:
+        [house] = [house for house in pair.both if house.phase(machine.uuid)]
+        assert house.grants(machine) == rights[machine.uuid]
+    for house in pair.both:
+        await eventually(lambda: house.rows("SELECT * FROM migrations_out") == [], "all attempts are over")  # noqa: B023
 
 
 # -- forged hand-overs --------------------------------------------------------------------------------------------------
