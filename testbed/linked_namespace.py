@@ -3,7 +3,7 @@
 """The first process of a host among several on one machine: ``python -m testbed.linked_namespace FOLDER NAME [OWN PATH]...``.
 
 As :mod:`testbed.demo.namespace`, but libvirt listens for other hosts' libvirts, without encryption, on a network that is nobody
-else's; and each PATH shows the folder OWN here.
+else's, and QEMU has certificates for what goes between hosts; and each PATH shows the folder OWN here.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ DAEMON_SETTINGS: Final = (
     'listen_addr = "0.0.0.0"\nhost_uuid = "{uuid}"\n'
 )
 BRIDGE: Final = "br0"
+CERTIFICATES, HOSTS = "pki", "hosts"  # in FOLDER: what QEMU shows other hosts' QEMUs, and where these are
 
 
 def main(folder: Path, name: str, binds: list[str]) -> int:
@@ -36,7 +37,8 @@ def main(folder: Path, name: str, binds: list[str]) -> int:
     for command in (["link", "set", "lo", "up"], ["link", "add", BRIDGE, "type", "bridge"], ["link", "set", BRIDGE, "up"]):
         subprocess.run(["ip", *command], check=True)
     (folder / "etc/libvirt/libvirtd.conf").write_text(DAEMON_SETTINGS.format(uuid=uuid.uuid5(uuid.NAMESPACE_DNS, name)))
-    (folder / "etc/libvirt/qemu.conf").write_text(QEMU_SETTINGS)
+    (folder / "etc/libvirt/qemu.conf").write_text(f'{QEMU_SETTINGS}default_tls_x509_cert_dir = "{folder / CERTIFICATES}"\n')
+    subprocess.run(["mount", "--bind", str(folder / HOSTS), "/etc/hosts"], check=True)
     children = {start(service): service for service in SERVICES}
     while True:
         pid, _status = os.wait()

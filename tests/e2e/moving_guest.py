@@ -210,7 +210,9 @@ async def open_scene(root: Path, authority: Authority, folder: Path) -> AsyncIte
         path.mkdir()
     for file in (guest.kernel, guest.initrd):
         shutil.copy(file, images)
-    hosts = tuple(LinkedLibvirt(place / f"l{name}", name, number, {base: place / name}) for number, name in enumerate(("one", "two"), 1))
+    hosts = tuple(
+        LinkedLibvirt(place / f"l{name}", name, number, {base: place / name}, authority) for number, name in enumerate(("one", "two"), 1)
+    )
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, place)
         for host in hosts:
@@ -219,10 +221,9 @@ async def open_scene(root: Path, authority: Authority, folder: Path) -> AsyncIte
         link(*hosts)
         options = {
             ("DEFAULT", "archipel_folder_data"): str(base),
-            ("MIGRATION", "insecure_migration"): "True",
             ("MIGRATION", "migration_trusts_sharing"): "True",
         }
-        own = [{("GLOBAL", "migration_uri"): host.peer_uri, ("MIGRATION", "migration_address"): host.address} for host in hosts]
+        own = [{("GLOBAL", "migration_uri"): host.peer_uri, ("MIGRATION", "migration_address"): host.host_name} for host in hosts]
         prefixes = [host.enter("mount") for host in hosts]
         opened = open_pair(
             folder, authority, "pair.localhost", hosts, options=options, each=(own[0], own[1]), prefixes=(prefixes[0], prefixes[1])

@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from testbed.certificates import Authority
 from tests.e2e.moving_guest import DEADLINE, Scene, open_scene, pinging
+from tests.wire.matching import assert_error
 from tests.wire.platform import ADMIN, Machine
 from tests.wire.two_hypervisors import House
 from tests.wire.waiting import eventually
@@ -105,7 +106,7 @@ async def still_writes(scene: Scene, house: House, machine: Machine, before: int
 async def test_who_cancels_it_keeps_it_where_it_is(scene: Scene, running: Machine):
     source, target, written = await begin_slowly(scene, running)
     refused = await scene.pair.admin.command(source.address_of(running), "archipel:vm:control", "<archipel action='destroy'/>")
-    assert 'code="-43"' in str(refused) or refused.get("type") == "error"
+    assert_error(refused, code=-43, condition="unexpected-request", action="destroy")
     await scene.control(source, running, "action='cancel'", "archipel:vm:migration")
     await scene.stays(running, source, target)
     await scene.pair.admin.until(lambda: "Migration aborted" in (scene.pair.admin.shown(running.bare) or ("", ""))[1], "the status")
@@ -119,6 +120,17 @@ async def test_it_stays_when_the_other_libvirt_dies(scene: Scene, running: Machi
     await scene.stays(running, source, target)
     assert source.grants(running) == rights
     await still_writes(scene, source, running, written)
+
+
+async def test_it_is_at_one_host_when_the_libvirt_that_it_leaves_dies(scene: Scene, running: Machine):
+    source, target, written = await begin_slowly(scene, running)
+    rights = source.grants(running)
+    scene.host_of(source).kill_libvirtd()
+    await eventually(lambda: source.rows("SELECT * FROM migrations_out") == [], "that it is settled", DEADLINE)
+    there, other = where(scene, running)
+    await scene.stays(running, there, other)
+    assert there.grants(running) == rights
+    await still_writes(scene, there, running, written)
 
 
 async def test_it_arrives_when_the_agent_that_it_leaves_is_killed(scene: Scene, running: Machine):
