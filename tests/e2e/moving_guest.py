@@ -44,6 +44,8 @@ WRITER = f"""ip link set eth0 up; ip address add {GUEST_ADDRESS}/24 dev eth0; rm
 (n=0; while [ ! -e /stop ]; do printf '%-511s\\n' "record $n" || break; n=$((n+1)); echo $n >/www/count; usleep 10000; done >/dev/vda) \
 </dev/null >/dev/null 2>&1 &"""
 
+READ = "until read n </www/count; do :; done; echo $n"  # a moment ago it may have been empty
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -140,10 +142,10 @@ class Scene:
 
     async def count(self, house: House, machine: Machine) -> int:
         """How many records the guest has written; read when there are more than at first."""
-        return int(await self.execute(house, machine, "sleep 1; cat /www/count"))
+        return int(await self.execute(house, machine, f"sleep 1; {READ}"))
 
     async def stop_writing(self, house: House, machine: Machine) -> int:
-        return int(await self.execute(house, machine, "touch /stop; sleep 2; sync; cat /www/count"))
+        return int(await self.execute(house, machine, f"touch /stop; sleep 2; sync; {READ}"))
 
     async def execute(self, house: House, machine: Machine, script: str) -> str:
         """Run a script in the guest and return what it prints."""

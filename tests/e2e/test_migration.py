@@ -123,7 +123,7 @@ async def test_it_stays_when_the_other_libvirt_dies(scene: Scene, running: Machi
 
 
 async def test_it_is_at_one_host_when_the_libvirt_that_it_leaves_dies(scene: Scene, running: Machine):
-    source, target, written = await begin_slowly(scene, running)
+    source, _target, written = await begin_slowly(scene, running)
     rights = source.grants(running)
     scene.host_of(source).kill_libvirtd()
     await eventually(lambda: source.rows("SELECT * FROM migrations_out") == [], "that it is settled", DEADLINE)

@@ -42,14 +42,21 @@ FAILURES = (CommandError, VirtError, WireError, StoreError)
 
 
 async def settle_all(hypervisor: Hypervisor) -> None:
-    """Go on with every machine that was to leave and that nobody is at work on. Raises :class:`StoreError`."""
-    for outgoing in await migration_store.all_outgoing(hypervisor.services.store):
-        if outgoing.uuid in hypervisor.in_hand:
-            continue
-        with hypervisor.hold(outgoing.uuid):
-            current = await migration_store.find_outgoing(hypervisor.services.store, outgoing.attempt)
-            if current is not None:
-                await try_settle(hypervisor, current)
+    """Go on with every machine that was to leave and that nobody is at work on."""
+    try:
+        for outgoing in await migration_store.all_outgoing(hypervisor.services.store):
+            if outgoing.uuid not in hypervisor.in_hand:
+                await _settle_one(hypervisor, outgoing)
+    except StoreError as error:
+        hypervisor.untidy.set()
+        log.error("which machines were to leave cannot be found out now: %s", error)
+
+
+async def _settle_one(hypervisor: Hypervisor, outgoing: Outgoing) -> None:
+    with hypervisor.hold(outgoing.uuid):
+        current = await migration_store.find_outgoing(hypervisor.services.store, outgoing.attempt)
+        if current is not None:
+            await try_settle(hypervisor, current)
 
 
 async def try_settle(hypervisor: Hypervisor, outgoing: Outgoing) -> None:

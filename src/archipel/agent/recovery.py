@@ -35,11 +35,11 @@ async def recover(hypervisor: Hypervisor) -> None:
             for record in await hypervisor.services.store.machines(*HALFWAY):
                 await _settle(hypervisor, record.uuid)
             await parking_recovery.settle(hypervisor)
-            await departure.settle_all(hypervisor)
         except StoreError as error:
             hypervisor.untidy.set()
             log.error("what was left half done cannot be found out now: %s", error)
         await _follow_names(hypervisor)
+        await departure.settle_all(hypervisor)
 
 
 async def _settle(hypervisor: Hypervisor, uuid: str) -> None:
