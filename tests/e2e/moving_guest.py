@@ -114,6 +114,15 @@ class Scene:
 
         await asyncio.to_thread(slow)
 
+    async def downtime(self, house: House, machine: Machine) -> int:
+        """How long the guest stood still when it came here, in milliseconds, as libvirt tells."""
+
+        def read() -> int:
+            with self.domain(house, machine) as domain:
+                return int(domain.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED).get("downtime", 0))
+
+        return await asyncio.to_thread(read)
+
     async def under_way(self, house: House, machine: Machine) -> None:
         """Wait until guest memory crosses the network."""
 
