@@ -16,7 +16,7 @@ from archipel.protocol.rights import CORE_TOKENS, EntityKind
 from tests.wire.actions import ACTIONS
 
 # Rights of the founding protocol whose actions the following issues bring; they can be granted already.
-WAITING = {"migrationinfo", "migrate", "nodeinfo"}
+WAITING = {"nodeinfo"}
 # Fields in which no word is wrong: nobody of another type than "user" holds a right, what does not grant revokes, and what is no
 # thumbnail is the whole screen.
 FREE_TEXTS = {

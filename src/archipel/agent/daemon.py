@@ -161,7 +161,7 @@ async def run_entities(services: Services) -> AsyncIterator[Hypervisor]:
     hypervisor = Hypervisor(services)
     stop_observing = services.libvirt.observe(on_connected=lambda: refresh(hypervisor), on_lost=lambda: tell_lost(hypervisor))
     stop_listening = services.libvirt.events.listen(hypervisor.take_event)
-    for record in await services.store.machines(Phase.ACTIVE):
+    for record in await services.store.machines(Phase.ACTIVE, Phase.MIGRATING):
         hypervisor.adopt_record(record)
     for entity in (hypervisor, *hypervisor.machines.values()):
         entity.start()

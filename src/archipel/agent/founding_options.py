@@ -16,7 +16,6 @@ _NOT_OFFERED = "this version has nothing that it could steer"
 
 WITHOUT_EFFECT: Final[Mapping[tuple[str, str], str]] = {
     ("DEFAULT", "archipel_general_uuid"): _NOT_OFFERED,
-    ("GLOBAL", "migration_uri"): _NOT_OFFERED,
     ("GLOBAL", "stateless_node"): "a host without disks mounts its folders through /etc/fstab or systemd",
     ("GLOBAL", "libvirt_need_authentication"): "libvirt reads its own credentials from /etc/libvirt/auth.conf",
     ("GLOBAL", "libvirt_auth_password"): "libvirt reads its own credentials from /etc/libvirt/auth.conf",

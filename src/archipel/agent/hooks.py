@@ -69,6 +69,7 @@ class Occasion(enum.Enum):
     ANSWER = enum.auto()
     PUSH = enum.auto()
     SHOUT = enum.auto()
+    ARRIVING = enum.auto()
 
 
 def in_background(function: Background) -> Background:
@@ -122,6 +123,12 @@ def instead_of_shout(function: Crier) -> Crier:
     return function
 
 
+def when_arrived(function: Farewell) -> Farewell:
+    """Call ``function(machine)`` when a machine came from another hypervisor, with what was kept there in the store already."""
+    setattr(function, _MARK, Occasion.ARRIVING)
+    return function
+
+
 class Hooks:
     """The functions that capabilities have for each occasion."""
 
@@ -146,6 +153,11 @@ class Hooks:
     async def leave(self, machine: VirtualMachine) -> None:
         """Do what is to be done before a machine's record goes; raises :class:`StoreError`."""
         for function in self._found[Occasion.LEAVING]:
+            await _guard(function, machine)
+
+    async def arrive(self, machine: VirtualMachine) -> None:
+        """Do what is to be done when a machine came from another hypervisor; raises :class:`StoreError`."""
+        for function in self._found[Occasion.ARRIVING]:
             await _guard(function, machine)
 
     async def park(self, machine: VirtualMachine) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from archipel.agent import parking_recovery
+from archipel.agent import departure, parking_recovery
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.removal import leave_server, remove_domain, remove_folder, remove_new_domain, remove_record
 from archipel.agent.store import MachineRecord, Phase, StoreError
@@ -39,6 +39,7 @@ async def recover(hypervisor: Hypervisor) -> None:
             hypervisor.untidy.set()
             log.error("what was left half done cannot be found out now: %s", error)
         await _follow_names(hypervisor)
+        await departure.settle_all(hypervisor)
 
 
 async def _settle(hypervisor: Hypervisor, uuid: str) -> None:

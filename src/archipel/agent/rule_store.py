@@ -104,6 +104,15 @@ async def write_maker(store: Store, entity: str, maker: str) -> GrantRecord:
     return grant
 
 
+def write_luggage_rules(session: Session, rules: Iterable[RuleRecord], maker: tuple[str, str] | None) -> None:
+    """Keep the rules of a machine that came from another host, and who made it (entity and maker), in a transaction of somebody's."""
+    for rule in rules:
+        session.execute(delete(RuleRow).where(_matches(rule.key)))
+        session.add(_row(rule))
+    if maker is not None:
+        session.merge(MakerRow(entity=maker[0], maker=maker[1]))
+
+
 async def drop_rules(store: Store, entity: str) -> None:
     """Forget the rules of an entity, and who made it."""
 

@@ -125,6 +125,13 @@ class Scheduler:
         trigger = times_of(record).trigger()
         self._clock.add_job(self._run, trigger, args=(record.key,), id=_name(record.key), next_run_time=record.due)
 
+    async def take_in(self, entity: str) -> None:
+        """Take over the jobs that an entity brought into the store."""
+        async with self._turn:
+            for record in await schedule_book.read_jobs(self._store):
+                if record.entity == entity and record.key not in self._jobs:
+                    await self._take_up(record)
+
     async def remove(self, entity: str, uid: str) -> None:
         """Forget a job; what runs already runs on. Raises ``item-not-found``."""
         async with self._turn:

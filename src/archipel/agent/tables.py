@@ -19,6 +19,8 @@ class Phase(enum.StrEnum):
     """Where a machine stands in its life; written before the first step towards it is done.
 
     At start the agent undoes what is ``ALLOCATING`` or ``UNPARKING`` and finishes what is ``FREEING``, ``UNMANAGING`` or ``PARKING``.
+    ``MIGRATING`` machines are served, but not changed; what is ``LEAVING`` goes on leaving, what is ``ARRIVING`` waits for its former
+    hypervisor (:mod:`archipel.agent.migration_recovery`).
     """
 
     ALLOCATING = "allocating"
@@ -27,6 +29,9 @@ class Phase(enum.StrEnum):
     UNMANAGING = "unmanaging"
     PARKING = "parking"
     UNPARKING = "unparking"
+    MIGRATING = "migrating"
+    LEAVING = "leaving"
+    ARRIVING = "arriving"
 
 
 class Moment(TypeDecorator[datetime]):

@@ -16,14 +16,14 @@ from archipel.agent.avatars import show_avatar
 from archipel.agent.dispatch import Command
 from archipel.agent.entity import Entity
 from archipel.agent.services import Services
-from archipel.agent.store import MachineRecord, StoreError
+from archipel.agent.store import MachineRecord, Phase, StoreError
 from archipel.agent.virt.cpu_usage import CpuUsage
 from archipel.agent.virt.domain import Domain
 from archipel.agent.virt.errors import DomainNotFound, VirtError
 from archipel.agent.virt.lifecycle import DomainEvent, LifecycleEvent, StoppedDetail, UndefinedDetail
 from archipel.protocol import namespaces as ns
 from archipel.protocol import presence
-from archipel.protocol.errors import CommandError, Unavailable
+from archipel.protocol.errors import CommandError, Condition, ErrorCode, Unavailable
 from archipel.protocol.events import Topic
 from archipel.protocol.presence import Status
 from archipel.protocol.rights import EntityKind
@@ -45,9 +45,21 @@ _CHANGES: Final = {
     LifecycleEvent.DEFINED: (Topic.VM_DEFINITION, "defined"),
     LifecycleEvent.UNDEFINED: (Topic.VM_DEFINITION, "undefined"),
 }
-# Namespaces whose commands touch neither the domain nor its files, whatever they change: they are done while it is being copied, too.
-ABOUT_PEOPLE: Final = frozenset(
-    {ns.PERMISSIONS, ns.RIGHTS, ns.SUBSCRIPTION, ns.TAGS, ns.ROSTER, ns.AVATAR, ns.AUDIT, ns.SCHEDULER, ns.XMPPSERVER_USERS}
+# Namespaces whose commands touch neither the domain nor its files, whatever they change, or end what others have to wait for: they
+# are done while the machine is being copied or moved, too.
+BESIDE_THE_DOMAIN: Final = frozenset(
+    {
+        ns.PERMISSIONS,
+        ns.RIGHTS,
+        ns.SUBSCRIPTION,
+        ns.TAGS,
+        ns.ROSTER,
+        ns.AVATAR,
+        ns.AUDIT,
+        ns.SCHEDULER,
+        ns.XMPPSERVER_USERS,
+        ns.VM_MIGRATION,
+    }
 )
 CRASH: Final = (Topic.VM_CONTROL, "crashed")
 
@@ -70,11 +82,13 @@ class VirtualMachine(Entity):
         self.cpu = CpuUsage(os.cpu_count() or 1)
         self.freeing = False
         self.copies = 0
+        self.migrating = record.phase is Phase.MIGRATING
         self.has_account = False
         self._refused_name = ""
         self.changing = asyncio.Lock()
         self._told = asyncio.Lock()
         self._work: list[Status] = []
+        self._journey: Status | None = None
 
     @property
     def folder(self) -> Path:
@@ -100,19 +114,36 @@ class VirtualMachine(Entity):
 
     def check_state(self, command: Command) -> None:
         """Refuse every command while the machine is being removed, and what could change it while it is being copied."""
-        self.refuse_leaving()
-        if not command.request.reads and command.request.namespace not in ABOUT_PEOPLE:
+        self.refuse_freed()
+        if not command.request.reads and command.request.namespace not in BESIDE_THE_DOMAIN:
             self.refuse_copied()
 
     def refuse_copied(self) -> None:
-        """Raise :class:`Unavailable` while copies of the machine are being made."""
+        """Raise :class:`CommandError` while copies of the machine are being made, or it moves to another host."""
+        self.refuse_migrating()
         if self.copies:
             raise Unavailable(f"{self.name} is being cloned: wait until that is done")
 
     def refuse_leaving(self) -> None:
+        """Raise :class:`CommandError` if the machine is being removed, or moves to another host."""
+        self.refuse_migrating()
+        self.refuse_freed()
+
+    def refuse_freed(self) -> None:
         """Raise :class:`Unavailable` if the machine is being removed: its account and its folder go."""
         if self.freeing:
             raise Unavailable(f"{self.name} is being freed")
+
+    def refuse_at_work(self) -> None:
+        """Raise :class:`Unavailable` while there is work under way on the machine that is shown."""
+        if self._work:
+            raise Unavailable(f"{self.name}: {self._work[-1].text} Wait until that is done")
+
+    def refuse_migrating(self) -> None:
+        """Raise :class:`CommandError` while the machine moves to another host."""
+        if self.migrating:
+            text = f"{self.name} is migrating: wait until that is done, or cancel it"
+            raise CommandError(text, ErrorCode.MIGRATING, Condition.UNEXPECTED_REQUEST)
 
     async def mend_refusal(self) -> bool:
         """Ask the hypervisor to make this machine's account, if the server has lost it."""
@@ -145,7 +176,7 @@ class VirtualMachine(Entity):
 
     @property
     def _shown_work(self) -> Status | None:
-        return self._work[-1] if self._work else None
+        return self._journey or (self._work[-1] if self._work else None)
 
     @contextlib.asynccontextmanager
     async def at_work(self, what: str) -> AsyncIterator[None]:
@@ -164,6 +195,12 @@ class VirtualMachine(Entity):
             if task is None or not task.cancelling():  # else the entity is about to leave
                 await self.refresh()
 
+    def tell_journey(self, status: Status | None) -> None:
+        """Show ``status`` from now on, whatever happens meanwhile; ``None``: no more than the state, once it is read."""
+        self._journey = status
+        if status is not None:
+            self.show(status)
+
     async def read_status(self) -> Status | None:
         """Return how the domain is, from libvirt; ``None`` if libvirt cannot tell."""
         try:
@@ -179,7 +216,12 @@ class VirtualMachine(Entity):
         self.spawn(self._tell(event))
 
     async def _tell(self, event: DomainEvent) -> None:
-        """Read the state that an event hints at, show it, push the change."""
+        """Read the state that an event hints at, show it, push the change.
+
+        What happens to the domain of a machine that moves to another host is part of that.
+        """
+        if self.migrating:
+            return
         async with self._told:
             status = await self.read_status()
             announcement = _announcement(event)

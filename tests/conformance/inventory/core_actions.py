@@ -7,6 +7,7 @@ from __future__ import annotations
 from tests.conformance.row import EVERY, HYPERVISOR, MACHINE, action
 
 AGENT = "tests/integration/agent"
+MIGRATIONS = f"{AGENT}/test_migrations.py"
 PERMISSIONS, SUBSCRIPTION, TAGS = "archipel:permissions", "archipel:subscription", "archipel:tags"
 AVATAR, ROSTER = "archipel:avatar", "archipel:roster"
 HOST, CONTROL, DEFINITION = "archipel:hypervisor:control", "archipel:vm:control", "archipel:vm:definition"
@@ -150,7 +151,13 @@ MACHINES = (
         ),
     ),
     action(HOST, "ip", H, "the host's address"),
-    action(HOST, "migrationinfo", H, "where machines migrate to, for other hypervisors"),
+    action(
+        HOST,
+        "migrationinfo",
+        H,
+        "where machines migrate to, for other hypervisors",
+        better="for holders of the right, not for everybody",
+    ),
     action(
         HOST,
         "capabilities",
@@ -197,7 +204,17 @@ MACHINES = (
             f"{AGENT}/test_restarts.py::test_a_new_name_survives",
         ),
     ),
-    action(HOST, "soft_alloc", H, "take a machine over from another hypervisor, with its account"),
+    action(
+        HOST,
+        "soft_alloc",
+        H,
+        "take a machine over from another hypervisor, with its account; anybody could send it",
+        different="the password is no part of the domain any more, nor taken from anybody but hypervisors in migration_peers",
+        tests=(
+            f"{MIGRATIONS}::test_a_machine_that_is_off_moves_with_all_that_is_known_of_it_and_back",
+            f"{MIGRATIONS}::test_nobody_hands_a_machine_over_but_a_trusted_hypervisor",
+        ),
+    ),
 )
 
 ON_MACHINE = (
@@ -248,7 +265,17 @@ ON_MACHINE = (
             f"{AGENT}/test_secrets.py::test_the_description_lacks_the_consoles_password_and_defining_it_again_keeps_it",
         ),
     ),
-    action(CONTROL, "migrate", VM, "move to another hypervisor, running or not"),
+    action(
+        CONTROL,
+        "migrate",
+        VM,
+        "move to another hypervisor, running or not",
+        better="without shared storage, too; rights go along; the source forgets a machine when the destination serves it",
+        tests=(
+            f"{MIGRATIONS}::test_a_machine_that_is_off_moves_with_all_that_is_known_of_it_and_back",
+            "tests/e2e/test_migration.py::test_a_running_guest_moves_and_nothing_is_lost",
+        ),
+    ),
     action(
         CONTROL,
         "autostart",

@@ -12,6 +12,7 @@ STATES = (
     "tests/unit/protocol/test_presence.py::test_each_state_of_a_domain_has_its_presence",
 )
 COUNTS = (f"{PRESENCES}::test_the_hypervisor_counts_its_machines_and_says_when_it_is_busy",)
+MOVING = "tests/unit/agent/test_migration.py"
 LOST = ("tests/integration/agent/test_libvirt_faults.py::test_all_show_it_and_show_again_what_is_when_it_is_back",)
 
 ROWS = (
@@ -62,7 +63,13 @@ ROWS = (
         tests=("tests/integration/agent/test_clones.py::test_a_copy_is_the_same_machine_with_an_identity_of_its_own",),
     ),
     presence(MACHINE, "Cloning to NAME", "dnd: of the machine that is copied", "Cloning to "),
-    presence(MACHINE, "Migrating - N%", "the show stays", "Migrating - "),
-    presence(MACHINE, "Migration aborted", "the folder is not shared"),
-    presence(MACHINE, "Can't migrate.", "the migration failed"),
+    presence(MACHINE, "Migrating - N%", "the show stays", "Migrating - ", tests=(f"{MOVING}::test_progress_is_shown_beside_the_state",)),
+    presence(
+        MACHINE,
+        "Migration aborted",
+        "the folder is not shared",
+        different="somebody cancelled it; storage that is not shared is copied, or its lack is the answer to who asks",
+        tests=("tests/e2e/test_migration.py::test_who_cancels_it_keeps_it_where_it_is",),
+    ),
+    presence(MACHINE, "Can't migrate.", "the migration failed", tests=(f"{MOVING}::test_what_libvirt_refuses_leaves_it_where_it_was",)),
 )

@@ -16,7 +16,12 @@ EACH_PERSON = f"{AGENT}/test_permissions.py::test_each_person_concerned_is_pushe
 ROWS = (
     *pushes("hypervisor", "alloc", "free", "manage", "unmanage", meaning="what becomes of machines", tests=(OF_HYPERVISOR,)),
     *pushes("hypervisor", "clone", meaning="a machine was copied"),
-    *pushes("hypervisor", "migrate", meaning="a machine came from another hypervisor"),
+    *pushes(
+        "hypervisor",
+        "migrate",
+        meaning="a machine came from another hypervisor",
+        tests=(f"{AGENT}/test_migrations.py::test_the_arrival_is_pushed_and_the_presence_tells_where_it_is",),
+    ),
     *pushes(
         "permissions",
         "set",

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from archipel.agent.dispatch import Registry
-from archipel.agent.virtual_machine import ABOUT_PEOPLE, VirtualMachine
+from archipel.agent.virtual_machine import BESIDE_THE_DOMAIN, VirtualMachine
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import CommandError, Unavailable
 from archipel.protocol.rights import EntityKind, TokenCatalogue
@@ -30,8 +30,8 @@ TOUCHING = {
 def test_it_is_decided_for_each_namespace_whether_it_touches_the_machine(capabilities: tuple[TokenCatalogue, Registry]) -> None:
     commands = capabilities[1].commands(EntityKind.VIRTUAL_MACHINE)
     changing = {command.request.namespace for command in commands if not command.request.reads}
-    assert changing - ABOUT_PEOPLE == TOUCHING
-    assert not ABOUT_PEOPLE & TOUCHING
+    assert changing - BESIDE_THE_DOMAIN == TOUCHING
+    assert not BESIDE_THE_DOMAIN & TOUCHING
 
 
 async def test_rights_are_changed_while_the_machine_is_copied(machine: VirtualMachine) -> None:

@@ -71,7 +71,7 @@ def test_the_rules_name_what_libvirt_knows_and_nothing_that_the_page_excludes(ro
     rules = (root / "packaging" / "polkit" / "50-archipel.rules").read_text()
     named = set(re.findall(r'"(org\.libvirt\.[a-z.-]+)": true', rules))
     assert {"org.libvirt.unix.manage", "org.libvirt.api.domain.start", "org.libvirt.api.domain.write"} <= named
-    excluded = ("mem-read", "send-input", "open-graphics", "core-dump", "interface.", "secret.", "node-device", "migrate", "connect.write")
+    excluded = ("mem-read", "send-input", "open-graphics", "core-dump", "interface.", "secret.", "node-device", "connect.write")
     assert [name for name in named if any(word in name for word in excluded)] == []
     if POLICY.exists():
         known = {action.get("id") for action in ET.parse(POLICY).iter("action")}

@@ -65,7 +65,7 @@ ROWS = (
     *on(
         MACHINE,
         "create",
-        "create shutdown destroy suspend resume reboot pause snapshot",
+        "create shutdown destroy suspend resume reboot migrate pause snapshot",
         (Wrong("param", "job='create' hour='8' param='now'"),),
     ),
 )

@@ -93,6 +93,7 @@ async def unmanage(hypervisor: Hypervisor, request: wire.Unmanage, _caller: Call
 async def set_organisation(hypervisor: Hypervisor, request: wire.SetOrganisation, _caller: Caller) -> wire.MachineAddress:
     """Change name and organisation of a machine that is off."""
     machine = hypervisor.find(request.target)
+    machine.refuse_migrating()
     if not await _is_off(machine):
         raise CommandError(f"{machine.name} is running: shut it down first", condition=Condition.UNEXPECTED_REQUEST)
     name = (request.name or machine.name).strip()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from archipel.agent.dispatch import Caller, command
-from archipel.agent.hooks import after_event, in_background
+from archipel.agent.hooks import after_event, in_background, when_arrived
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.oom_setting import read_setting, write_setting
 from archipel.agent.virt.errors import DomainNotFound, VirtError
@@ -72,6 +72,12 @@ async def adjust_all(hypervisor: Hypervisor) -> None:
     await hypervisor.services.libvirt.wait_connected(None)
     for machine in list(hypervisor.machines.values()):
         await apply(machine)
+
+
+@when_arrived
+async def adjust_arrived(vm: VirtualMachine) -> None:
+    """Give a machine that came from another host, running, what is kept for it."""
+    await apply(vm)
 
 
 async def apply(vm: VirtualMachine) -> None:

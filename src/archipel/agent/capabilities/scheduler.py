@@ -20,7 +20,7 @@ from tzlocal import get_localzone
 
 from archipel.agent.dispatch import EVERY_KIND, Caller, Chat, command
 from archipel.agent.entity import Entity
-from archipel.agent.hooks import in_background, when_leaving
+from archipel.agent.hooks import in_background, when_arrived, when_leaving
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.options import Kind, Section, integer, optional, seconds
 from archipel.agent.schedule_actions import check_job, offered
@@ -129,6 +129,12 @@ async def _open_patiently(hypervisor: Hypervisor) -> Scheduler:
 async def forget_jobs(machine: VirtualMachine) -> None:
     """Forget the jobs of a machine that leaves."""
     await (await scheduler_of(machine)).drop(machine.bare)
+
+
+@when_arrived
+async def take_jobs_in(machine: VirtualMachine) -> None:
+    """Run the jobs that a machine brought along."""
+    await (await scheduler_of(machine)).take_in(machine.bare)
 
 
 def _say_jobs(jobs: tuple[wire.Job, ...]) -> str:

@@ -1,0 +1,277 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a machine that was to move leaves, or stays: from what is found out, whoever died meanwhile.
+
+The former hypervisor leads. It asks libvirt and the other hypervisor where the domain is, writes down what that means, and does
+the next step; each step can be done again. The account is served here until the other hypervisor holds the machine, by nobody
+until that is told that nobody does, and there from then on. The definition goes last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from archipel.agent import migration_store
+from archipel.agent.hand_over import ask, pack, settings_of
+from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.migration_plan import unmark_folder
+from archipel.agent.migration_store import Outgoing
+from archipel.agent.migration_tables import Leaving
+from archipel.agent.store import StoreError
+from archipel.agent.virt.errors import DomainNotFound, VirtError
+from archipel.agent.virt.migration import Situation, give_up, read_progress, read_situation
+from archipel.agent.virtual_machine import VirtualMachine
+from archipel.protocol.errors import CommandError, Condition, Unavailable
+from archipel.protocol.events import Topic
+from archipel.protocol.migration import Arrival, Forget, GetArrival, Mode, Serve, SoftAlloc, Standing
+from archipel.protocol.presence import Status
+from archipel.xmpp.errors import WireError
+
+log = logging.getLogger(__name__)
+
+REFUSED: Final = "refused"
+_BROKEN_OFF: Final = "it was broken off"
+_reasons: Final[dict[str, tuple[str, bool]]] = {}  # by attempt: why it failed, and whether it was cancelled
+FAILURES = (CommandError, VirtError, WireError, StoreError)
+
+
+async def settle_all(hypervisor: Hypervisor) -> None:
+    """Go on with every machine that was to leave and that nobody is at work on."""
+    try:
+        for outgoing in await migration_store.all_outgoing(hypervisor.services.store):
+            if outgoing.uuid not in hypervisor.in_hand:
+                await _settle_one(hypervisor, outgoing)
+    except StoreError as error:
+        hypervisor.untidy.set()
+        log.error("which machines were to leave cannot be found out now: %s", error)
+
+
+async def _settle_one(hypervisor: Hypervisor, outgoing: Outgoing) -> None:
+    with hypervisor.hold(outgoing.uuid):
+        current = await migration_store.find_outgoing(hypervisor.services.store, outgoing.attempt)
+        if current is not None:
+            await try_settle(hypervisor, current)
+
+
+async def try_settle(hypervisor: Hypervisor, outgoing: Outgoing) -> None:
+    """Do what can be done now; the rest is tried again until it is done."""
+    try:
+        await settle(hypervisor, outgoing)
+    except FAILURES as error:
+        log.warning("%s: its migration to %s cannot be settled now: %s", outgoing.uuid, outgoing.destination, error)
+        hypervisor.untidy.set()
+
+
+async def settle(hypervisor: Hypervisor, outgoing: Outgoing) -> None:
+    """Bring a machine to where it belongs."""
+    if outgoing.state is Leaving.MOVING:
+        outgoing = await _find_out(hypervisor, outgoing)
+    if outgoing.state is Leaving.HANDING:
+        outgoing = await _hand_over(hypervisor, outgoing)
+    if outgoing.state is Leaving.LETTING:
+        await _let_go(hypervisor, outgoing)
+    else:
+        await _stay(hypervisor, outgoing)
+
+
+# -- where it is --------------------------------------------------------------------------------------------------------
+
+
+async def _find_out(hypervisor: Hypervisor, outgoing: Outgoing) -> Outgoing:
+    """Return the attempt in the state that follows from where the domain is."""
+    domain = hypervisor.services.host.domain(outgoing.uuid)
+    here = await read_situation(domain)
+    if here is not None and here.busy:
+        await _follow(hypervisor, outgoing)
+        raise Unavailable("libvirt is still at work on it")
+    if outgoing.mode is not Mode.PLAIN and not (outgoing.mode is Mode.LIVE and _runs_here(here)):
+        arrival = await ask(hypervisor, outgoing.destination, GetArrival(**_words(outgoing)))
+        if arrival.domain:
+            if here is not None and here.active:
+                await domain.destroy()  # what is left of it here stands still: the other host has the machine
+            return await _write(hypervisor, outgoing, Leaving.HANDING)
+        await _take_back(hypervisor, outgoing, here)
+    return await _write(hypervisor, outgoing, Leaving.STAYING)
+
+
+def _runs_here(here: Situation | None) -> bool:
+    return here is not None and here.active and not here.stopped_midway
+
+
+async def _follow(hypervisor: Hypervisor, outgoing: Outgoing) -> None:
+    """Show how far libvirt is that works on although the agent died; what takes too long is given up."""
+    domain, machine = hypervisor.services.host.domain(outgoing.uuid), hypervisor.machines.get(outgoing.uuid)
+    if (datetime.now(UTC) - outgoing.began_at).total_seconds() > settings_of(hypervisor).timeout:
+        await give_up(domain)
+    if machine is not None:
+        machine.tell_journey(Status(machine.status.show, f"Migrating - {await read_progress(domain) or 0}%"))
+
+
+async def _take_back(hypervisor: Hypervisor, outgoing: Outgoing, here: Situation | None) -> None:
+    """Bring back the state that a domain had: on, or, if it was started for its way only, off."""
+    domain = hypervisor.services.host.domain(outgoing.uuid)
+    if here is None or not here.active:
+        return
+    if outgoing.mode is Mode.PAUSED:
+        await domain.destroy()
+    elif here.stopped_midway:
+        await domain.resume()
+
+
+async def _write(hypervisor: Hypervisor, outgoing: Outgoing, state: Leaving) -> Outgoing:
+    changed = replace(outgoing, state=state)
+    await migration_store.keep(hypervisor.services.store, changed)
+    return changed
+
+
+def _words(outgoing: Outgoing) -> dict[str, str]:
+    return {"attempt": outgoing.attempt, "uuid": outgoing.uuid}
+
+
+# -- it leaves ----------------------------------------------------------------------------------------------------------
+
+
+async def _hand_over(hypervisor: Hypervisor, outgoing: Outgoing) -> Outgoing:
+    """Have the other hypervisor hold the machine; the password goes to it alone, in a stanza on an encrypted stream."""
+    machine = _machine_of(hypervisor, outgoing)
+    machine.tell_journey(Status(machine.status.show, "Migrating - 100%"))
+    record = await hypervisor.services.store.machine(outgoing.uuid)
+    if record is None:
+        raise CommandError("it is not managed any more", condition=Condition.ITEM_NOT_FOUND)
+    luggage = await pack(machine, record, autostart=outgoing.autostart)
+    request = SoftAlloc(
+        **_words(outgoing),
+        mode=outgoing.mode,
+        password=record.password.reveal(),
+        package=luggage.pack(),
+    )
+    try:
+        await ask(hypervisor, outgoing.destination, request)
+    except CommandError as error:
+        if outgoing.mode is not Mode.PLAIN or (await _ask_standing(hypervisor, outgoing)) in {Standing.HELD, Standing.SERVED}:
+            raise
+        note_reason(outgoing, error)
+        return await _write(hypervisor, outgoing, Leaving.STAYING)
+    return await _write(hypervisor, outgoing, Leaving.LETTING)
+
+
+async def _ask_standing(hypervisor: Hypervisor, outgoing: Outgoing) -> Standing:
+    arrival: Arrival = await ask(hypervisor, outgoing.destination, GetArrival(**_words(outgoing)))
+    return Standing(arrival.standing)
+
+
+def _machine_of(hypervisor: Hypervisor, outgoing: Outgoing) -> VirtualMachine:
+    machine = hypervisor.machines.get(outgoing.uuid) or hypervisor.unfinished.get(outgoing.uuid)
+    if machine is None:
+        raise CommandError("it is not managed any more", condition=Condition.ITEM_NOT_FOUND)
+    return machine
+
+
+async def _let_go(hypervisor: Hypervisor, outgoing: Outgoing) -> None:
+    """End the entity here, let the other hypervisor begin with it, and remove what is left."""
+    machine = await _leaving_machine(hypervisor, outgoing)
+    hypervisor.unfinished[outgoing.uuid] = machine
+    hypervisor.forget(machine)
+    with contextlib.suppress(CommandError, WireError):
+        await hypervisor.publish_tags(machine.bare, ())
+    await machine.close()
+    await ask(hypervisor, outgoing.destination, Serve(**_words(outgoing)))
+    await _remove_rest(hypervisor, machine, outgoing)
+    hypervisor.unfinished.pop(outgoing.uuid, None)
+    log.info("%s (%s) has moved to %s", machine.name, outgoing.uuid, outgoing.destination)
+    hypervisor.shout(f"The machine {machine.name} has moved to {outgoing.destination}")
+
+
+async def _leaving_machine(hypervisor: Hypervisor, outgoing: Outgoing) -> VirtualMachine:
+    """Return the entity of a machine that leaves, which may be known to the store alone."""
+    machine = hypervisor.machines.get(outgoing.uuid) or hypervisor.unfinished.get(outgoing.uuid)
+    if machine is not None:
+        return machine
+    record = await hypervisor.services.store.machine(outgoing.uuid)
+    if record is None:
+        await migration_store.finish(hypervisor.services.store, outgoing)
+        raise CommandError("it is not managed any more", condition=Condition.ITEM_NOT_FOUND)
+    machine = VirtualMachine(hypervisor.services, hypervisor, record)
+    machine.freeing = True
+    return machine
+
+
+async def _remove_rest(hypervisor: Hypervisor, machine: VirtualMachine, outgoing: Outgoing) -> None:
+    """Remove the definition, the files that went along, and the record: the other hypervisor serves the machine."""
+    here = await read_situation(machine.domain)
+    if here is not None and here.active:
+        raise CommandError("its domain runs here again, although the other hypervisor has it: an administrator must stop one of them")
+    with contextlib.suppress(DomainNotFound):
+        await machine.domain.undefine(keep_nvram=True)
+    left = [] if outgoing.shared else await asyncio.to_thread(_remove_files, machine.folder, outgoing)
+    if left:
+        log.warning("%s: %s stay in %s: they were not part of the machine", machine.bare, ", ".join(left), machine.folder)
+        hypervisor.shout(f"Files of {machine.name} stay on {hypervisor.name} that were not part of it: {', '.join(left)}")
+    await hypervisor.services.registry.hooks.leave(machine)
+    await hypervisor.services.store.remove_machine(outgoing.uuid, machine.bare, keeps_folder=bool(left))
+    await migration_store.finish(hypervisor.services.store, outgoing)
+
+
+def _remove_files(folder: Path, outgoing: Outgoing) -> list[str]:
+    """Remove the files whose contents went along, and the folder with the agent's own files; return the names of what stays."""
+    for path in map(Path, outgoing.copied):
+        if path.parent == folder:
+            path.unlink(missing_ok=True)
+    left = [found for found in folder.iterdir() if not _is_own(found)] if folder.is_dir() else []
+    if not left and folder.is_dir():
+        for found in folder.iterdir():
+            found.unlink(missing_ok=True)
+        folder.rmdir()
+    return sorted(found.name for found in left)
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a file is the agent's or a display's own, which the other host has or makes."""
+    return path.is_socket() or (path.is_file() and path.name.startswith((".archipel-migration-", "oomkiller_flag")))
+
+
+# -- it stays -----------------------------------------------------------------------------------------------------------
+
+
+def note_reason(outgoing: Outgoing, error: Exception, *, cancelled: bool = False) -> None:
+    """Remember why an attempt failed, for when it is clear that the machine stays."""
+    _reasons[outgoing.attempt] = (str(error), cancelled)
+
+
+async def _stay(hypervisor: Hypervisor, outgoing: Outgoing) -> None:
+    """Let a machine be what it was, and the other hypervisor forget it."""
+    await migration_store.keep(hypervisor.services.store, outgoing)
+    machine = hypervisor.machines.get(outgoing.uuid)
+    if machine is not None:
+        await unmark_folder(machine.folder, outgoing.attempt)
+        if machine.migrating:
+            await _restore_autostart(machine, outgoing)
+            machine.migrating = False
+            machine.tell_journey(None)
+            await machine.refresh()
+            _tell_failure(hypervisor, machine, outgoing)
+    await ask(hypervisor, outgoing.destination, Forget(**_words(outgoing)))
+    await migration_store.finish(hypervisor.services.store, outgoing)
+
+
+async def _restore_autostart(machine: VirtualMachine, outgoing: Outgoing) -> None:
+    if outgoing.autostart:
+        with contextlib.suppress(DomainNotFound):
+            await machine.domain.set_autostart(True)
+
+
+def _tell_failure(hypervisor: Hypervisor, machine: VirtualMachine, outgoing: Outgoing) -> None:
+    """Let people know that a machine stays, and why; what was the answer to who asked for it is not told again."""
+    reason, cancelled = _reasons.pop(outgoing.attempt, (_BROKEN_OFF, False))
+    if reason == REFUSED:
+        return
+    log.log(logging.INFO if cancelled else logging.ERROR, "%s: its migration to %s failed: %s", machine.bare, outgoing.destination, reason)
+    machine.show(Status(machine.status.show, "Migration aborted" if cancelled else "Can't migrate."))
+    machine.push(Topic.VM_CONTROL, "migrateerror")
+    hypervisor.shout(f"The machine {machine.name} that {outgoing.mover} wanted on {outgoing.destination} stays: {reason}")

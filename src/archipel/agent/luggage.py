@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an agent remembers of a machine, packed for another agent: rights, rules, owner, tags, vCard, jobs; no secrets."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+from archipel.agent.jids import MalformedJid, account_jid
+from archipel.agent.rules import RuleRecord, Scope
+from archipel.agent.schedule_book import JobRecord
+from archipel.agent.store import GrantRecord
+from archipel.protocol.errors import BadRequest
+from archipel.protocol.migration import LONGEST_PACKAGE
+from archipel.protocol.vcard import Organisation
+
+MOST_BYTES: Final = 8 << 20
+"""Of a package that is unpacked: what is sent is compressed."""
+_MOMENTS: Final = frozenset({"granted_at", "expires_at", "created_at", "moment", "due", "started"})
+
+
+@dataclass(frozen=True)
+class Job:
+    """A scheduled job of the machine."""
+
+    record: JobRecord
+
+    def values(self) -> dict[str, Any]:
+        """Return the columns of its row."""
+        return {**{item.name: getattr(self.record, item.name) for item in fields(self.record)}, "fields": dict(self.record.fields)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Luggage:
+    """All that goes with a machine whose entity is ``entity`` (bare JID).
+
+    ``avatar`` is the name of its picture, ``oom`` what its process is given at each start.
+    """
+
+    entity: str
+    name: str
+    adopted: bool
+    autostart: bool
+    created_at: datetime
+    organisation: Organisation
+    tags: tuple[str, ...] = ()
+    maker: str = ""
+    avatar: str | None = None
+    oom: int | None = None
+    grants: tuple[GrantRecord, ...] = ()
+    rules: tuple[RuleRecord, ...] = ()
+    jobs: tuple[Job, ...] = ()
+
+    def pack(self) -> str:
+        """Return it as text. Raises :class:`BadRequest` if that is more than a stanza carries."""
+        values = {
+            **{item.name: getattr(self, item.name) for item in fields(self)},
+            "organisation": asdict(self.organisation),
+            "grants": [asdict(grant) for grant in self.grants],
+            "rules": [{**vars(rule), "scope": str(rule.scope)} for rule in self.rules],
+            "jobs": [job.values() for job in self.jobs],
+        }
+        text = json.dumps(values, default=_write_moment, separators=(",", ":"))
+        packed = base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+        if len(packed) > LONGEST_PACKAGE:
+            raise BadRequest(f"the rights, rules and jobs of {self.name} are more than one message carries: remove some of them first")
+        return packed
+
+    @classmethod
+    def unpack(cls, text: str, entity: str) -> Luggage:
+        """Return what was packed for the machine ``entity``. Raises :class:`BadRequest` for what is not, or is another's."""
+        try:
+            values = _read_moments(json.loads(_inflate(text)))
+            if values.pop("entity") != entity:
+                raise ValueError("it is another machine's")
+            return cls(
+                **{
+                    **values,
+                    "entity": entity,
+                    "organisation": Organisation(**values["organisation"]),
+                    "tags": tuple(map(str, values["tags"])),
+                    "grants": tuple(_grant(found, entity) for found in values["grants"]),
+                    "rules": tuple(_rule(found, entity) for found in values["rules"]),
+                    "jobs": tuple(Job(_job(found, entity)) for found in values["jobs"]),
+                }
+            )
+        except (ValueError, TypeError, KeyError, AttributeError, MalformedJid, BadRequest) as error:
+            raise BadRequest(f"package: is not what is remembered of a machine ({type(error).__name__})") from error
+
+
+def _inflate(text: str) -> bytes:
+    try:
+        engine = zlib.decompressobj()
+        found = engine.decompress(base64.b64decode(text, validate=True), MOST_BYTES)
+    except (binascii.Error, zlib.error) as error:
+        raise ValueError("it is not compressed as it must be") from error
+    if not engine.eof:
+        raise ValueError("it is too long, or cut")
+    return found
+
+
+def _write_moment(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is nothing that is packed")
+
+
+def _read_moments(value: Any, name: str = "") -> Any:
+    if isinstance(value, dict):
+        return {key: _read_moments(part, key) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_read_moments(part) for part in value]
+    if name in _MOMENTS and value is not None:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            raise ValueError("a moment needs its time zone")
+        return moment
+    return value
+
+
+def _grant(values: dict[str, Any], entity: str) -> GrantRecord:
+    return replace(GrantRecord(**values), entity=entity, subject=account_jid(values["subject"]))
+
+
+def _rule(values: dict[str, Any], entity: str) -> RuleRecord:
+    return RuleRecord(**{**values, "entity": entity, "scope": Scope.parse(values["scope"])})
+
+
+def _job(values: dict[str, Any], entity: str) -> JobRecord:
+    return JobRecord(**{**values, "entity": entity, "fields": MappingProxyType(dict(values["fields"])), "started": None})

@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts with QEMU on one machine, linked by a cable: their guests and their libvirts reach each other. Takes root."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from testbed.certificates import Authority
+from testbed.demo.folder import CHECKOUT
+from testbed.demo.virtualization import NEW_NAMESPACES, START_SECONDS, PrivateLibvirt, answers
+from testbed.linked_namespace import BRIDGE, CERTIFICATES, HOSTS
+
+DOMAIN = "hosts.localhost"
+NETWORK = "10.98.0.{number}"
+
+
+class LinkedLibvirt(PrivateLibvirt):
+    """One of the hosts, ``number`` its place on the network; ``own`` maps paths to the folders that this host sees there."""
+
+    def __init__(self, folder: Path, name: str, number: int, own: Mapping[Path, Path], authority: Authority) -> None:
+        super().__init__(folder)
+        self.name = name
+        self.host_name = f"{name}.{DOMAIN}"
+        self._authority = authority
+        self.address = NETWORK.format(number=number)
+        self._own = own
+
+    @property
+    def peer_uri(self) -> str:
+        """Where the other hosts' libvirts find this one."""
+        return f"qemu+tcp://{self.address}/system"
+
+    def start(self) -> None:
+        """Start it, with an empty world and no cable yet."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make_certificates()
+        (self.folder / HOSTS).write_text("127.0.0.1 localhost\n")
+        binds = [str(part) for path, own in self._own.items() for part in (own, path)]
+        command = [*NEW_NAMESPACES, "--uts", sys.executable, "-B", "-m", "testbed.linked_namespace", str(self.folder), self.name, *binds]
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.folder), "PYTHONPATH": str(CHECKOUT)}
+        self._daemon.start(command, environment, lambda: answers(self.uri), START_SECONDS)
+
+    def _make_certificates(self) -> None:
+        """Let QEMU show who it is, as server and as client, and know the other hosts."""
+        folder = self.folder / CERTIFICATES
+        folder.mkdir()
+        bundle = self._authority.issue(DOMAIN, folder)
+        shutil.copy(self._authority.certificate, folder / "ca-cert.pem")
+        for role in ("server", "client"):
+            for part in ("cert", "key"):
+                shutil.copy(bundle, folder / f"{role}-{part}.pem")
+
+    def enter(self, *kinds: str) -> list[str]:
+        """Return the words before a command that make it run in namespaces (mount, net) of this host."""
+        return ["nsenter", *(f"--{kind}=/proc/{self.pid}/ns/{kind if kind != 'mount' else 'mnt'}" for kind in kinds), "--"]
+
+    def run(self, *command: str) -> None:
+        """Run a command in this host's mount and network namespaces."""
+        subprocess.run([*self.enter("mount", "net"), *command], check=True)
+
+    def kill_libvirtd(self) -> None:
+        """End libvirt's daemon as a crash would; it is started anew, and its guests do not notice."""
+        [first] = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        for child in Path(f"/proc/{first}/task/{first}/children").read_text().split():
+            if Path(f"/proc/{child}/comm").read_text().strip() == "libvirtd":
+                os.kill(int(child), signal.SIGKILL)
+
+
+def link(first: LinkedLibvirt, second: LinkedLibvirt) -> None:
+    """Lay a cable between two hosts, from bridge to bridge."""
+    ends = ("name", "eth0", "netns", str(second.pid))
+    subprocess.run(["ip", "link", "add", "eth0", "netns", str(first.pid), "type", "veth", "peer", *ends], check=True)
+    names = "".join(f"{host.address} {host.host_name} {host.name}\n" for host in (first, second))
+    for host in (first, second):
+        (host.folder / HOSTS).write_text(f"127.0.0.1 localhost\n{names}")
+        host.run("ip", "link", "set", "eth0", "master", BRIDGE, "up")
+        host.run("ip", "address", "add", f"{host.address}/24", "dev", BRIDGE)

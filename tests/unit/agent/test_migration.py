@@ -1,0 +1,307 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A machine that moves is at one host or at the other, whoever dies at whichever step; nobody else hands one over."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from pathlib import Path
+
+import libvirt
+import pytest
+
+from archipel.agent import hand_over, migrating, migration_store
+from archipel.agent.hand_over import pack
+from archipel.agent.luggage import Luggage
+from archipel.agent.store import Phase
+from archipel.agent.virt.errors import LibvirtTimeout
+from archipel.agent.virt.lifecycle import DomainState
+from archipel.agent.virt.migration import Route
+from archipel.protocol.errors import BadRequest, CommandError, ErrorCode, PermissionDenied
+from archipel.protocol.migration import Mode
+from tests.unit.agent.conftest import ask, finish_work
+from tests.unit.agent.fake_xmpp import FakeXmpp
+from tests.unit.agent.fakes import ADMIN, OWNER, STRANGER, UUID, VM, failure
+from tests.unit.agent.two_houses import Houses, Loaded, open_houses, qemu_xml
+
+CONTROL, HOST, BETWEEN, OWN = "archipel:vm:control", "archipel:hypervisor:control", "archipel:hypervisor:migration", "archipel:vm:migration"
+Opener = Callable[[], AbstractAsyncContextManager[Houses]]
+AT_FIRST, AT_SECOND = ("hyp",), ("second",)
+
+
+@pytest.fixture
+def opener(agent_folder: Path, empty_database: Path, xmpp: FakeXmpp, monkeypatch: pytest.MonkeyPatch, capabilities: Loaded) -> Opener:
+    numbers = itertools.count()
+    return lambda: open_houses(agent_folder / str(next(numbers)), empty_database, xmpp, monkeypatch, capabilities)
+
+
+@pytest.fixture
+async def houses(opener: Opener) -> AsyncIterator[Houses]:
+    async with opener() as houses:
+        yield houses
+
+
+async def run_home(houses: Houses) -> tuple[str, ...]:
+    """Let housekeeping work on both sides until nothing changes."""
+    for house in (*houses.both, *houses.both):
+        await house.settle()
+    return await houses.where()
+
+
+# -- it moves -------------------------------------------------------------------------------------------------------------
+
+
+async def test_one_that_is_off_moves_by_its_definition_with_all_rights(houses: Houses) -> None:
+    rights = await houses.first.rights()
+    houses.first.domain.autostart = True
+    await houses.migrate()
+    assert await run_home(houses) == AT_SECOND
+    assert houses.said == ["expect", "soft_alloc", "serve"]
+    assert (await houses.second.rights(), await houses.first.rights()) == (rights, set())
+    assert houses.second.domain.autostart
+    assert "migrate" not in houses.first.domain.calls
+    machine = houses.second.hypervisor.machines[UUID]
+    assert machine.decide(OWNER.bare, "create").allowed
+    assert machine.full == f"{VM}/second"
+    assert ("hypervisor", "migrate") in houses.xmpp.pushes(houses.second.hypervisor.bare)
+    assert await migration_store.all_outgoing(houses.first.services.store) == ()
+
+
+@pytest.mark.parametrize("state", [DomainState.RUNNING, DomainState.PAUSED])
+async def test_one_that_runs_is_moved_by_libvirt_and_goes_on(houses: Houses, state: DomainState) -> None:
+    houses.first.domain.state_now = state
+    await houses.migrate()
+    assert await run_home(houses) == AT_SECOND
+    assert houses.second.domain.state_now is state
+    assert (houses.first.domain.stored, "undefine, NVRAM kept" in houses.first.domain.calls) == (None, True)
+
+
+async def test_one_that_is_off_and_not_on_shared_storage_moves_without_running(houses: Houses) -> None:
+    folder = houses.machine.folder
+    disk = f"<disk type='file' device='disk'><driver type='raw'/><source file='{folder}/a.raw'/><target dev='vda'/></disk>"
+    houses.first.domain.stored = qemu_xml(devices=disk + "<tpm model='tpm-crb'><backend type='emulator'/></tpm>")
+    await migrating.begin(houses.machine, ADMIN.bare, houses.second.hypervisor.full)
+    outgoing = await migration_store.all_outgoing(houses.first.services.store)
+    assert [found.mode for found in outgoing] == [Mode.PAUSED]
+    assert await finish(houses) == AT_SECOND
+    assert (houses.second.domain.state_now, "destroy" in houses.second.domain.calls) == (DomainState.SHUTOFF, True)
+    assert "create" not in houses.first.domain.calls
+
+
+async def finish(houses: Houses) -> tuple[str, ...]:
+    await finish_work(houses.first.hypervisor, houses.second.hypervisor)
+    return await run_home(houses)
+
+
+async def test_progress_is_shown_beside_the_state(houses: Houses, monkeypatch: pytest.MonkeyPatch) -> None:
+    houses.first.domain.state_now = DomainState.RUNNING
+    await houses.machine.refresh()
+    shown: list[tuple[str | None, str]] = []
+    show = houses.machine.show
+    monkeypatch.setattr(houses.machine, "show", lambda status: (shown.append((status.show, status.text)), show(status)))
+    await houses.migrate()
+    assert {show for show, _text in shown} == {None}
+    assert next(text for _show, text in shown if text.startswith("Migrating - ")) == "Migrating - 0%"
+    assert "Migrating - 100%" in {text for _show, text in shown}
+
+
+def test_what_is_sent_unencrypted_or_unsafely_must_have_been_asked_for() -> None:
+    careful, careless = Route("qemu+tls://b/system").flags, Route("u", "b", ["vda"], trusts_sharing=True, encrypted=False).flags
+    assert careful & libvirt.VIR_MIGRATE_TLS
+    assert not careful & (libvirt.VIR_MIGRATE_UNSAFE | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE | libvirt.VIR_MIGRATE_NON_SHARED_DISK)
+    assert careless & libvirt.VIR_MIGRATE_UNSAFE
+    assert careless & libvirt.VIR_MIGRATE_NON_SHARED_DISK
+    assert not careless & (libvirt.VIR_MIGRATE_TLS | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE)
+    assert Route("u", "b", ["vda"], bandwidth=5).parameters == {"migrate_uri": "tcp://b", "migrate_disks": ["vda"], "bandwidth": 5}
+
+
+# -- it fails -------------------------------------------------------------------------------------------------------------
+
+
+async def test_what_libvirt_refuses_leaves_it_where_it_was(houses: Houses) -> None:
+    domain = houses.first.domain
+    domain.state_now, domain.autostart, domain.breaks = DomainState.RUNNING, True, failure("Unsafe migration")
+    await houses.migrate()
+    assert houses.machine.status.text == "Can't migrate."
+    assert ("virtualmachine:control", "migrateerror") in houses.xmpp.pushes(VM)
+    assert await run_home(houses) == AT_FIRST
+    assert (domain.autostart, domain.state_now, await houses.second.phase()) == (True, DomainState.RUNNING, None)
+    assert not houses.machine.migrating
+
+
+@pytest.mark.parametrize("lies", [False, True])
+async def test_where_libvirt_does_not_answer_it_is_found_out_where_the_machine_is(houses: Houses, lies: bool) -> None:
+    domain = houses.first.domain
+    domain.state_now, domain.breaks, domain.lies = DomainState.RUNNING, LibvirtTimeout("migrate", 1), lies
+    await houses.migrate()
+    assert await run_home(houses) == (AT_SECOND if lies else AT_FIRST)
+
+
+async def test_what_the_other_host_refuses_is_the_answer_and_nothing_is_left(houses: Houses) -> None:
+    houses.second.host.add("7a1d3b4f-2c8e-4d66-8b1f-4e3c2d5a6b70", "web")
+    with pytest.raises(CommandError, match="does not take web: name: 'web' is taken"):
+        await migrating.begin(houses.machine, OWNER.bare, houses.second.hypervisor.full)
+    assert (await houses.first.phase(), await houses.second.phase()) == (Phase.ACTIVE, None)
+    assert not houses.machine.migrating
+    assert not list(houses.machine.folder.parent.glob("**/.archipel-migration-*"))
+
+
+async def test_a_definition_that_the_other_host_forbids_does_not_come_unless_an_administrator_sends_it(houses: Houses) -> None:
+    disk = "<disk type='block' device='disk'><source dev='/dev/sda'/><target dev='vda'/></disk>"
+    houses.first.domain.stored = qemu_xml(devices=f"<hostdev mode='subsystem' type='usb'/>{disk}")
+    with pytest.raises(CommandError, match="only files and network disks move"):
+        await migrating.begin(houses.machine, ADMIN.bare, houses.second.hypervisor.full)
+    houses.first.domain.stored = qemu_xml(devices="<filesystem type='mount'><source dir='/'/><target dir='root'/></filesystem>")
+    with pytest.raises(CommandError, match="the domain policy forbids"):
+        await migrating.begin(houses.machine, OWNER.bare, houses.second.hypervisor.full)
+    await migrating.begin(houses.machine, ADMIN.bare, houses.second.hypervisor.full)
+    assert await finish(houses) == AT_SECOND
+
+
+async def test_what_changes_the_machine_is_refused_with_the_founders_code(houses: Houses) -> None:
+    houses.machine.migrating = True
+    for request in ("action='destroy'", "action='create'", "action='migrate' hypervisorjid='second@lab.example/host1'"):
+        with pytest.raises(CommandError) as refused:
+            await ask(houses.machine, CONTROL, f"<archipel {request}/>", OWNER)
+        assert refused.value.code == ErrorCode.MIGRATING
+    assert (await ask(houses.machine, CONTROL, "<archipel action='info'/>", OWNER)) is not None
+    with pytest.raises(CommandError, match="is migrating"):
+        await ask(houses.first.hypervisor, HOST, f"<archipel action='free' jid='{VM}'/>", ADMIN)
+    houses.machine.migrating = False
+
+
+async def test_a_cancelled_migration_says_so(houses: Houses, monkeypatch: pytest.MonkeyPatch) -> None:
+    domain = houses.first.domain
+    domain.state_now, domain.breaks = DomainState.RUNNING, failure("operation aborted")
+    real = migrating.migrate
+
+    async def cancel_first(*arguments: object) -> None:
+        await ask_cancel(houses)
+        await real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(migrating, "migrate", cancel_first)
+    await houses.migrate()
+    assert (domain.aborted, houses.machine.status.text) == (1, "Migration aborted")
+    assert await run_home(houses) == AT_FIRST
+
+
+async def ask_cancel(houses: Houses) -> None:
+    await migrating.cancel(houses.machine)
+
+
+# -- somebody dies ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("victim", ["hyp", "second"])
+@pytest.mark.parametrize("state", [DomainState.SHUTOFF, DomainState.RUNNING])
+async def test_whoever_dies_at_whichever_step_it_is_at_one_host_and_keeps_its_rights(
+    opener: Opener, xmpp: FakeXmpp, victim: str, state: DomainState
+) -> None:
+    seen = set()
+    for moment in itertools.count(1):
+        async with opener() as houses:
+            houses.first.domain.state_now = state
+            rights = await houses.first.rights()
+            houses.fate.victim, houses.fate.moment = victim, moment
+            with contextlib.suppress(CommandError):
+                await houses.migrate()
+            if not houses.fate.struck:
+                break
+            [dead] = [house for house in houses.both if house.name == victim]
+            await dead.begin_again()
+            place = await run_home(houses)
+            assert place in (AT_FIRST, AT_SECOND), (moment, houses.said)
+            there = houses.first if place == AT_FIRST else houses.second
+            assert (await there.rights(), there.domain.state_now) == (rights, state), moment
+            assert await migration_store.all_outgoing(houses.first.services.store) == ()
+            assert xmpp.accounts[UUID] == "machine"
+            seen.add(place)
+        shutil.rmtree(houses.first.services.settings.machines.base_path, ignore_errors=True)
+    assert moment > 5
+    assert seen == {AT_FIRST, AT_SECOND}
+
+
+# -- what is packed -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["", "eJw=", "not base64!", "eJyrVkpUslIqLi3KSy1WqgUAIAIEWg==", "QUFBQQ==", "eJyrrgUAAXUA+Q=="])
+def test_luggage_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(BadRequest, match="package"):
+        Luggage.unpack(text, VM)
+
+
+async def test_luggage_of_another_machine_is_refused_and_its_own_is_what_was_packed(houses: Houses) -> None:
+    record = await houses.first.services.store.machine(UUID)
+    assert record is not None
+    luggage = await pack(houses.machine, record, autostart=True)
+    text = luggage.pack()
+    assert Luggage.unpack(text, VM) == luggage
+    with pytest.raises(BadRequest):
+        Luggage.unpack(text, "7a1d3b4f-2c8e-4d66-8b1f-4e3c2d5a6b70@lab.example")
+    assert "machine" not in repr(luggage.grants)
+
+
+async def test_power_over_the_other_host_does_not_go_along_unless_its_administrator_gave_it(houses: Houses) -> None:
+    rights = houses.first.services.rights
+    await rights.grant(VM, OWNER.bare, "domain_policy_bypass", granted_by=OWNER.bare)
+    await rights.grant(VM, STRANGER.bare, "domain_policy_bypass", granted_by=ADMIN.bare)
+    await houses.migrate()
+    assert await run_home(houses) == AT_SECOND
+    held = {subject for subject, token in await houses.second.rights() if token == "domain_policy_bypass"}
+    assert held == {STRANGER.bare}
+
+
+# -- forged hand-overs ----------------------------------------------------------------------------------------------------------
+
+
+ATTEMPT = "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d"
+WORDS = f"attempt='{ATTEMPT}' uuid='{UUID}'"
+REQUESTS = (
+    (
+        BETWEEN,
+        f"<archipel action='expect' {WORDS} name='web' base_folder='/vm' folder='0' mover='{ADMIN.bare}'>{qemu_xml()}</archipel>",
+    ),
+    (HOST, f"<archipel action='soft_alloc' {WORDS} mode='plain'><password>x</password><package>eJw=</package></archipel>"),
+    *((BETWEEN, f"<archipel action='{action}' {WORDS}/>") for action in ("serve", "forget", "arrival")),
+)
+
+
+@pytest.mark.parametrize("namespace, request_text", REQUESTS)
+async def test_a_stranger_and_a_holder_of_the_right_hand_nothing_over(houses: Houses, namespace: str, request_text: str) -> None:
+    hypervisor = houses.second.hypervisor
+    with pytest.raises(PermissionDenied):
+        await ask(hypervisor, namespace, request_text, STRANGER)
+    await houses.second.services.rights.grant(hypervisor.bare, STRANGER.bare, "soft_alloc", "all", granted_by=ADMIN.bare)
+    with pytest.raises(CommandError, match="migration_peers"):
+        await ask(hypervisor, namespace, request_text, STRANGER)
+    assert (await houses.second.phase(), houses.second.domain.stored) == (None, None)
+
+
+async def test_one_trusted_hypervisor_has_no_say_about_anothers_machine(houses: Houses) -> None:
+    await migrating.begin(houses.machine, OWNER.bare, houses.second.hypervisor.full)
+    [outgoing] = await migration_store.all_outgoing(houses.first.services.store)
+    incoming = await migration_store.find_incoming(houses.second.services.store, UUID)
+    assert incoming is not None
+    await migration_store.keep_incoming(houses.second.services.store, replace(incoming, source="third@lab.example"))
+    for _namespace, action in REQUESTS[1:4]:
+        text = action.replace(ATTEMPT, outgoing.attempt)
+        namespace = HOST if "soft_alloc" in text else BETWEEN
+        caller = type(OWNER)(houses.first.hypervisor.full, houses.first.hypervisor.bare)
+        with contextlib.suppress(CommandError):
+            await ask(houses.second.hypervisor, namespace, text, caller)
+    found = await migration_store.find_incoming(houses.second.services.store, UUID)
+    assert found is not None
+    assert found.source == "third@lab.example"
+
+
+async def test_who_is_no_peer_any_more_loses_the_rights(houses: Houses, monkeypatch: pytest.MonkeyPatch) -> None:
+    rights, bare = houses.second.services.rights, houses.second.hypervisor.bare
+    assert rights.check(bare, "hyp@lab.example", "soft_alloc").allowed
+    monkeypatch.setattr(hand_over, "peers_of", lambda _hypervisor: frozenset())
+    await hand_over.let_peers_in(houses.second.hypervisor)
+    assert not rights.check(bare, "hyp@lab.example", "soft_alloc").allowed
