@@ -210,7 +210,7 @@ async def test_in_quiet_hours_not_even_alarms_come_to_who_wants_none(house: Hous
     assert house.heard(ADMIN) == []
     clock.now = MORNING
     await house.teller.work()
-    assert house.heard(ADMIN, HYP) == ["Meanwhile:\ncrashed: web"]
+    assert house.heard(ADMIN, HYP) == ["Meanwhile:\nweb: I have crashed."]
 
 
 async def test_who_is_away_hears_of_it_when_he_is_back_if_he_said_what_he_wants(house: House):

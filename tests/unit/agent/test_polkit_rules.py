@@ -63,6 +63,10 @@ NEEDED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("reboot", "shutdown"), ("domain.init-control",)),
     **dict.fromkeys(("resume", "suspend"), ("domain.suspend",)),
     "blockResize": ("domain.block-write",),
+    "migrateToURI3": ("domain.migrate", "domain.start", "domain.write"),  # at the other host, too
+    "createWithFlags": ("domain.start",),
+    "jobStats": ("domain.read",),
+    "abortJob": ("domain.write",),
     "openConsole": ("domain.open-device",),
     "screenshot": ("domain.screenshot",),
     **dict.fromkeys(("revertToSnapshot", "snapshotCreateXML"), ("domain.snapshot",)),
@@ -75,7 +79,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
 UNASKED = {"ID", "UUID", "UUIDString", "name", "getName", "connect", "close", "isAlive", "setKeepAlive", "newStream"}
 UNASKED |= {"abort", "finish", "recv", "send", "eventAddCallback", "eventRemoveCallback", "eventUpdateCallback"}
 # Words that the agent has for other things than libvirt's objects.
-OTHERS = {"domain", "hostname", "key", "metadata", "network", "parent", "save", "update", "value", "vcpus"}
+OTHERS = {"domain", "hostname", "key", "metadata", "network", "parameters", "parent", "save", "update", "value", "vcpus"}
 TO_CONNECT = {"org.libvirt.unix.manage", "org.libvirt.api.connect.getattr", "org.libvirt.api.connect.read"}
 
 

@@ -34,9 +34,9 @@ async def let_peers_in(hypervisor: Hypervisor) -> None:
     right="migrate",
     failure=MigrationCode.MIGRATE,
     chat=Chat(
-        ("migrate {hypervisor}",),
+        ("migrate {hypervisorjid}",),
         lambda _: "I am on my way; my presence says how far.",
-        questions={"hypervisor": "To which hypervisor (its full JID, as its presence has it)?"},
+        questions={"hypervisorjid": "To which hypervisor (its full JID, as its presence has it)?"},
     ),
 )
 async def migrate(vm: VirtualMachine, request: wire.Migrate, caller: Caller) -> None:

@@ -106,8 +106,10 @@ class Preferences:
         """Forget what a contact set at an entity, or what all did. Raises :class:`StoreError`."""
         await self.ready()
         async with self._turn:
-            await self._store.run(lambda session: _delete(session, entity, contact))
-            self._wishes = {key: wish for key, wish in self._wishes.items() if key[0] != entity or contact not in (None, key[1])}
+            kept = {key: wish for key, wish in self._wishes.items() if key[0] != entity or contact not in (None, key[1])}
+            if len(kept) < len(self._wishes):
+                await self._store.run(lambda session: _delete(session, entity, contact))
+                self._wishes = kept
 
 
 def _read(session: Session) -> dict[tuple[str, str], Wish]:

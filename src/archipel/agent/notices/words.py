@@ -37,7 +37,7 @@ def is_wanted(level: Level, verbosity: Verbosity) -> bool:
 
 @dataclass(frozen=True)
 class Notice:
-    """What an entity tells of itself: ``own`` in its own words; ``of`` begins what the hypervisor says of several, their names follow.
+    """What an entity tells of itself: ``own`` in its own words; ``of`` begins what the hypervisor says of several, whose names follow.
 
     ``who`` did it (bare JID), if that is known.
     """
@@ -123,13 +123,13 @@ SHOUTED: Final = frozenset(
 )
 """Commands whose outcome founding entities shout themselves: nobody is told twice."""
 
-_ALARMS: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
-    ("virtualmachine:control", "crashed"): ("I have crashed", "crashed:"),
-    ("health", "alarm"): ("I have an alarm", "alarm:"),
-    ("scheduler", "jobfailed"): ("I could not do a scheduled job", "a scheduled job failed:"),
-    ("scheduler", "jobmissed"): ("I missed a scheduled job", "a scheduled job was missed:"),
-    (PARKING, "cannot-park"): ("I could not park a machine", "could not park:"),
-    (PARKING, "cannot-unpark"): ("I could not bring a parked machine back", "could not bring back:"),
+_ALARMS: Final[Mapping[tuple[str, str], str]] = {
+    ("virtualmachine:control", "crashed"): "I have crashed",
+    ("health", "alarm"): "I have an alarm",
+    ("scheduler", "jobfailed"): "I could not do a scheduled job",
+    ("scheduler", "jobmissed"): "I missed a scheduled job",
+    (PARKING, "cannot-park"): "I could not park a machine",
+    (PARKING, "cannot-unpark"): "I could not bring a parked machine back",
 }
 
 
@@ -150,7 +150,7 @@ def notice_of_answer(answered: Answered, help_text: str) -> Notice | None:
         own, of = WORDS[key]
         return Notice(entity.bare, entity.name, Level.CHANGE, f"{person} {own}.", f"{person} {of}", who)
     said = f"{person}: {help_text or answered.action}"[:LONGEST]
-    return Notice(entity.bare, entity.name, Level.DETAIL, said, said, who)
+    return Notice(entity.bare, entity.name, Level.DETAIL, said, who=who)
 
 
 def notice_of_push(entity: Any, topic: str, change: str, figures: str) -> Notice | None:
@@ -158,9 +158,8 @@ def notice_of_push(entity: Any, topic: str, change: str, figures: str) -> Notice
     words = _ALARMS.get((topic, change))
     if words is None:
         return None
-    own, of = words
     more = f": {figures}" if figures else ""
-    return Notice(entity.bare, entity.name, Level.ALARM, f"{own}{more}."[:LONGEST], of)
+    return Notice(entity.bare, entity.name, Level.ALARM, f"{words}{more}."[:LONGEST])
 
 
 def digest(notices: list[Notice], left_out: int, lines: int = 20, names: int = 10) -> str:
