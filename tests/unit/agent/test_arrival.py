@@ -198,7 +198,7 @@ def wrong_parts() -> Iterator[dict[str, Any]]:
     yield {"entity": "other@lab.example"}
 
 
-@pytest.mark.parametrize("part", wrong_parts(), ids=str)
+@pytest.mark.parametrize("part", list(wrong_parts()), ids=str)
 def test_luggage_with_a_wrong_part_is_refused_whole(part: dict[str, Any]) -> None:
     assert Luggage.unpack(packed(described()), VM).name == "web"
     with pytest.raises(BadRequest):
