@@ -58,6 +58,7 @@ BESIDE_THE_DOMAIN: Final = frozenset(
         ns.AUDIT,
         ns.SCHEDULER,
         ns.XMPPSERVER_USERS,
+        ns.CONTACT_PREFERENCES,
         ns.VM_MIGRATION,
     }
 )
