@@ -8,6 +8,7 @@ whoever wants something destroyed is asked whether he means it (:mod:`archipel.a
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 from collections.abc import Iterator
@@ -47,6 +48,7 @@ class Phrase:
     optional: tuple[str, ...]
 
     @classmethod
+    @functools.cache
     def parse(cls, template: str) -> Phrase:
         """Return the phrase that a template such as ``memory {value}`` or ``alloc [name]`` stands for."""
         parts = template.split()
@@ -54,19 +56,20 @@ class Phrase:
         optional = tuple(part[1:-1] for part in parts if part.startswith("["))
         return cls(tuple(part for part in parts if part[0] not in "{["), required, optional)
 
+    def rest(self, words: list[str]) -> list[str] | None:
+        """Return what follows the fixed words, if ``words`` begin with them."""
+        said = tuple(word.lower() for word in words[: len(self.words)])
+        return words[len(self.words) :] if said == self.words else None
+
     def begins(self, words: list[str]) -> dict[str, str] | None:
         """Return the values of the first placeholders if ``words`` say this phrase but for the last values it needs."""
-        if tuple(word.lower() for word in words[: len(self.words)]) != self.words:
-            return None
-        rest = words[len(self.words) :]
-        return dict(zip(self.required, rest, strict=False)) if len(rest) < len(self.required) else None
+        rest = self.rest(words)
+        return dict(zip(self.required, rest, strict=False)) if rest is not None and len(rest) < len(self.required) else None
 
     def match(self, words: list[str]) -> dict[str, str] | None:
         """Return the values of the placeholders if ``words`` say this phrase; the last one takes all words that are left."""
-        if tuple(word.lower() for word in words[: len(self.words)]) != self.words:
-            return None
-        rest, fields = words[len(self.words) :], self.required + self.optional
-        if len(rest) < len(self.required) or (rest and not fields):
+        rest, fields = self.rest(words), self.required + self.optional
+        if rest is None or len(rest) < len(self.required) or (rest and not fields):
             return None
         last = len(fields) - 1
         values = [*rest[:last], " ".join(rest[last:])] if len(rest) > last >= 0 else rest
@@ -101,13 +104,9 @@ async def reply(entity: Entity, body: str, caller: Caller) -> str:
 
 def find_command(entity: Entity, words: list[str]) -> Command | None:
     """Return the command that words ask for, whatever follows the phrase."""
-    said = [word.lower().strip("?!.") for word in words]
-    known = ((Phrase.parse(template).words, command) for template, command in _phrases(entity))
-    return max(
-        ((phrase, command) for phrase, command in known if phrase and tuple(said[: len(phrase)]) == phrase),
-        key=lambda pair: len(pair[0]),
-        default=(None, None),
-    )[1]
+    said = [word.strip("?!.") for word in words]
+    known = ((phrase, command) for phrase, command in _phrases(entity) if phrase.words and phrase.rest(said) is not None)
+    return max(known, key=lambda pair: len(pair[0].words), default=(None, None))[1]
 
 
 def _greet(entity: Entity) -> str:
@@ -125,8 +124,7 @@ async def _obey(entity: Entity, words: list[str], caller: Caller) -> str:
 
 def _begin(entity: Entity, words: list[str]) -> Dialogue | None:
     """Return the command that ``words`` ask for, with the longest phrase that fits; one that lacks its last values fits, too."""
-    phrases = [(Phrase.parse(template), command) for template, command in _phrases(entity)]
-    phrases.sort(key=lambda pair: -len(pair[0].words))
+    phrases = sorted(_phrases(entity), key=lambda pair: -len(pair[0].words))
     for read in (Phrase.match, Phrase.begins):
         for phrase, command in phrases:
             values = read(phrase, words)
@@ -185,11 +183,11 @@ async def _proceed(entity: Entity, dialogue: Dialogue, caller: Caller) -> str:
     return spoken.say(answer)
 
 
-def _phrases(entity: Entity) -> Iterator[tuple[str, Command]]:
+def _phrases(entity: Entity) -> Iterator[tuple[Phrase, Command]]:
     """Yield all phrases of this kind of entity with their commands."""
     for command in entity.services.registry.commands(entity.kind):
         for template in command.spoken.phrases if command.spoken else ():
-            yield template, command
+            yield Phrase.parse(template), command
 
 
 def _help(entity: Entity, caller: Caller) -> str:
