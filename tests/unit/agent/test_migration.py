@@ -15,7 +15,7 @@ from pathlib import Path
 import libvirt
 import pytest
 
-from archipel.agent import hand_over, migrating, migration_store
+from archipel.agent import hand_over, luggage, migrating, migration_store
 from archipel.agent.hand_over import pack
 from archipel.agent.luggage import Luggage
 from archipel.agent.store import Phase
@@ -151,6 +151,13 @@ async def test_what_the_other_host_refuses_is_the_answer_and_nothing_is_left(hou
     assert not list(houses.machine.folder.parent.glob("**/.archipel-migration-*"))
 
 
+async def test_rights_that_fit_in_no_message_are_told_before_anything_moves(houses: Houses, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(luggage, "LONGEST_PACKAGE", 10)
+    with pytest.raises(CommandError, match="more than one message carries"):
+        await migrating.begin(houses.machine, OWNER.bare, houses.second.hypervisor.full)
+    assert (houses.machine.migrating, houses.said, await houses.first.phase()) == (False, [], Phase.ACTIVE)
+
+
 async def test_a_definition_that_the_other_host_forbids_does_not_come_unless_an_administrator_sends_it(houses: Houses) -> None:
     disk = "<disk type='block' device='disk'><source dev='/dev/sda'/><target dev='vda'/></disk>"
     houses.first.domain.stored = qemu_xml(devices=f"<hostdev mode='subsystem' type='usb'/>{disk}")
@@ -238,12 +245,12 @@ def test_luggage_that_is_none_is_refused(text: str) -> None:
 async def test_luggage_of_another_machine_is_refused_and_its_own_is_what_was_packed(houses: Houses) -> None:
     record = await houses.first.services.store.machine(UUID)
     assert record is not None
-    luggage = await pack(houses.machine, record, autostart=True)
-    text = luggage.pack()
-    assert Luggage.unpack(text, VM) == luggage
+    packed = await pack(houses.machine, record, autostart=True)
+    text = packed.pack()
+    assert Luggage.unpack(text, VM) == packed
     with pytest.raises(BadRequest):
         Luggage.unpack(text, "7a1d3b4f-2c8e-4d66-8b1f-4e3c2d5a6b70@lab.example")
-    assert "machine" not in repr(luggage.grants)
+    assert "machine" not in repr(packed.grants)
 
 
 async def test_power_over_the_other_host_does_not_go_along_unless_its_administrator_gave_it(houses: Houses) -> None:
