@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -15,7 +16,7 @@ from pathlib import Path
 import libvirt
 import pytest
 
-from archipel.agent import hand_over, luggage, migrating, migration_store
+from archipel.agent import departure, hand_over, luggage, migrating, migration_store
 from archipel.agent.hand_over import pack
 from archipel.agent.luggage import Luggage
 from archipel.agent.store import Phase
@@ -91,6 +92,21 @@ async def test_one_that_is_off_and_not_on_shared_storage_moves_without_running(h
     assert await finish(houses) == AT_SECOND
     assert (houses.second.domain.state_now, "destroy" in houses.second.domain.calls) == (DomainState.SHUTOFF, True)
     assert "create" not in houses.first.domain.calls
+
+
+async def test_its_owner_moves_it_with_disks_in_its_own_folder(
+    tmp_path: Path, empty_database: Path, xmpp: FakeXmpp, monkeypatch: pytest.MonkeyPatch, capabilities: Loaded
+) -> None:
+    async with open_houses(tmp_path / "agents", empty_database, xmpp, monkeypatch, capabilities) as houses:
+        folder = houses.machine.folder
+        folder.mkdir(parents=True)
+        (folder / "a.raw").touch()
+        source = f"<driver name='qemu' type='raw'/><source file='{folder}/a.raw'/><target dev='vda' bus='virtio'/>"
+        houses.first.domain.stored = qemu_xml(devices=f"<disk type='file' device='disk'>{source}</disk>")
+        houses.first.domain.state_now = DomainState.RUNNING
+        await houses.migrate()
+        assert await run_home(houses) == AT_SECOND
+        assert os.listdir(folder) == ["a.raw"]
 
 
 async def finish(houses: Houses) -> tuple[str, ...]:
@@ -231,6 +247,21 @@ async def test_whoever_dies_at_whichever_step_it_is_at_one_host_and_keeps_its_ri
         shutil.rmtree(houses.first.services.settings.machines.base_path, ignore_errors=True)
     assert moment > 5
     assert seen == {AT_FIRST, AT_SECOND}
+
+
+async def test_an_administrator_settles_it_when_the_former_host_burnt_down(houses: Houses, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def burn(*_arguments: object) -> None:
+        raise CommandError("fire")
+
+    monkeypatch.setattr(departure, "_let_go", burn)
+    await houses.migrate()
+    incoming = await migration_store.find_incoming(houses.second.services.store, UUID)
+    assert incoming is not None
+    words = f"attempt='{incoming.attempt}' uuid='{UUID}'"
+    with pytest.raises(CommandError, match="is held here"):
+        await ask(houses.second.hypervisor, BETWEEN, f"<archipel action='forget' {words}/>", ADMIN)
+    await ask(houses.second.hypervisor, BETWEEN, f"<archipel action='serve' {words}/>", ADMIN)
+    assert (await houses.second.phase(), UUID in houses.second.hypervisor.machines) == (Phase.ACTIVE, True)
 
 
 # -- what is packed -----------------------------------------------------------------------------------------------------------
