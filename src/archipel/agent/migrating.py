@@ -167,7 +167,7 @@ def _plan_trip(machine: VirtualMachine, outgoing: Outgoing, freight: Freight, an
         answer.uri, answer.address or None, copied, trusts_sharing=settings.trust_sharing and answer.shared, encrypted=not settings.plain
     )
     going = replace(outgoing, mode=mode, shared=answer.shared, copied=tuple(paths[target] for target in copied))
-    return Trip(machine, going, freight, replace(route, bandwidth=settings.bandwidth))
+    return Trip(machine, going, freight, replace(route, bandwidth=settings.bandwidth, downtime=settings.downtime))
 
 
 # -- on its way ---------------------------------------------------------------------------------------------------------
