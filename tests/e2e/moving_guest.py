@@ -87,7 +87,10 @@ class Scene:
 
     async def arrived(self, machine: Machine, source: House, target: House) -> None:
         """Wait until the machine is at the target and nowhere else, its account online there."""
-        await eventually(lambda: (source.phase(machine.uuid), target.phase(machine.uuid)) == (None, "active"), "the move", DEADLINE)
+        try:
+            await eventually(lambda: (source.phase(machine.uuid), target.phase(machine.uuid)) == (None, "active"), "the move", DEADLINE)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{source.agent.read_log(30)}\n{target.agent.read_log(30)}") from None
         await eventually(lambda: self.pair.sessions(machine) == [target.name], "its account", DEADLINE)
         assert machine.uuid not in source.domains
         assert machine.uuid in target.domains
@@ -233,6 +236,7 @@ async def open_scene(root: Path, authority: Authority, folder: Path) -> AsyncIte
         options = {
             ("DEFAULT", "archipel_folder_data"): str(base),
             ("MIGRATION", "migration_trusts_sharing"): "True",
+            ("MIGRATION", "migration_downtime"): "5000",  # nobody waits for the processors of a busy machine
         }
         own = [{("GLOBAL", "migration_uri"): host.peer_uri, ("MIGRATION", "migration_address"): host.host_name} for host in hosts]
         prefixes = [host.enter("mount") for host in hosts]

@@ -87,6 +87,7 @@ async def test_one_that_is_off_moves_by_its_definition_where_storage_is_shared(s
     await scene.begin(machine, first, second)
     await scene.arrived(machine, first, second)
     assert second.domains[machine.uuid] is False
+    assert [found.name for found in (scene.images / machine.uuid).iterdir()] == ["data.qcow2"]
     await scene.control(second, machine, "action='free'")
 
 

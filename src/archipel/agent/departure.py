@@ -209,6 +209,7 @@ async def _remove_rest(hypervisor: Hypervisor, machine: VirtualMachine, outgoing
         raise CommandError("its domain runs here again, although the other hypervisor has it: an administrator must stop one of them")
     with contextlib.suppress(DomainNotFound):
         await machine.domain.undefine(keep_nvram=True)
+    await unmark_folder(machine.folder, outgoing.attempt)
     left = [] if outgoing.shared else await asyncio.to_thread(_remove_files, machine.folder, outgoing)
     if left:
         log.warning("%s: %s stay in %s: they were not part of the machine", machine.bare, ", ".join(left), machine.folder)

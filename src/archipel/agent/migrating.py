@@ -20,7 +20,7 @@ from typing import Final
 from archipel.agent import departure, migration_plan, migration_store
 from archipel.agent.departure import FAILURES
 from archipel.agent.drive_work import work_on
-from archipel.agent.hand_over import ask, find_peer, settings_of
+from archipel.agent.hand_over import ask, find_peer, pack, settings_of
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.migration_plan import Freight
 from archipel.agent.migration_store import Outgoing
@@ -81,11 +81,13 @@ async def begin(machine: VirtualMachine, mover: str, address: str) -> None:
         raise CommandError("insecure_plaintext: the machine's password would cross the network in clear: let the agents use TLS")
     migration_plan.refuse_busy(machine)
     machine.refuse_at_work()
+    machine.migrating = True  # before anything is waited for: what is asked for from now on would wait for the end, and come too late
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(hypervisor.hold(machine.uuid))
-        await stack.enter_async_context(machine.changing)
-        freight = await migration_plan.read_freight(machine)
-        stack.enter_context(work_on(hypervisor).share(*(Path(disk.path) for disk in freight.disks)))
+        try:
+            freight = await _take_hold(machine, stack)
+        except FAILURES:
+            machine.migrating = False
+            raise
         outgoing = Outgoing(
             attempt=migration_plan.new_attempt(),
             uuid=machine.uuid,
@@ -94,9 +96,21 @@ async def begin(machine: VirtualMachine, mover: str, address: str) -> None:
             mode=Mode.LIVE if freight.running else Mode.PLAIN,
             autostart=freight.autostart,
         )
-        machine.migrating = True
         trip = await _announce(machine, outgoing, freight)
         hypervisor.spawn(_run(trip, stack.pop_all()))
+
+
+async def _take_hold(machine: VirtualMachine, stack: contextlib.AsyncExitStack) -> Freight:
+    """Keep everybody else off a machine, and return what is to move; raises why that cannot be."""
+    hypervisor = machine.hypervisor
+    stack.enter_context(hypervisor.hold(machine.uuid))
+    await stack.enter_async_context(machine.changing)
+    freight = await migration_plan.read_freight(machine)
+    stack.enter_context(work_on(hypervisor).share(*(Path(disk.path) for disk in freight.disks)))
+    record = await hypervisor.services.store.machine(machine.uuid)
+    if record is not None:
+        (await pack(machine, record, autostart=freight.autostart)).pack()  # once it has moved is no time to learn that it is too much
+    return freight
 
 
 async def _announce(machine: VirtualMachine, outgoing: Outgoing, freight: Freight) -> Trip:
@@ -153,7 +167,7 @@ def _plan_trip(machine: VirtualMachine, outgoing: Outgoing, freight: Freight, an
         answer.uri, answer.address or None, copied, trusts_sharing=settings.trust_sharing and answer.shared, encrypted=not settings.plain
     )
     going = replace(outgoing, mode=mode, shared=answer.shared, copied=tuple(paths[target] for target in copied))
-    return Trip(machine, going, freight, replace(route, bandwidth=settings.bandwidth))
+    return Trip(machine, going, freight, replace(route, bandwidth=settings.bandwidth, downtime=settings.downtime))
 
 
 # -- on its way ---------------------------------------------------------------------------------------------------------

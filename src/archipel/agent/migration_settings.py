@@ -46,3 +46,9 @@ class MigrationSettings:
     )
     bandwidth: int = MIGRATION.option("migration_bandwidth", integer(0, 1_000_000), "0", "Most MiB per second of a migration; 0: no limit.")
     timeout: float = MIGRATION.option("migration_timeout", seconds(1, 7 * 86400), "3600", "Time after which a migration is given up.")
+    downtime: int = MIGRATION.option(
+        "migration_downtime",
+        integer(1, 60_000),
+        "500",
+        "Milliseconds that a guest may stand still at the end of its way; one that writes much on a slow network needs more.",
+    )

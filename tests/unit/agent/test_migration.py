@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -15,7 +16,7 @@ from pathlib import Path
 import libvirt
 import pytest
 
-from archipel.agent import hand_over, migrating, migration_store
+from archipel.agent import departure, hand_over, luggage, migrating, migration_store
 from archipel.agent.hand_over import pack
 from archipel.agent.luggage import Luggage
 from archipel.agent.store import Phase
@@ -93,6 +94,21 @@ async def test_one_that_is_off_and_not_on_shared_storage_moves_without_running(h
     assert "create" not in houses.first.domain.calls
 
 
+async def test_its_owner_moves_it_with_disks_in_its_own_folder(
+    tmp_path: Path, empty_database: Path, xmpp: FakeXmpp, monkeypatch: pytest.MonkeyPatch, capabilities: Loaded
+) -> None:
+    async with open_houses(tmp_path / "agents", empty_database, xmpp, monkeypatch, capabilities) as houses:
+        folder = houses.machine.folder
+        folder.mkdir(parents=True)
+        (folder / "a.raw").touch()
+        source = f"<driver name='qemu' type='raw'/><source file='{folder}/a.raw'/><target dev='vda' bus='virtio'/>"
+        houses.first.domain.stored = qemu_xml(devices=f"<disk type='file' device='disk'>{source}</disk>")
+        houses.first.domain.state_now = DomainState.RUNNING
+        await houses.migrate()
+        assert await run_home(houses) == AT_SECOND
+        assert os.listdir(folder) == ["a.raw"]
+
+
 async def finish(houses: Houses) -> tuple[str, ...]:
     await finish_work(houses.first.hypervisor, houses.second.hypervisor)
     return await run_home(houses)
@@ -149,6 +165,13 @@ async def test_what_the_other_host_refuses_is_the_answer_and_nothing_is_left(hou
     assert (await houses.first.phase(), await houses.second.phase()) == (Phase.ACTIVE, None)
     assert not houses.machine.migrating
     assert not list(houses.machine.folder.parent.glob("**/.archipel-migration-*"))
+
+
+async def test_rights_that_fit_in_no_message_are_told_before_anything_moves(houses: Houses, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(luggage, "LONGEST_PACKAGE", 10)
+    with pytest.raises(CommandError, match="more than one message carries"):
+        await migrating.begin(houses.machine, OWNER.bare, houses.second.hypervisor.full)
+    assert (houses.machine.migrating, houses.said, await houses.first.phase()) == (False, [], Phase.ACTIVE)
 
 
 async def test_a_definition_that_the_other_host_forbids_does_not_come_unless_an_administrator_sends_it(houses: Houses) -> None:
@@ -226,6 +249,21 @@ async def test_whoever_dies_at_whichever_step_it_is_at_one_host_and_keeps_its_ri
     assert seen == {AT_FIRST, AT_SECOND}
 
 
+async def test_an_administrator_settles_it_when_the_former_host_burnt_down(houses: Houses, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def burn(*_arguments: object) -> None:
+        raise CommandError("fire")
+
+    monkeypatch.setattr(departure, "_let_go", burn)
+    await houses.migrate()
+    incoming = await migration_store.find_incoming(houses.second.services.store, UUID)
+    assert incoming is not None
+    words = f"attempt='{incoming.attempt}' uuid='{UUID}'"
+    with pytest.raises(CommandError, match="is held here"):
+        await ask(houses.second.hypervisor, BETWEEN, f"<archipel action='forget' {words}/>", ADMIN)
+    await ask(houses.second.hypervisor, BETWEEN, f"<archipel action='serve' {words}/>", ADMIN)
+    assert (await houses.second.phase(), UUID in houses.second.hypervisor.machines) == (Phase.ACTIVE, True)
+
+
 # -- what is packed -----------------------------------------------------------------------------------------------------------
 
 
@@ -238,12 +276,12 @@ def test_luggage_that_is_none_is_refused(text: str) -> None:
 async def test_luggage_of_another_machine_is_refused_and_its_own_is_what_was_packed(houses: Houses) -> None:
     record = await houses.first.services.store.machine(UUID)
     assert record is not None
-    luggage = await pack(houses.machine, record, autostart=True)
-    text = luggage.pack()
-    assert Luggage.unpack(text, VM) == luggage
+    packed = await pack(houses.machine, record, autostart=True)
+    text = packed.pack()
+    assert Luggage.unpack(text, VM) == packed
     with pytest.raises(BadRequest):
         Luggage.unpack(text, "7a1d3b4f-2c8e-4d66-8b1f-4e3c2d5a6b70@lab.example")
-    assert "machine" not in repr(luggage.grants)
+    assert "machine" not in repr(packed.grants)
 
 
 async def test_power_over_the_other_host_does_not_go_along_unless_its_administrator_gave_it(houses: Houses) -> None:

@@ -32,6 +32,7 @@ class _VirDomain(Protocol):
     """What a virDomain does for migrations."""
 
     def migrateToURI3(self, dconnuri: str, params: dict[str, Any], flags: int) -> int: ...
+    def migrateSetMaxDowntime(self, downtime: int, flags: int) -> int: ...
     def jobStats(self, flags: int) -> dict[str, Any]: ...
     def abortJob(self) -> int: ...
     def createWithFlags(self, flags: int) -> int: ...
@@ -47,7 +48,7 @@ class Route:
 
     ``uri`` is the other host's libvirt as this one's daemon reaches it, ``address`` where QEMU goes (None: libvirt chooses).
     ``copied`` are the targets of disks whose contents go along. ``trusts_sharing``: the other disks are shared, whether libvirt
-    knows that or not. ``bandwidth`` in MiB/s, 0 for no limit.
+    knows that or not. ``bandwidth`` in MiB/s, 0 for no limit. ``downtime``: milliseconds that the guest may stand still.
     """
 
     uri: str
@@ -56,6 +57,7 @@ class Route:
     trusts_sharing: bool = False
     encrypted: bool = True
     bandwidth: int = 0
+    downtime: int = 300
 
     @property
     def flags(self) -> int:
@@ -130,7 +132,9 @@ async def migrate(domain: Domain, route: Route, within: float) -> None:
 
 
 def _migrate(domain: VirDomain, route: Route) -> None:
-    cast(_VirDomain, domain).migrateToURI3(route.uri, route.parameters, route.flags)
+    found = cast(_VirDomain, domain)
+    found.migrateSetMaxDowntime(route.downtime, 0)
+    found.migrateToURI3(route.uri, route.parameters, route.flags)
 
 
 async def read_progress(domain: Domain) -> int | None:
