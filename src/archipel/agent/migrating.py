@@ -85,7 +85,7 @@ async def begin(machine: VirtualMachine, mover: str, address: str) -> None:
     async with contextlib.AsyncExitStack() as stack:
         try:
             freight = await _take_hold(machine, stack)
-        except FAILURES:
+        except Exception:  # whatever it is: nothing has begun
             machine.migrating = False
             raise
         outgoing = Outgoing(

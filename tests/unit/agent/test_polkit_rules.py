@@ -64,6 +64,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("resume", "suspend"), ("domain.suspend",)),
     "blockResize": ("domain.block-write",),
     "migrateToURI3": ("domain.migrate", "domain.start", "domain.write"),  # at the other host, too
+    "migrateSetMaxDowntime": ("domain.migrate",),
     "createWithFlags": ("domain.start",),
     "jobStats": ("domain.read",),
     "abortJob": ("domain.write",),
