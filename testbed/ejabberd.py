@@ -68,6 +68,7 @@ class EjabberdSettings:
     hypervisors: tuple[str, ...]
     admins: tuple[str, ...]
     plain_inside_tls: bool
+    patient: bool = False
 
     @classmethod
     def read(cls, file: Path) -> EjabberdSettings:
@@ -216,12 +217,14 @@ def make_ejabberd(
     admins: Sequence[str] = ("admin",),
     plain_inside_tls: bool = False,
     websocket: bool = False,
+    patient: bool = False,
 ) -> Ejabberd:
     """Make the folder of a new server, not yet started.
 
     Each of ``hypervisors`` (account names) may register and remove accounts whose name is a UUID, as a hypervisor does for its
     virtual machines. ``plain_inside_tls`` offers SASL PLAIN too: clients of the founding time know nothing better. With
-    ``websocket`` browsers can come in, see `Ejabberd.websocket_url`. Raises CertificateError, and OSError without free ports.
+    ``websocket`` browsers can come in, see `Ejabberd.websocket_url`. A ``patient`` server keeps sessions that answer no ping.
+    Raises CertificateError, and OSError without free ports.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -237,6 +240,7 @@ def make_ejabberd(
         hypervisors=tuple(hypervisors),
         admins=tuple(admins),
         plain_inside_tls=plain_inside_tls,
+        patient=patient,
     )
     authority = authority or make_authority(folder / "authority")
     authority.issue(domain, folder)
@@ -259,6 +263,7 @@ def _render_configuration(settings: EjabberdSettings) -> str:
         "commands": API_COMMANDS,
         "domain": settings.domain,
         "hypervisors": [f"{name}@{settings.domain}" for name in settings.hypervisors],
+        "ping_timeout_action": "none" if settings.patient else "kill",
         "port": settings.port,
         "refused_mechanisms": refused,
     }

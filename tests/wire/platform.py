@@ -219,12 +219,16 @@ async def open_platform(
     *,
     websocket: bool = False,
     proxied: bool = False,
+    patient: bool = False,
 ) -> AsyncIterator[Platform]:
     """Start ejabberd, libvirt's test driver and an agent, each of its own; end them afterwards.
 
-    ``proxied`` puts a network that can fail between agent and ejabberd; people are not concerned.
+    ``proxied`` puts a network that can fail between agent and ejabberd; people are not concerned. ``patient``: people stay logged in
+    although nobody turns their loop for a while.
     """
-    ejabberd = make_ejabberd(folder / "ejabberd", domain, authority, hypervisors=(HYPERVISOR,), admins=(ADMIN,), websocket=websocket)
+    ejabberd = make_ejabberd(
+        folder / "ejabberd", domain, authority, hypervisors=(HYPERVISOR,), admins=(ADMIN,), websocket=websocket, patient=patient
+    )
     async with contextlib.AsyncExitStack() as stack:
         libvirtd = stack.enter_context(TestLibvirtd())
         ejabberd.start()

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 EVERYTHING: Final = "all"  # a right that administrators always have
 BY_BEING_ONE: Final = "administrator"  # the rule by which they have it
-FOLLOW_TIMEOUT: Final = 5.0  # seconds for an agent to read the list anew; it is told at once that it changed
+FOLLOW_TIMEOUT: Final = 20.0  # seconds for an agent to read the list anew; it is told at once that it changed
 _LOOK_AGAIN: Final = 0.2
 _REFUSALS: Final = frozenset({Condition.FORBIDDEN, Condition.NOT_ALLOWED})
 

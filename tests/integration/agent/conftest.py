@@ -24,7 +24,7 @@ OPTIONS = {
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def platform(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
     """A running platform that tests share."""
-    async with open_platform(tmp_path_factory.mktemp("platform"), authority, "agents.localhost", OPTIONS) as platform:
+    async with open_platform(tmp_path_factory.mktemp("platform"), authority, "agents.localhost", OPTIONS, patient=True) as platform:
         yield platform
         assert platform.leaked_passwords() == []
         assert "Traceback" not in platform.log, platform.log

@@ -23,12 +23,15 @@ from tests.integration.agent.test_every_action import Scene, define_behind
 from tests.wire.action import HYPERVISOR, MACHINE, Action
 from tests.wire.actions import ACTIONS
 from tests.wire.actions.core import CARD
+from tests.wire.actions.notices import PREFERENCES
 from tests.wire.form_rules import COMMANDS, FORMS, broken_rules
 from tests.wire.person import Person
 from tests.wire.platform import Platform
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("tags_node")]
 
+# Refused to whoever holds the right; an administrator settles by it what a hypervisor left behind that is gone.
+FOR_ADMINISTRATORS = {(HYPERVISOR, "archipel:hypervisor:migration", "forget")}
 KINDS = pytest.mark.parametrize("kind", [HYPERVISOR, MACHINE])
 
 
@@ -163,6 +166,7 @@ async def test_each_command_is_done_by_its_form(platform: Platform, admin: Perso
             await do_by_form(platform, admin, foreigner, row)
             menu.remove(f"{row.namespace}#{row.action}")
     assert menu == set(), "each was done"
+    await admin.command(platform.host, PREFERENCES, "<archipel action='reset'/>")  # other tests hear of what happens
 
 
 async def do_by_form(platform: Platform, admin: Person, foreigner: Foreigner, row: Action) -> None:
@@ -183,7 +187,7 @@ async def do_by_form(platform: Platform, admin: Person, foreigner: Foreigner, ro
                 again = await foreigner.submit(address, node, session, {})
                 gone = row.kind == MACHINE and again["error"]["condition"] == "service-unavailable"  # freed, parked
                 assert gone or own_condition(again) == "session-expired"
-        if row.unsupported or row.refusal:
+        if row.unsupported or (row.refusal and row.key not in FOR_ADMINISTRATORS):
             assert answer["type"] == "error", f"{row}: {answer}"
         else:
             assert (answer["type"], answer["command"]["status"]) == ("result", "completed"), f"{row}: {answer}"
