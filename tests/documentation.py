@@ -47,3 +47,21 @@ def read_steps(page: Path) -> list[Step]:
             command, *shown = part.splitlines()
             steps.append(Step(command, tuple(shown)))
     return steps
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a page has one say in a chat, and how it is answered."""
+
+    words: str
+    answer: str
+
+
+def read_talks(page: Path) -> list[list[Said]]:
+    """Return the conversations of a page's text blocks: lines that begin with ``you: ``, and what follows, behind another's name."""
+    talks = []
+    for block in read_blocks(page, "text"):
+        parts = re.split(r"^you: ", block, flags=re.MULTILINE)[1:]
+        lines = [part.rstrip("\n").split("\n") for part in parts]
+        talks.append([Said(words, "\n".join(shown).partition(": ")[2]) for words, *shown in lines])
+    return talks

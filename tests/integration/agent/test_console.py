@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from tests.documentation import read_steps
 from tests.unit.agent.vnc_server import GREETING, FakeVncServer
 from tests.wire.actions.console import CONSOLE, DISPLAY, VNC
 from tests.wire.matching import assert_error, assert_payload, child
@@ -100,3 +102,10 @@ async def test_the_display_in_words(admin: Person, shown: Machine, vnc: FakeVncS
     assert str(vnc.port) in await admin.say(shown.full, "screen")
     assert "vnc.html#" in await admin.say(shown.full, "console")
     assert "kind" in await admin.say(shown.full, "console spice")
+
+
+async def test_what_the_page_says_in_a_chat_works(admin: Person, shown: Machine, root: Path):
+    [step] = read_steps(root / "docs" / "console.md")
+    answer = await admin.say(shown.full, step.command.removeprefix("archipel chat web "))
+    expected, _, _address = step.shown[0].partition("127.0.0.1")
+    assert answer.startswith(f"{expected}127.0.0.1:")

@@ -11,12 +11,14 @@ import asyncio
 import random
 import uuid as uuids
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from testbed.certificates import Authority
 from testbed.libvirtd import TestLibvirtd
+from tests.documentation import read_talks
 from tests.wire.action import grant
 from tests.wire.matching import assert_error, child, show
 from tests.wire.person import Person
@@ -85,6 +87,15 @@ async def test_the_arrival_is_pushed_and_the_presence_tells_where_it_is(pair: Pa
     await pair.admin.expect_push(pair.second.hypervisor, "hypervisor", "migrate")
     await pair.admin.expect_shown(machine.bare, "xa", "Off")
     assert pair.admin.presences(machine.bare)[-1].get("from") == pair.second.address_of(machine)
+
+
+async def test_what_the_page_says_in_a_chat_moves_a_machine(pair: Pair, root: Path):
+    machine = await pair.first.make_machine(pair.admin)
+    [[said]] = read_talks(root / "docs" / "migration.md")
+    words = said.words.replace("second@example.org/host2", pair.second.host)
+    assert pair.second.host in words
+    assert await pair.admin.say(pair.first.address_of(machine), words) == said.answer
+    await eventually(lambda: pair.places(machine) == (None, "active"), "the machine has moved")
 
 
 async def test_a_machine_that_runs_is_refused_where_libvirt_cannot_move_it(pair: Pair):

@@ -193,6 +193,15 @@ async def test_the_hosts_devices_take_it_too(platform: Platform, admin: Person, 
     assert_payload(await ask(admin, platform, "define", "", xml), NETWORK, "")
 
 
+async def test_groups_of_ports_of_an_open_vswitch_are_kept(platform: Platform, admin: Person, net: Net):
+    group = "<portgroup name='lab' default='yes'><vlan trunk='yes'><tag id='7'/><tag id='8'/></vlan></portgroup>"
+    switch = "<forward mode='bridge'/><bridge name='ovsbr0'/><virtualport type='openvswitch'/>"
+    assert_payload(await ask(admin, platform, "define", "", net.xml(switch + group)), NETWORK, "")
+    [found] = [one for one in child(await ask(admin, platform, "get"), "query").iter() if name_of(one) == "portgroup"]
+    assert (found.get("name"), found.get("default")) == ("lab", "yes")
+    assert [(tag.get("id")) for tag in found.iter() if name_of(tag) == "tag"] == ["7", "8"]
+
+
 # -- in a conversation --------------------------------------------------------------------------------------------------
 
 

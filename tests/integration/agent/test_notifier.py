@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from testbed.certificates import Authority
+from tests.documentation import read_steps
 from tests.unit.agent.mail_house import PASSWORD, USER, MailServer, WebService, server_context
 from tests.wire.matching import CLIENT, assert_error
 from tests.wire.person import Person
@@ -56,7 +57,7 @@ def write_routes(folder: Path, mail: MailServer, web: WebService, authority: Aut
     return folder / "routes.toml"
 
 
-async def test_all_ways_lead_out(authority: Authority, tmp_path: Path) -> None:
+async def test_all_ways_lead_out(authority: Authority, root: Path, tmp_path: Path) -> None:
     bundle = authority.issue("localhost", tmp_path)
     mail = await MailServer(server_context(bundle)).open(at_once=False)
     web = await WebService(server_context(bundle)).open(at_once=True)
@@ -74,6 +75,7 @@ async def test_all_ways_lead_out(authority: Authority, tmp_path: Path) -> None:
         await admin.until(lambda: message_about(admin, platform, student), "the refusal")
         events = await eventually(lambda: events_of(web) if len(events_of(web)) > 3 else None)
         assert {"hypervisor/alloc", "command/done"} <= events
+        await say_as_the_page(platform, admin, root)
         await try_route(platform, admin, web)
         assert PASSWORD not in platform.log
         assert "of-the-url" not in platform.log + platform.audit
@@ -88,6 +90,12 @@ def events_of(web: WebService) -> set[str]:
 def message_about(admin: Person, platform: Platform, who: Person) -> list[ET.Element]:
     heard = admin.heard(platform.hypervisor)
     return [stanza for stanza in heard if who.bare in (stanza.findtext(f"{{{CLIENT}}}body") or "")]
+
+
+async def say_as_the_page(platform: Platform, admin: Person, root: Path) -> None:
+    [step] = read_steps(root / "docs" / "notifications.md")
+    words = step.command.removeprefix("archipel chat hypervisor@example.org ").replace("night-shift", "hook")
+    assert await admin.say(platform.host, words) == "\n".join(step.shown)
 
 
 async def try_route(platform: Platform, admin: Person, web: WebService) -> None:

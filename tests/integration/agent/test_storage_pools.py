@@ -70,6 +70,35 @@ async def test_a_pool_lives_from_its_definition_to_its_end_as_it_is_told(platfor
     assert changes == pools
 
 
+SOURCES = {
+    "fs": "<source><device path='/dev/sdz1'/></source>",
+    "netfs": "<source><host name='files.example'/><dir path='/exports/lab'/><format type='nfs'/></source>",
+    "logical": "<source><name>vg0</name></source>",
+}
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+async def test_a_pool_of_each_type_is_defined_and_keeps_its_source(platform: Platform, admin: Person, kind: str):
+    """libvirt's test driver keeps such pools and mounts nothing."""
+    name = f"pool-{secrets.token_hex(4)}"
+    inner = f"<pool type='{kind}'><name>{name}</name>{SOURCES[kind]}<target><path>/srv/{name}</path></target></pool>"
+    await do(platform, admin, "pooldefine", inner=inner)
+    await do(platform, admin, "poolcreate", f"name='{name}'")
+    told = await listed(platform, admin, name)
+    assert told is not None
+    assert (told["type"], told["active"]) == (kind, "1")
+    with platform.libvirt() as connection:
+        kept = ET.fromstring(connection.storagePoolLookupByName(name).XMLDesc()).find("source")
+    wanted = ET.fromstring(SOURCES[kind])
+    assert kept is not None
+    for part in wanted:
+        found = kept.find(part.tag)
+        assert found is not None
+        assert (dict(found.attrib), found.text) == (dict(part.attrib), part.text)
+    await do(platform, admin, "pooldestroy", f"name='{name}'")
+    await do(platform, admin, "poolundefine", f"name='{name}'")
+
+
 async def test_who_lacks_the_host_defines_pools_in_the_folders_for_that_only(platform: Platform, admin: Person, student: Person):
     await platform.grant(admin, platform.host, student, "all")
     name = f"pool-{secrets.token_hex(4)}"

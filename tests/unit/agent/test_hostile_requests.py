@@ -28,10 +28,10 @@ from tests.unit.agent.conftest import finish_work
 from tests.unit.agent.fake_xmpp import parse_stanza
 from tests.unit.agent.fakes import HYP, OTHER_UUID, OWNER, UUID, VM, FakeDomain, FakeHost, FakeLibvirt, domain_xml, failure
 from tests.unit.agent.hostile_requests import requests
-from tests.wire.action import HYPERVISOR
+from tests.wire.action import HYPERVISOR, Action
 from tests.wire.actions import ACTIONS
 
-GROUPS = sorted({(row.kind, row.namespace) for row in ACTIONS})
+ROWS = [pytest.param(row, id=str(row)) for row in ACTIONS]
 WORDS = {
     "jid": VM,
     "full": f"{VM}/hyp",
@@ -46,7 +46,8 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 CHANGING = {"os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.symlink", "os.link", "os.chmod", "os.chown", "os.truncate"}
 PROGRAMS = {"setpriv", "prlimit"}
 LARGEST_ANSWER = 150_000
-EXAMPLES = int(os.environ.get("ARCHIPEL_HOSTILE_EXAMPLES", "8"))  # of each namespace of each kind of entity; more by night
+NOTES = Path.cwd() / ".hypothesis"  # hypothesis's own, written when it first runs in a checkout
+EXAMPLES = int(os.environ.get("ARCHIPEL_HOSTILE_EXAMPLES", "4"))  # of each action of each kind of entity; more by night
 
 
 class Watch:
@@ -70,7 +71,7 @@ class Watch:
     def _check_place(self, event: str, place: object) -> None:
         if isinstance(place, str | bytes | os.PathLike) and self.folder is not None:
             path = os.path.realpath(os.fsdecode(place))
-            if path != os.devnull and not Path(path).is_relative_to(self.folder):
+            if path != os.devnull and not any(Path(path).is_relative_to(folder) for folder in (self.folder, NOTES.resolve())):
                 self.wrong.append(f"{event} {path}")
 
 
@@ -140,7 +141,7 @@ def test_every_action_has_a_row_to_begin_with(capabilities: tuple[TokenCatalogue
     assert known <= {row.key for row in ACTIONS}
 
 
-@pytest.mark.parametrize("kind,namespace", GROUPS)
+@pytest.mark.parametrize("row", ROWS)
 @settings(max_examples=EXAMPLES, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 async def test_hostile_arguments_get_one_answer_and_reach_nothing(
@@ -148,17 +149,18 @@ async def test_hostile_arguments_get_one_answer_and_reach_nothing(
     machine: VirtualMachine,
     watch: Watch,
     caplog: pytest.LogCaptureFixture,
-    kind: str,
-    namespace: str,
+    row: Action,
     data: st.DataObject,
 ) -> None:
     """Asked by somebody who holds every right but to pass the domain policy."""
     caplog.clear()
     await hypervisor.services.rights.grant(HYP, OWNER.bare, "all", granted_by=HYP)
-    row = data.draw(st.sampled_from([row for row in ACTIONS if (row.kind, row.namespace) == (kind, namespace)]))
-    entity: Entity = hypervisor if kind == HYPERVISOR else machine
-    iq = parse_stanza(f"<iq type='set' id='1' from='{OWNER.full}' to='{entity.full}'><query xmlns='{namespace}'/></iq>")
-    iq[0].append(data.draw(requests(row, WORDS)))
+    entity: Entity = hypervisor if row.kind == HYPERVISOR else machine
+    asked = data.draw(requests(row, WORDS))
+    if row.kind != HYPERVISOR and machine.uuid not in hypervisor.machines:
+        return  # the example before freed it: nobody asks it any more
+    iq = parse_stanza(f"<iq type='set' id='1' from='{OWNER.full}' to='{entity.full}'><query xmlns='{row.namespace}'/></iq>")
+    iq[0].append(asked)
     answer = await answer_iq(entity, iq, OWNER)
     await finish_work(entity)
     assert (answer.get("id"), answer.get("to")) == ("1", OWNER.full)

@@ -102,10 +102,7 @@ def note_answer(answered: Answered) -> None:
 @after_push
 def note_alarm(entity: Entity, topic: str, change: str, details: tuple[ET.Element, ...]) -> None:
     """Tell of an alarm."""
-    figures = "; ".join(
-        ", ".join([*(f"{name} {value}" for name, value in each.attrib.items()), *filter(None, [each.text])]) for each in details
-    )
-    notice = notice_of_push(entity, topic, change, figures)
+    notice = notice_of_push(entity, topic, change, "; ".join(map(_describe, details)))
     if notice is not None:
         teller_of(hypervisor_of(entity)).tell(notice)
 
