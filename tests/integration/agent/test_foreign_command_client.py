@@ -30,8 +30,8 @@ from tests.wire.platform import Platform
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("tags_node")]
 
-# Refused to whoever holds the right; an administrator settles by it what a hypervisor left behind that is gone.
-FOR_ADMINISTRATORS = {(HYPERVISOR, "archipel:hypervisor:migration", "forget")}
+# Refused to whoever holds the right; an administrator settles by them what a hypervisor left behind that is gone.
+FOR_ADMINISTRATORS = {(HYPERVISOR, "archipel:hypervisor:migration", action) for action in ("arrival", "forget")}
 KINDS = pytest.mark.parametrize("kind", [HYPERVISOR, MACHINE])
 
 
