@@ -13,14 +13,16 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import libvirt
 import pytest
 
-from archipel.agent import departure, hand_over, migrating, migration_store
+from archipel.agent import arrival, departure, hand_over, migrating, migration_store
 from archipel.agent.hand_over import pack
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.luggage import Luggage
+from archipel.agent.rule_changes import RuleChanges, RuleWish
 from archipel.agent.store import MachineRecord, Phase
 from archipel.agent.virt.errors import LibvirtTimeout
 from archipel.agent.virt.lifecycle import DomainState
@@ -29,6 +31,7 @@ from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import BadRequest, CommandError, ErrorCode, PermissionDenied
 from archipel.protocol.migration import Mode
 from archipel.protocol.payload import Request
+from archipel.protocol.roles import Role
 from tests.unit.agent.conftest import ask, finish_work
 from tests.unit.agent.fake_xmpp import FakeXmpp
 from tests.unit.agent.fakes import ADMIN, OWNER, STRANGER, UUID, VM, failure
@@ -349,6 +352,32 @@ async def test_power_over_the_other_host_does_not_go_along_unless_its_administra
     assert await run_home(houses) == AT_SECOND
     held = {subject for subject, token in await houses.second.rights() if token == "domain_policy_bypass"}
     assert held == {STRANGER.bare}
+
+
+async def test_a_role_that_is_power_over_the_other_host_does_not_go_along_either(houses: Houses) -> None:
+    here, there = RuleChanges(houses.first.services.rights), RuleChanges(houses.second.services.rights)
+    await here.set_role(Role("helpers", "", frozenset({"info"})), caller=ADMIN.bare)
+    await there.set_role(Role("helpers", "", frozenset({"info", "domain_policy_bypass"})), caller=ADMIN.bare)
+    for subject, giver in ((STRANGER.bare, OWNER.bare), ("friend@lab.example", ADMIN.bare)):
+        wish = RuleWish(subject=subject, is_group=False, right="helpers", is_role=True)
+        await here.set(VM, [wish], caller=giver)
+    await houses.migrate()
+    assert await run_home(houses) == AT_SECOND
+    may = houses.second.services.rights.check
+    assert not may(VM, STRANGER.bare, "domain_policy_bypass").allowed
+    assert may(VM, "friend@lab.example", "domain_policy_bypass").allowed
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["qemu+ext:///system?command=/tmp/mine", "qemu+ssh://second/system?x=1&COMMAND=/tmp/mine", "test:///default", "qemu:///system", "x"],
+)
+async def test_no_address_of_the_other_host_makes_this_one_run_something(houses: Houses, monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    houses.first.domain.state_now = DomainState.RUNNING
+    monkeypatch.setattr(arrival, "migration_uri", AsyncMock(return_value=uri))
+    with pytest.raises(CommandError, match="libvirt"):
+        await migrating.begin(houses.machine, OWNER.bare, houses.second.hypervisor.full)
+    assert await run_home(houses) == AT_FIRST
 
 
 # -- forged hand-overs ----------------------------------------------------------------------------------------------------------
