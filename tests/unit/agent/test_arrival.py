@@ -96,7 +96,15 @@ async def test_somebodys_files_are_neither_taken_nor_removed(hypervisor: Hypervi
 
 
 @pytest.mark.parametrize(
-    "path", ["{base}/other/a.raw", "{base}/{uuid}/../other/a.raw", "{base}/{uuid}/sub/a.raw", "{base}/../x/../../a.raw", "{base}"]
+    "path",
+    [
+        "{base}/other/a.raw",
+        "{base}/{uuid}/../other/a.raw",
+        "{base}/{uuid}/sub/a.raw",
+        "{base}/../x/../../a.raw",
+        "{base}",
+        "{base}/{uuid}/..",
+    ],
 )
 async def test_no_path_leads_into_others_folders(hypervisor: Hypervisor, base: Path, incoming: Incoming, path: str) -> None:
     with pytest.raises(CommandError):
