@@ -13,6 +13,7 @@ from archipel.protocol.errors import BadRequest, CommandError, Condition, ErrorC
 
 PATIENCE: Final = 1800.0  # seconds that a form waits to be filled in
 MOST: Final = 500  # sessions of one entity that are remembered; the oldest is forgotten for a new one
+MOST_OF_PERSON: Final = 50  # of them; his own oldest gives way, so that nobody ends others' sessions
 LONGEST: Final = 200  # characters of an id that a client chose
 
 
@@ -66,6 +67,10 @@ class Sessions:
 
     def _keep(self, session: str, caller: str, node: str, until: float | None) -> str:
         self._known.pop(session, None)
+        person = caller.partition("/")[0]
+        own = [key for key, ((who, _node), _until) in self._known.items() if who.partition("/")[0] == person]
+        for key in own[: max(0, len(own) + 1 - MOST_OF_PERSON)]:
+            del self._known[key]
         while len(self._known) >= MOST:
             del self._known[next(iter(self._known))]
         self._known[session] = ((caller, node), until)

@@ -185,17 +185,20 @@ def _keep_files(hypervisor: Hypervisor, incoming: Incoming, bare: str, luggage: 
 
 
 def _without_reserved(hypervisor: Hypervisor, luggage: Luggage) -> Luggage:
-    """Leave out rights over this host that no administrator of this host gave."""
+    """Leave out rights over this host that no administrator of this host gave; a role is what it is here."""
     rights = hypervisor.services.rights
 
-    def counts(token: str, giver: str) -> bool:
+    def is_reserved(token: str) -> bool:
         found = rights.catalogue.find(EntityKind.VIRTUAL_MACHINE, token)
-        return found is None or not found.reserved or rights.is_admin(giver)
+        return found is not None and found.reserved
+
+    def counts(giver: str, *tokens: str) -> bool:
+        return rights.is_admin(giver) or not any(map(is_reserved, tokens))
 
     return replace(
         luggage,
-        grants=tuple(grant for grant in luggage.grants if counts(grant.token, grant.granted_by)),
-        rules=tuple(rule for rule in luggage.rules if rule.denies or counts(rule.right, rule.granted_by)),
+        grants=tuple(grant for grant in luggage.grants if counts(grant.granted_by, grant.token)),
+        rules=tuple(rule for rule in luggage.rules if rule.denies or counts(rule.granted_by, *rights.book.tokens(rule))),
     )
 
 

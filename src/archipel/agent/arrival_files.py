@@ -84,7 +84,7 @@ def _refuse_missing(folder: Path, files: Sequence[wire.NeededFile], *, shared: b
 def _is_here(folder: Path, disk: wire.MovedDisk, *, shared: bool) -> bool:
     """Whether a disk that the machine writes lies where both hosts see it."""
     path = Path(disk.path)
-    if path.parent == folder:
+    if path.parent == folder and ".." not in path.parts:
         return shared
     if ".." in path.parts or path.is_relative_to(folder.parent):
         raise CommandError(f"{disk.target}: {path} is neither in the machine's folder nor elsewhere", condition=Condition.NOT_ACCEPTABLE)

@@ -27,7 +27,7 @@ from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import DomainNotFound, VirtError
 from archipel.agent.virt.migration import Situation, give_up, read_progress, read_situation
 from archipel.agent.virtual_machine import VirtualMachine
-from archipel.protocol.errors import CommandError, Condition, Unavailable
+from archipel.protocol.errors import BadRequest, CommandError, Condition, Unavailable
 from archipel.protocol.events import Topic
 from archipel.protocol.migration import Arrival, Forget, GetArrival, Mode, Serve, SoftAlloc, Standing
 from archipel.protocol.presence import Status
@@ -141,16 +141,16 @@ async def _hand_over(hypervisor: Hypervisor, outgoing: Outgoing) -> Outgoing:
     """Have the other hypervisor hold the machine; the password goes to it alone, in a stanza on an encrypted stream."""
     machine = _machine_of(hypervisor, outgoing)
     machine.tell_journey(Status(machine.status.show, "Migrating - 100%"))
+    await machine.close_luggage()
     record = await hypervisor.services.store.machine(outgoing.uuid)
     if record is None:
         raise CommandError("it is not managed any more", condition=Condition.ITEM_NOT_FOUND)
-    luggage = await pack(machine, record, autostart=outgoing.autostart)
-    request = SoftAlloc(
-        **_words(outgoing),
-        mode=outgoing.mode,
-        password=record.password.reveal(),
-        package=luggage.pack(),
-    )
+    try:
+        package = (await pack(machine, record, autostart=outgoing.autostart)).pack()
+    except BadRequest:
+        machine.packed = False  # it was too much from the first, so nothing was sent: somebody must make it less
+        raise
+    request = SoftAlloc(**_words(outgoing), mode=outgoing.mode, password=record.password.reveal(), package=package)
     try:
         await ask(hypervisor, outgoing.destination, request)
     except CommandError as error:
@@ -253,7 +253,7 @@ async def _stay(hypervisor: Hypervisor, outgoing: Outgoing) -> None:
         await unmark_folder(machine.folder, outgoing.attempt)
         if machine.migrating:
             await _restore_autostart(machine, outgoing)
-            machine.migrating = False
+            machine.migrating = machine.packed = False
             machine.tell_journey(None)
             await machine.refresh()
             _tell_failure(hypervisor, machine, outgoing)

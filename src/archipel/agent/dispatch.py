@@ -241,7 +241,8 @@ async def run_command(entity: Entity, found: Command, source: ET.Element, caller
         _permit(found, entry)
         entry.arguments = request = found.request.read(source)
         entity.check_state(found)
-        return await _call(entity, found, request, caller)
+        with entity.count(found):
+            return await _call(entity, found, request, caller)
     except CommandError as error:
         entry.note_error(error)
         if error.code is None:

@@ -9,6 +9,7 @@ import asyncio
 import functools
 import logging
 from collections.abc import Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 from xml.etree import ElementTree as ET
 
@@ -88,6 +89,10 @@ class Entity(abc.ABC):
 
     def check_state(self, command: Command) -> None:  # noqa: B027 - most states forbid nothing
         """Raise the :class:`CommandError` that forbids a command in the entity's present state."""
+
+    def count(self, _command: Command) -> AbstractContextManager[None]:
+        """Take note of a command while it is done."""
+        return nullcontext()
 
     async def set_up(self) -> None:  # noqa: B027 - most entities need nothing more
         """Do what a new session needs beyond roster, events node and vCard."""

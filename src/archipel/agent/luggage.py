@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from archipel.agent.jids import MalformedJid, account_jid
-from archipel.agent.rules import RuleRecord, Scope
+from archipel.agent.rules import Reach, RuleRecord, Scope
 from archipel.agent.schedule_book import JobRecord
 from archipel.agent.store import GrantRecord
 from archipel.protocol.errors import BadRequest
@@ -133,7 +133,10 @@ def _grant(values: dict[str, Any], entity: str) -> GrantRecord:
 
 
 def _rule(values: dict[str, Any], entity: str) -> RuleRecord:
-    return RuleRecord(**{**values, "entity": entity, "scope": Scope.parse(values["scope"])})
+    rule = RuleRecord(**{**values, "entity": entity, "scope": Scope.parse(values["scope"])})
+    if rule.scope.reach is not Reach.ENTITY:
+        raise ValueError("a rule reaches further than the machine")
+    return rule
 
 
 def _job(values: dict[str, Any], entity: str) -> JobRecord:

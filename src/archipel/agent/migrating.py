@@ -163,6 +163,8 @@ def _plan_trip(machine: VirtualMachine, outgoing: Outgoing, freight: Freight, an
     if mode is not Mode.PLAIN and machine.services.driver != QEMU:
         text = f"libvirt's driver {machine.services.driver} moves no machine that runs, nor one whose disks the other host does not see"
         raise CommandError(text, condition=Condition.FEATURE_NOT_IMPLEMENTED)
+    if mode is not Mode.PLAIN:
+        migration_plan.check_uri(answer.uri)
     route = Route(
         answer.uri, answer.address or None, copied, trusts_sharing=settings.trust_sharing and answer.shared, encrypted=not settings.plain
     )

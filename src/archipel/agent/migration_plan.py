@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import parse_qsl, urlsplit
 
 from archipel.agent.definition import read_stored, strip_founding_description
 from archipel.agent.virt.errors import DomainNotFound, VirtError
@@ -27,6 +28,7 @@ from archipel.protocol.migration import MovedDisk, NeededFile
 
 MARK: Final = ".archipel-migration-"
 """How the file is called, with the attempt behind it, by which two hosts find out that they see the same folder."""
+_SCHEMES: Final = frozenset({"qemu", "qemu+tls", "qemu+tcp", "qemu+ssh", "qemu+libssh", "qemu+libssh2"})
 LONGEST_CHAIN: Final = 50
 MOVABLE: Final = frozenset({DomainState.RUNNING, DomainState.PAUSED, DomainState.SHUTOFF, DomainState.CRASHED})
 OFF: Final = frozenset({DomainState.SHUTOFF, DomainState.CRASHED})
@@ -146,6 +148,18 @@ def refuse_busy(machine: VirtualMachine) -> None:
         raise Unavailable(f"{machine.name} is being changed, or a snapshot is at work: wait until that is done")
     if machine.uuid in machine.hypervisor.in_hand:
         raise Unavailable(f"{machine.name} is being worked on: wait until that is done")
+
+
+def check_uri(uri: str) -> None:
+    """Raise :class:`CommandError` for an address of another libvirt that makes this host's run a program, or that is its own."""
+    try:
+        found = urlsplit(uri)
+        names = {name.lower() for name, _value in parse_qsl(found.query, keep_blank_values=True)}
+    except ValueError:
+        names, found = set(), urlsplit("")
+    if found.scheme not in _SCHEMES or not found.hostname or "command" in names:
+        text = f"its libvirt is said to be at {uri[:100]!r}: machines go to {', '.join(sorted(_SCHEMES))} with a host, without a command"
+        raise CommandError(text, condition=Condition.NOT_ACCEPTABLE)
 
 
 def new_attempt() -> str:

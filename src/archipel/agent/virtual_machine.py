@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -65,6 +65,9 @@ BESIDE_THE_DOMAIN: Final = frozenset(
 CRASH: Final = (Topic.VM_CONTROL, "crashed")
 
 
+LOOKS_AT_CHANGES, PAUSE = 100, 0.1  # seconds; for changes that are under way when a machine leaves
+
+
 class VirtualMachine(Entity):
     """A managed virtual machine; its account's node is the UUID of its domain, its resource the hypervisor's node."""
 
@@ -84,6 +87,8 @@ class VirtualMachine(Entity):
         self.freeing = False
         self.copies = 0
         self.migrating = record.phase is Phase.MIGRATING
+        self.packed = self.migrating  # what died with the former agent may have sent all that is remembered
+        self._changes_under_way = 0
         self.has_account = False
         self._refused_name = ""
         self.changing = asyncio.Lock()
@@ -114,10 +119,34 @@ class VirtualMachine(Entity):
             raise
 
     def check_state(self, command: Command) -> None:
-        """Refuse every command while the machine is being removed, and what could change it while it is being copied."""
+        """Refuse every command while the machine is being removed, and what could change it while it is being copied.
+
+        Once all that is remembered of it is packed for another host, nothing is changed here that would not go along.
+        """
         self.refuse_freed()
         if not command.request.reads and command.request.namespace not in BESIDE_THE_DOMAIN:
             self.refuse_copied()
+        if self.packed and _changes_what_is_remembered(command):
+            self.refuse_migrating()
+
+    @contextlib.contextmanager
+    def count(self, command: Command) -> Iterator[None]:
+        """Count what changes that which goes along when the machine leaves."""
+        counted = _changes_what_is_remembered(command)
+        self._changes_under_way += counted
+        try:
+            yield
+        finally:
+            self._changes_under_way -= counted
+
+    async def close_luggage(self) -> None:
+        """Let nothing be changed any more that is about to be packed; what is being changed is waited for."""
+        self.packed = True
+        for _ in range(LOOKS_AT_CHANGES):
+            if not self._changes_under_way:
+                return
+            await asyncio.sleep(PAUSE)
+        raise Unavailable(f"{self.name}: its rights are being changed")
 
     def refuse_copied(self) -> None:
         """Raise :class:`CommandError` while copies of the machine are being made, or it moves to another host."""
@@ -245,6 +274,11 @@ class VirtualMachine(Entity):
             level = logging.DEBUG if name == self._refused_name else logging.ERROR  # it is tried again and again
             self._refused_name = name
             log.log(level, "%s: its domain is called %r now, which cannot be followed: %s", self.bare, name, error)
+
+
+def _changes_what_is_remembered(command: Command) -> bool:
+    request = command.request
+    return not request.reads and request.namespace in BESIDE_THE_DOMAIN - {ns.VM_MIGRATION}
 
 
 def _announcement(event: DomainEvent) -> tuple[Topic, str] | None:

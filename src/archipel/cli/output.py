@@ -79,5 +79,5 @@ class Output:
         table.add_column(overflow="fold")
         for name, value in facts:
             if value:
-                table.add_row(name, Text(printable(value), STATE_STYLES.get(value, "")))
+                table.add_row(Text(printable(name)), Text(printable(value), STATE_STYLES.get(value, "")))
         self._console.print(table)

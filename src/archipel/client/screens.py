@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass
 
 from archipel.client.concern import Concern
@@ -38,7 +37,7 @@ class Screens(Concern):
             raise NoScreen(f"{self.entity.bare} shows nothing: it is off, or the agent's option disable_screenshot is set")
         try:
             return Picture(found.mime, found.width, found.height, base64.b64decode(found.data))
-        except binascii.Error:
+        except ValueError:  # of what is no base64, or not even ASCII
             raise MalformedAnswer(self.entity.bare, GetScreenshot.action, "data is not base64") from None
 
     async def open_console(self, kind: str = ConsoleKind.VNC) -> ConsoleLink:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archipel.agent import adhoc
-from archipel.agent.adhoc_sessions import MOST, PATIENCE, SessionExpired, Sessions, Unacceptable
+from archipel.agent.adhoc_sessions import MOST, MOST_OF_PERSON, PATIENCE, SessionExpired, Sessions, Unacceptable
 from archipel.agent.dispatch import Caller, Registry, command
 from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virtual_machine import VirtualMachine
@@ -259,8 +259,8 @@ def test_a_form_that_waited_too_long_is_closed_and_the_oldest_is_forgotten() -> 
     now[0] = PATIENCE + 1
     with pytest.raises(SessionExpired):
         sessions.take("a@b/c", "node", first)
-    for _ in range(MOST):
-        sessions.begin("a@b/c", "node")
+    for number in range(MOST):
+        sessions.begin(f"a{number}@b/c", "node")
     assert len(sessions._known) == MOST
     with pytest.raises(Unacceptable):
         sessions.take("a@b/c", "node", first)
@@ -350,3 +350,13 @@ def test_whatever_a_form_holds_is_read_as_texts(fields: dict[str, str]) -> None:
     ET.SubElement(form, f"{{{ns.DATA_FORMS}}}field")
     read = adhoc._read_form(form)
     assert read == {name: value for name, value in fields.items() if value and name != "FORM_TYPE"}
+
+
+def test_nobody_ends_the_sessions_of_others_by_beginning_many():
+    sessions = Sessions()
+    kept = sessions.begin("admin@lab.example/desk", "node")
+    for number in range(MOST + 5):
+        last = sessions.begin(f"eve@lab.example/{number}", "node")
+    sessions.take("admin@lab.example/desk", "node", kept)
+    sessions.take(f"eve@lab.example/{MOST + 4}", "node", last)
+    assert len(sessions._known) <= MOST_OF_PERSON + 1

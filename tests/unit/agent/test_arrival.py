@@ -96,7 +96,15 @@ async def test_somebodys_files_are_neither_taken_nor_removed(hypervisor: Hypervi
 
 
 @pytest.mark.parametrize(
-    "path", ["{base}/other/a.raw", "{base}/{uuid}/../other/a.raw", "{base}/{uuid}/sub/a.raw", "{base}/../x/../../a.raw", "{base}"]
+    "path",
+    [
+        "{base}/other/a.raw",
+        "{base}/{uuid}/../other/a.raw",
+        "{base}/{uuid}/sub/a.raw",
+        "{base}/../x/../../a.raw",
+        "{base}",
+        "{base}/{uuid}/..",
+    ],
 )
 async def test_no_path_leads_into_others_folders(hypervisor: Hypervisor, base: Path, incoming: Incoming, path: str) -> None:
     with pytest.raises(CommandError):
@@ -194,6 +202,9 @@ def wrong_parts() -> Iterator[dict[str, Any]]:
     yield {"grants": [grant]}
     yield {"grants": [{**grant, "subject": "eve@lab.example", "expires_at": "2026-01-01T00:00:00"}]}
     yield {"rules": [{"entity": VM, "subject": "eve@lab.example", "right": "all", "scope": "everywhere"}]}
+    rule = {"entity": VM, "subject": "eve@lab.example", "right": "all", "granted_by": "", "granted_at": "2026-01-01T00:00:00Z"}
+    plain = {**rule, "is_group": False, "is_role": False, "denies": False, "expires_at": None, "reason": ""}
+    yield from ({"rules": [{**plain, "scope": scope}]} for scope in ("hypervisor", "own", "tag:exam"))  # they would reach other machines
     yield {"jobs": [{"uid": "x"}]}
     yield {"entity": "other@lab.example"}
 

@@ -66,6 +66,25 @@ def mode(path: Path) -> int:
 # -- the whole program --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("options", [(), ("--force",)])
+def test_no_link_of_others_leads_out_of_the_folders_of_images(host: Host, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]):
+    assert host.run() == 0  # from now on the service and QEMU write in there
+    victim = host.folder / "victim"
+    victim.mkdir(mode=0o700)
+    (host.data / "iso").rmdir()
+    (host.data / "iso").symlink_to(victim)
+    assert host.run(*options) == 1
+    assert mode(victim) == 0o700
+    assert "is a link" in capsys.readouterr().err
+
+
+def test_who_installs_may_have_put_links(host: Host):
+    (host.folder / "big").mkdir()
+    host.data.symlink_to(host.folder / "big")
+    assert host.run("--force") == 0
+    assert mode(host.folder / "big") == 0o2770
+
+
 def test_what_is_missing_is_made_with_its_owner_and_mode(host: Host, capsys: pytest.CaptureFixture[str]):
     assert host.run() == 0
     assert SECRET not in capsys.readouterr().out

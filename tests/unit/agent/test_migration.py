@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import os
@@ -12,19 +13,26 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest.mock import AsyncMock
 
 import libvirt
 import pytest
 
-from archipel.agent import departure, hand_over, luggage, migrating, migration_store
+from archipel.agent import arrival, departure, hand_over, luggage, migrating, migration_store
 from archipel.agent.hand_over import pack
+from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.luggage import Luggage
-from archipel.agent.store import Phase
+from archipel.agent.rule_changes import RuleChanges, RuleWish
+from archipel.agent.store import MachineRecord, Phase
 from archipel.agent.virt.errors import LibvirtTimeout
 from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virt.migration import Route
+from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import BadRequest, CommandError, ErrorCode, PermissionDenied
 from archipel.protocol.migration import Mode
+from archipel.protocol.payload import Request
+from archipel.protocol.roles import Role
 from tests.unit.agent.conftest import ask, finish_work
 from tests.unit.agent.fake_xmpp import FakeXmpp
 from tests.unit.agent.fakes import ADMIN, OWNER, STRANGER, UUID, VM, failure
@@ -264,6 +272,96 @@ async def test_an_administrator_settles_it_when_the_former_host_burnt_down(house
     assert (await houses.second.phase(), UUID in houses.second.hypervisor.machines) == (Phase.ACTIVE, True)
 
 
+# -- what is acknowledged meanwhile -----------------------------------------------------------------------------------------------
+
+
+async def allow(houses: Houses, who: str, right: str = "info") -> bool:
+    """Have the owner give somebody a right on the machine; return whether that was acknowledged."""
+    wish = f"<permission permission_type='user' permission_target='{who}' permission_name='{right}' permission_value='true'/>"
+    try:
+        await ask(houses.machine, "archipel:permissions", f"<archipel action='set'>{wish}</archipel>", OWNER)
+    except CommandError as error:
+        if error.code != ErrorCode.MIGRATING:
+            raise
+        return False
+    return True
+
+
+async def test_no_right_is_given_and_acknowledged_that_does_not_go_along(houses: Houses, monkeypatch: pytest.MonkeyPatch) -> None:
+    acknowledged: dict[str, bool] = {}
+    real, packing = houses.ask, departure.pack
+
+    async def give(moment: str) -> None:
+        if UUID in houses.first.hypervisor.machines:
+            acknowledged[moment] = await allow(houses, f"{moment.replace(' ', '-')}@lab.example")
+
+    async def ask_between(hypervisor: Hypervisor, to: str, request: Request[Any]) -> Any:
+        await give(f"before {request.action}")
+        try:
+            return await real(hypervisor, to, request)
+        finally:
+            await give(f"after {request.action}")
+
+    async def pack_between(machine: VirtualMachine, record: MachineRecord, *, autostart: bool) -> Luggage:
+        packed = await packing(machine, record, autostart=autostart)
+        await give("packed")
+        return packed
+
+    monkeypatch.setattr(departure, "ask", ask_between)
+    monkeypatch.setattr(migrating, "ask", ask_between)
+    monkeypatch.setattr(departure, "pack", pack_between)
+    await houses.migrate()
+    assert await run_home(houses) == AT_SECOND
+    assert acknowledged == {
+        "before expect": True,
+        "after expect": True,
+        "packed": False,
+        "before soft_alloc": False,
+        "after soft_alloc": False,
+    }
+    there = {subject.partition("@")[0] for subject, _token in await houses.second.rights()}
+    assert {moment.replace(" ", "-") for moment, done in acknowledged.items() if done} <= there
+
+
+async def test_a_right_that_is_being_given_when_the_luggage_is_packed_goes_along(houses: Houses, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, going = houses.first.services.store, asyncio.Event()
+    real, announce, announced = store.change_grants, houses.ask, asyncio.Event()
+
+    async def ask_and_tell(hypervisor: Hypervisor, to: str, request: Request[Any]) -> Any:
+        announced.set()
+        return await announce(hypervisor, to, request)
+
+    async def write_slowly(*arguments: Any) -> None:
+        going.set()
+        await announced.wait()
+        await asyncio.sleep(0.5)
+        await real(*arguments)
+
+    monkeypatch.setattr(store, "change_grants", write_slowly)
+    monkeypatch.setattr(migrating, "ask", ask_and_tell)
+    giving = asyncio.create_task(allow(houses, "late@lab.example"))
+    await going.wait()
+    await houses.migrate()
+    assert await giving
+    assert await run_home(houses) == AT_SECOND
+    assert ("late@lab.example", "info") in await houses.second.rights()
+
+
+async def test_rights_change_again_when_the_machine_stays_and_not_before_that_is_known(
+    houses: Houses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_text: str) -> None:
+        raise failure("no room")
+
+    monkeypatch.setattr(houses.second.domain, "define", refuse)  # it cannot be held there
+    await houses.migrate()
+    assert await run_home(houses) == AT_FIRST
+    assert await allow(houses, "late@lab.example")
+    await houses.first.services.store.set_phase(UUID, Phase.MIGRATING)
+    await houses.first.begin_again()  # whether the other host holds it is not known now
+    assert not await allow(houses, "later@lab.example")
+
+
 # -- what is packed -----------------------------------------------------------------------------------------------------------
 
 
@@ -292,6 +390,32 @@ async def test_power_over_the_other_host_does_not_go_along_unless_its_administra
     assert await run_home(houses) == AT_SECOND
     held = {subject for subject, token in await houses.second.rights() if token == "domain_policy_bypass"}
     assert held == {STRANGER.bare}
+
+
+async def test_a_role_that_is_power_over_the_other_host_does_not_go_along_either(houses: Houses) -> None:
+    here, there = RuleChanges(houses.first.services.rights), RuleChanges(houses.second.services.rights)
+    await here.set_role(Role("helpers", "", frozenset({"info"})), caller=ADMIN.bare)
+    await there.set_role(Role("helpers", "", frozenset({"info", "domain_policy_bypass"})), caller=ADMIN.bare)
+    for subject, giver in ((STRANGER.bare, OWNER.bare), ("friend@lab.example", ADMIN.bare)):
+        wish = RuleWish(subject=subject, is_group=False, right="helpers", is_role=True)
+        await here.set(VM, [wish], caller=giver)
+    await houses.migrate()
+    assert await run_home(houses) == AT_SECOND
+    may = houses.second.services.rights.check
+    assert not may(VM, STRANGER.bare, "domain_policy_bypass").allowed
+    assert may(VM, "friend@lab.example", "domain_policy_bypass").allowed
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["qemu+ext:///system?command=/tmp/mine", "qemu+ssh://second/system?x=1&COMMAND=/tmp/mine", "test:///default", "qemu:///system", "x"],
+)
+async def test_no_address_of_the_other_host_makes_this_one_run_something(houses: Houses, monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    houses.first.domain.state_now = DomainState.RUNNING
+    monkeypatch.setattr(arrival, "migration_uri", AsyncMock(return_value=uri))
+    with pytest.raises(CommandError, match="libvirt"):
+        await migrating.begin(houses.machine, OWNER.bare, houses.second.hypervisor.full)
+    assert await run_home(houses) == AT_FIRST
 
 
 # -- forged hand-overs ----------------------------------------------------------------------------------------------------------

@@ -243,6 +243,7 @@ def _settings(folder: Path, number: int, peers: str) -> Any:
     account = ACCOUNTS[number]
     text = SETTINGS.format(folder=folder, more=f"[MIGRATION]\nmigration_peers = {peers}\n").replace("jid = hyp@", f"jid = {account}@")
     text = text.replace(f"{folder}/vm", str(folder.parent / "vm"))
+    text = text.replace("libvirt_uri", f"migration_uri = qemu+tls://host{number}.lab.example/system\nlibvirt_uri")
     return parse_settings(text, hostname=f"host{number}", capabilities=declared_settings())
 
 

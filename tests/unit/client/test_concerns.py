@@ -98,8 +98,9 @@ async def test_a_machine_without_picture_says_why(machine: VirtualMachine, strea
         await machine.screens.picture()
 
 
-async def test_a_picture_that_is_none_is_an_unreadable_answer(machine: VirtualMachine, stream: ScriptedStream) -> None:
-    content = "<screenshot mime='image/png' width='1' height='1'>a</screenshot>"
+@pytest.mark.parametrize("data", ["a", "é"])
+async def test_a_picture_that_is_none_is_an_unreadable_answer(machine: VirtualMachine, stream: ScriptedStream, data: str) -> None:
+    content = f"<screenshot mime='image/png' width='1' height='1'>{data}</screenshot>"
     stream.answer(vm_command("get", "<archipel size='thumbnail' action='screenshot'/>"), query(ns.VM_CONTROL, content))
     with pytest.raises(MalformedAnswer, match="not base64"):
         await machine.screens.picture(thumbnail=True)

@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Final, Protocol
 
 NOLOGIN: Final = "/usr/sbin/nologin"
+_STEP: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 _SECRET_LINE: Final = re.compile(r"^(\s*\w*password\s*[=:]).*\S.*$", re.MULTILINE)
 
 
@@ -77,13 +79,13 @@ class Owner:
         if stat.S_IMODE(found.st_mode) != self.mode:
             yield f"has mode {stat.S_IMODE(found.st_mode):04o}, not {self.mode:04o}"
 
-    def give(self, path: Path) -> None:
+    def give(self, path: Path | int) -> None:
         """Make a file or folder so; the mode comes second, for a new owner loses the bits that are more than read and write."""
         user, group = user_id(self.user), group_id(self.group)
         if user is None or group is None:
             raise InstallationFailed(f"{path}: there is no user {self.user} or no group {self.group} on this host")
         os.chown(path, user, group)
-        path.chmod(self.mode)
+        os.chmod(path, self.mode)
 
 
 @dataclass(frozen=True)
@@ -139,17 +141,50 @@ class Folder:
     def look(self) -> Finding:
         """Return whether it is missing, or somebody else's."""
         try:
-            found = self.path.stat()
+            with _open_folder(self.path) as folder:
+                return Finding(wrong=tuple(self.owner.differences(os.fstat(folder))))
         except FileNotFoundError:
             return Finding(missing=(str(self.owner),))
-        if not stat.S_ISDIR(found.st_mode):
-            raise InstallationFailed(f"{self.path} is no folder: move it out of the way")
-        return Finding(wrong=tuple(self.owner.differences(found)))
 
     def make(self) -> None:
         """Make it, with the folders above it where those are missing, or correct it."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.owner.give(self.path)
+        with _open_folder(self.path, make=True) as folder:
+            self.owner.give(folder)
+
+
+@contextlib.contextmanager
+def _open_folder(path: Path, *, make: bool = False) -> Iterator[int]:
+    """Open a folder, one step after the other: no link is followed that others than root, or who runs this, could have put there.
+
+    Folders of images are QEMU's, too: a link there must not lead who installs to folders of the host.
+    """
+    folder = os.open("/", _STEP)
+    try:
+        for part in path.absolute().parts[1:]:
+            if part == "..":
+                raise InstallationFailed(f"{path}: write it without ..")
+            if make:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=folder)
+            step = _step_into(folder, part, path)
+            os.close(folder)
+            folder = step
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def _step_into(folder: int, part: str, path: Path) -> int:
+    try:
+        return os.open(part, _STEP | os.O_NOFOLLOW, dir_fd=folder)
+    except NotADirectoryError:
+        found = os.stat(part, dir_fd=folder, follow_symlinks=False)
+        if not stat.S_ISLNK(found.st_mode):
+            raise InstallationFailed(f"{path} is no folder, or in none: move {part} out of the way") from None
+        above = os.fstat(folder)
+        if above.st_uid not in {0, os.geteuid()} or above.st_mode & _WRITABLE_BY_OTHERS:
+            raise InstallationFailed(f"{path}: {part} is a link where others can write: put a folder or a mount there") from None
+        return os.open(part, _STEP, dir_fd=folder)
 
 
 @dataclass(frozen=True)
