@@ -8,8 +8,10 @@ settings, an item only if its publisher is (where the server tells it), a notifi
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
 from archipel.agent.jids import MalformedJid, account_jid, bare_jid
@@ -22,9 +24,11 @@ from archipel.xmpp.pubsub import Item
 if TYPE_CHECKING:
     from archipel.agent.hypervisor import Hypervisor
 
-__all__ = ["NODE", "follow", "refresh"]
+__all__ = ["NODE", "follow", "look_out", "refresh"]
 
 log = logging.getLogger(__name__)
+
+LOOK_AGAIN: Final = 10.0  # seconds; nobody is told that a node was made
 
 
 async def follow(hypervisor: Hypervisor) -> None:
@@ -32,9 +36,22 @@ async def follow(hypervisor: Hypervisor) -> None:
     try:
         await hypervisor.pubsub.subscribe(NODE)
     except CommandError as error:
-        log.info("no list of administrators (%s): %s", NODE, error.text)
+        level = logging.DEBUG if hypervisor.follows_list is False else logging.INFO
+        log.log(level, "no list of administrators (%s): %s", NODE, error.text)
+        hypervisor.follows_list = False
         return
+    hypervisor.follows_list = True
     await refresh(hypervisor)
+
+
+async def look_out(hypervisor: Hypervisor) -> None:
+    """Find the list that is made after the agent was started."""
+    while True:
+        await asyncio.sleep(LOOK_AGAIN)
+        await hypervisor.online.wait()
+        if not hypervisor.follows_list:
+            with contextlib.suppress(WireError):
+                await follow(hypervisor)
 
 
 async def refresh(hypervisor: Hypervisor) -> None:

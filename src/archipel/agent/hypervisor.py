@@ -62,6 +62,7 @@ class Hypervisor(Entity):
         self.recovering = asyncio.Lock()
         self.unfinished: dict[str, VirtualMachine] = {}
         self.untidy = asyncio.Event()
+        self.follows_list: bool | None = None
         self._busy: list[str] = []
         self._registering = asyncio.Semaphore(REGISTRATIONS_AT_ONCE)
         self._virtualisation = has_hardware_virtualisation()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -18,6 +19,7 @@ from archipel.xmpp.errors import NoAnswer
 from tests.unit.agent.conftest import finish_work, go_online
 from tests.unit.agent.fake_xmpp import PUBSUB, FakeXmpp, Node
 from tests.unit.agent.fakes import HYP, VM
+from tests.wire.waiting import eventually
 
 ADMIN, BOSS, EVE = (f"{name}@lab.example" for name in ("admin", "boss", "eve"))
 
@@ -42,6 +44,19 @@ async def test_who_is_on_the_list_is_an_administrator(xmpp: FakeXmpp, hypervisor
 async def test_a_platform_without_a_list_has_the_administrators_of_the_settings(hypervisor: Hypervisor) -> None:
     await administrators.follow(hypervisor)
     assert admins(hypervisor) == {ADMIN}
+
+
+async def test_a_list_that_is_made_later_is_found(xmpp: FakeXmpp, hypervisor: Hypervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(administrators, "LOOK_AGAIN", 0.001)
+    await go_online(hypervisor)
+    looking = asyncio.create_task(administrators.look_out(hypervisor))
+    await asyncio.sleep(0.01)
+    assert admins(hypervisor) == {ADMIN}
+    publish(xmpp, "boss")
+    await eventually(lambda: admins(hypervisor) == {ADMIN, BOSS})
+    await asyncio.sleep(0.01)
+    assert xmpp.nodes[NODE].subscribers == [HYP], "once it is found it is followed, and not looked for"
+    looking.cancel()
 
 
 async def test_who_is_taken_off_the_list_is_one_no_more(xmpp: FakeXmpp, hypervisor: Hypervisor) -> None:
