@@ -55,7 +55,7 @@ def _rights(catalogue: TokenCatalogue, registry: Registry) -> Iterator[str]:
     for (name, meaning, origin, served), kinds in sorted(told.items(), key=lambda item: (item[0][0], item[1])):
         default = "yes" if any((found := catalogue.find(kind, name)) and found.default for kind in kinds) else ""
         places = ", ".join(map(_ENTITIES.__getitem__, kinds))
-        yield f"| `{name}` | {places} | {default} | {meaning} | {origin} | {'yes' if served else 'not yet'} |"
+        yield f"| `{name}` | {places} | {default} | {meaning} | {origin} | {'yes' if served else 'no'} |"
     for name in sorted(DEAD.keys() - {name for name, *_rest in told}):
         yield f"| `{name}` | none | | {DEAD[name]} | {Standing.DEAD} | no |"
 

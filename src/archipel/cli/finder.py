@@ -143,4 +143,4 @@ def _why_not_found(reference: str, listing: Listing, unmanaged: list[str]) -> Ex
     if listing.failures and not any(item.hypervisor for item in listing.found):
         return next(iter(listing.failures.values()))
     silent = f"; not asked, because of errors: {', '.join(listing.failures)}" if listing.failures else ""
-    return MachineNotFound(f"there is no machine {reference!r}{silent}")
+    return MachineNotFound(f"there is no machine {reference!r}{silent or ': archipel ls shows which there are'}")

@@ -11,12 +11,17 @@ import click
 from archipel.cli.parameters import argument, option
 from archipel.cli.subcommands import On, Subcommand, make_group, show_names
 from archipel.client.schedule import Schedule
+from archipel.protocol.scheduler import Job
 
 FIELDS = ("year", "month", "day", "weekday", "hour", "minute", "second")
 
 
 def _row(name: str, help: str, call: Any, *parameters: click.Parameter, **more: Any) -> Subcommand:  # noqa: A002 - click's word
     return Subcommand(name, help, call, parameters, on=On.ENTITY, concern=Schedule, **more)
+
+
+def _when(job: Job) -> str:
+    return f"{job.date} on {job.weekday}" if job.weekday else job.date
 
 
 schedule = make_group(
@@ -27,7 +32,7 @@ schedule = make_group(
             "list",
             "List the jobs of a machine or a hypervisor.",
             Schedule.list,
-            columns={"JOB": "action", "WHEN": "date", "NEXT": "next_run", "BY": "creator", "COMMENT": "comment", "UID": "uid"},
+            columns={"JOB": "action", "WHEN": _when, "NEXT": "next_run", "BY": "creator", "COMMENT": "comment", "UID": "uid"},
         ),
         _row("actions", "List what jobs can do there.", Schedule.actions, show=show_names),
         _row(

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 LOGIN_DEADLINE = 30.0  # seconds; ejabberd's own negotiation_timeout is 30 s, no login is worth waiting for beyond it
 ANSWER_DEADLINE = 30.0  # seconds until an unanswered request fails, unless the caller knows better
 KEEPALIVE = 300  # seconds between white spaces on an idle stream
+_UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})  # OpenSSL's X509_V_ERR_*: self-signed, or an issuer that nobody here knows
 STRONG_MECHANISMS = frozenset({"SCRAM-SHA-256", "SCRAM-SHA-512"})  # not -PLUS: Python has no channel binding for TLS 1.3
 FAREWELL_DEADLINE = 2.0  # seconds for the server to say goodbye; the account of a machine that leaves, or of an agent that stops
 ABORT_DEADLINE = 1.0  # seconds for the loop to tell that an aborted connection is gone
@@ -257,7 +258,8 @@ class Stream(DirectStream):
     def _note_untrusted(self, reason: object) -> None:
         # A connection that is cut in the middle of the handshake ends in errors of TLS, too, and is as good as ever the next time.
         if isinstance(reason, ssl.SSLCertVerificationError):
-            self._failure = UntrustedServer(f"the XMPP server's certificate is not trusted: {reason}")
+            advice = "; name the authority that vouches for it (ca_file)" if reason.verify_code in _UNKNOWN_AUTHORITY else ""
+            self._failure = UntrustedServer(f"the XMPP server's certificate is not trusted: {reason}{advice}")
         else:
             self._failure = LoginFailed(f"the XMPP server and this side do not agree on encryption: {reason}")
         self._fail_login(self._failure)
@@ -267,8 +269,15 @@ class Stream(DirectStream):
         if "starttls" not in self.features and self.enable_starttls:
             self._failure = UntrustedServer("the XMPP server offers no encryption (STARTTLS)")
         else:
-            self._failure = LoginRefused("the XMPP server does not accept this account and password (SCRAM)")
+            self._failure = LoginRefused(self._why_refused())
         self._fail_login(self._failure)
+
+    def _why_refused(self) -> str:
+        mechanisms: Any = self.plugin["feature_mechanisms"]
+        if mechanisms.mech_list and not mechanisms.mech_list & mechanisms.use_mechs:
+            offered = ", ".join(sorted(mechanisms.mech_list))
+            return f"the XMPP server offers this account no safe way to log in, only {offered}: have it offer SCRAM-SHA-256"
+        return "the XMPP server does not accept this account and password (SCRAM)"
 
     def _note_stream_error(self, error: Any) -> None:
         self._conflict = error["condition"] == "conflict"

@@ -55,7 +55,8 @@ class Host:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Host:
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.setattr(program, "LIBVIRT_GROUP", GROUP)  # whoever runs the test joins no group of this host
     return Host(tmp_path)
 
 
@@ -202,22 +203,24 @@ def test_where_a_folder_should_be_stands_a_file(host: Host, capsys: pytest.Captu
 # -- the account --------------------------------------------------------------------------------------------------------
 
 
-def test_the_service_gets_a_user_of_its_own_in_the_group_of_images(monkeypatch: pytest.MonkeyPatch):
+def test_the_service_gets_a_user_of_its_own_in_the_groups_of_images_and_of_libvirt(monkeypatch: pytest.MonkeyPatch):
+    """polkit, which libvirt asks on Debian, believes in the list of groups alone: the unit's SupplementaryGroups= do not count there."""
     users: dict[str, SimpleNamespace] = {}
-    groups = {"qemu": SimpleNamespace(gr_gid=64055, gr_mem=[])}
+    groups = {"qemu": SimpleNamespace(gr_gid=64055, gr_mem=[]), "libvirt": SimpleNamespace(gr_gid=120, gr_mem=[])}
     commands: list[list[str]] = []
 
     def run(command: tuple[str, ...], **_options: object) -> None:
         commands.append(list(command))
         users["archipel-test"] = SimpleNamespace(pw_uid=990, pw_gid=990)
         if command[0] == "usermod":
-            groups["qemu"].gr_mem.append("archipel-test")
+            for group in command[command.index("--groups") + 1].split(","):
+                groups[group].gr_mem.append("archipel-test")
 
     monkeypatch.setattr(pieces, "_user", users.get)
     monkeypatch.setattr(pieces, "_group", groups.get)
     monkeypatch.setattr(subprocess, "run", run)
-    account = Account("archipel-test", Path("/var/lib/archipel"), "qemu")
-    assert account.look().missing == ("a system user that cannot log in", "member of the group qemu")
+    account = Account("archipel-test", Path("/var/lib/archipel"), ("qemu", "libvirt", "not-there"))
+    assert account.look().missing == ("a system user that cannot log in", "member of the group qemu", "member of the group libvirt")
     account.make()
     assert [command[0] for command in commands] == ["useradd", "usermod"]
     assert {"--system", "--no-create-home", "/usr/sbin/nologin"} <= set(commands[0])
@@ -230,7 +233,7 @@ def test_a_user_that_cannot_be_made_is_told(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(InstallationFailed, match="Permission denied"):
-        Account("no-such-user-here", Path("/"), "no-such-user-here").make()
+        Account("no-such-user-here", Path("/"), ("no-such-user-here",)).make()
 
 
 # -- texts --------------------------------------------------------------------------------------------------------------

@@ -346,6 +346,15 @@ async def test_one_setting_leaves_the_others_alone_and_off_is_a_setting(house: H
         await ask(house.machine, PREFERENCES, "<archipel action='set'/>", STUDENT)
 
 
+async def test_hours_stay_in_the_zone_in_which_they_were_said(house: House):
+    assert "07:00 (UTC)" in await reply(house.machine, "quiet from 22 to 7", STUDENT)
+    await reply(house.hypervisor, "quiet from 21 to 6 Europe/Berlin", STUDENT)
+    assert "07:00 (UTC)" in await reply(house.machine, "what do you tell me", STUDENT)
+    assert "08:00 (UTC)" in await reply(house.machine, "quiet from 22 to 8", STUDENT)
+    await ask(house.machine, PREFERENCES, "<archipel action='set' zone='Asia/Tokyo'/>", STUDENT)
+    assert "09:00 (Asia/Tokyo)" in await reply(house.machine, "quiet from 22 to 9", STUDENT)
+
+
 # -- hours and words ------------------------------------------------------------------------------------------------------
 
 

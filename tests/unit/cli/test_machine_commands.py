@@ -62,7 +62,7 @@ def test_failures_of_different_kinds_are_a_failure(archipel: CommandLine) -> Non
     script_machines(archipel.wire)
     archipel.wire.answer(request("suspend"), no_right("suspend"))
     result = archipel.run("suspend", "web", "mail", code=1)
-    assert "there is no machine 'mail'" in result.stderr
+    assert "there is no machine 'mail': archipel ls shows which there are" in result.stderr
 
 
 def test_scripts_get_one_result_for_each_machine(archipel: CommandLine) -> None:

@@ -31,8 +31,8 @@ def _execution(code: int, output: str = "") -> str:
 
 
 def _link(kind: str) -> str:
-    url = f"https://hypervisor.example.org:6080/console/{kind}?token=q5Zt"
-    return f"<console kind='{kind}' url='{url}' websocket='wss://hypervisor.example.org:6080/ws' token='q5Zt' lifetime='30'/>"
+    url = f"https://hypervisor.example.org:6080/{kind}.html#q5Zt"
+    return f"<console kind='{kind}' url='{url}' websocket='wss://hypervisor.example.org:6080/ws' token='q5Zt' lifetime='60'/>"
 
 
 CARD = "<interface type='network'><source network='default'/></interface>"

@@ -71,6 +71,14 @@ def test_a_command_says_what_it_did(archipel: CommandLine) -> None:
     assert (said["on"], said["done"], said["name"], said["size"]) == (MACHINE, "create", "data", 10240)
 
 
+def test_a_job_of_some_weekdays_is_not_shown_as_a_daily_one(archipel: CommandLine) -> None:
+    script_machines(archipel.wire)
+    jobs = "".join(f"<job action='create' uid='u' date='*-*-* @ 8 : 00 : 00'{day}/>" for day in ("", " weekday='mon-fri'"))
+    archipel.wire.answer(command("get", MACHINE_FULL, ns.SCHEDULER, "<archipel action='jobs'/>"), query(ns.SCHEDULER, jobs))
+    shown = archipel.run("schedule", "list", "web").stdout.splitlines()
+    assert ["on mon-fri" in line for line in shown] == [False, False, True]
+
+
 def test_a_missing_right_ends_the_command(archipel: CommandLine) -> None:
     script_machines(archipel.wire)
     archipel.wire.answer(disk("get", "<archipel action='get'/>"), no_right("drives_get"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 from xml.etree import ElementTree as ET
@@ -150,7 +150,11 @@ def _answer(entity: Entity, caller: Caller) -> wire.Preferences:
 
 
 async def _change(entity: Entity, caller: Caller, wish: Wish) -> wire.Preferences:
-    await teller_of(hypervisor_of(entity)).preferences.change(entity.bare, caller.bare, wish)
+    preferences = teller_of(hypervisor_of(entity)).preferences
+    if wish.quiet and wish.zone is None:  # hours stay in the zone that counts when they are said, whatever is said elsewhere later
+        await preferences.ready()
+        wish = replace(wish, zone=preferences.of(entity.bare, caller.bare).zone)
+    await preferences.change(entity.bare, caller.bare, wish)
     return _answer(entity, caller)
 
 

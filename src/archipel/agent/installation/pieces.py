@@ -90,11 +90,11 @@ class Owner:
 
 @dataclass(frozen=True)
 class Account:
-    """The system user of the service, with a group of the same name, and a further group."""
+    """The system user of the service, with a group of the same name, and further groups."""
 
     user: str
     home: Path
-    extra_group: str
+    extra_groups: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -102,28 +102,29 @@ class Account:
         return f"user {self.user}"
 
     def look(self) -> Finding:
-        """Return whether it is missing, or is not in the further group."""
+        """Return whether it is missing, or is not in the further groups."""
         if user_id(self.user) is None:
-            return Finding(missing=("a system user that cannot log in", *self._joining()))
-        return Finding(missing=self._joining())
+            return Finding(missing=("a system user that cannot log in", *self._memberships()))
+        return Finding(missing=self._memberships())
 
     def make(self) -> None:
-        """Make the user, and put it into the further group."""
+        """Make the user, and put it into the further groups."""
         joins = self._joining()
         if user_id(self.user) is None:
             options = ["--system", "--user-group", "--no-create-home", "--home-dir", str(self.home), "--shell", NOLOGIN]
             _run("useradd", *options, self.user)
         if joins:
-            _run("usermod", "--append", "--groups", self.extra_group, self.user)
+            _run("usermod", "--append", "--groups", ",".join(joins), self.user)
 
-    def _joining(self) -> tuple[str, ...]:
-        if self.extra_group == self.user:
-            return ()
-        entry, user = _group(self.extra_group), _user(self.user)
-        if entry is None:
-            return ()
-        member = self.user in entry.gr_mem or (user is not None and user.pw_gid == entry.gr_gid)
-        return () if member else (f"member of the group {self.extra_group}",)
+    def _memberships(self) -> tuple[str, ...]:
+        return tuple(f"member of the group {group}" for group in self._joining())
+
+    def _joining(self) -> list[str]:
+        return [group for group in self.extra_groups if group != self.user and self._is_outside(group)]
+
+    def _is_outside(self, group: str) -> bool:
+        entry, user = _group(group), _user(self.user)
+        return entry is not None and self.user not in entry.gr_mem and (user is None or user.pw_gid != entry.gr_gid)
 
 
 @dataclass(frozen=True)

@@ -146,7 +146,7 @@ def _plan(options: argparse.Namespace) -> list[Piece]:
     settings = check_configuration(text, configuration)
     user, (installer, group) = options.user, own_names()
     return [
-        Account(user, settings.places.lib, options.image_group or _image_group(user)),
+        Account(user, settings.places.lib, (options.image_group or _image_group(user), LIBVIRT_GROUP)),
         *_folders(options, settings),
         File(configuration, Owner(installer, user, 0o640), None if kept else text),
         *(() if kept else (File(password, Owner(user, user, 0o600), _password(options, password), secret=True),)),
@@ -227,7 +227,7 @@ def _conclude(told: Told, options: argparse.Namespace) -> None:
     if hidden_by_unit(options.program):
         say(f"note: the service cannot see {options.program}: its unit hides that folder; install the agent in /opt, or say --program")
     if group_id(LIBVIRT_GROUP) is None:
-        say(f"note: there is no group {LIBVIRT_GROUP}: install libvirt's daemon before the service is started")
+        say(f"note: there is no group {LIBVIRT_GROUP}: install libvirt's daemon, then run this again")
     if not told.changed:
         say("nothing to do" if not told.left else "nothing was changed")
         return
