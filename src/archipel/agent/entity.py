@@ -171,11 +171,12 @@ class Entity(abc.ABC):
             if bare != self.bare and self.knows(bare):
                 self.stream.transmit(stanzas.headline(bare, text))
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run ``work`` beside everything else; :meth:`close` ends it."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def publish_vcard(self) -> None:
         """Bring the vCard on the server up to date, if it is not."""

@@ -8,9 +8,12 @@ then it ends parked, or managed if libvirt refuses.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
+import weakref
 from collections.abc import Iterator
+from typing import Final
 from xml.etree import ElementTree as ET
 
 from archipel.agent import parking_store
@@ -30,6 +33,8 @@ from archipel.xmpp.errors import WireError
 log = logging.getLogger(__name__)
 
 OFF = frozenset({DomainState.SHUTOFF, DomainState.CRASHED})
+FINISH_SECONDS: Final = 10.0  # what takes longer will be finished later
+_finishing: Final[weakref.WeakKeyDictionary[Hypervisor, set[asyncio.Task[None]]]] = weakref.WeakKeyDictionary()
 
 
 @contextlib.contextmanager
@@ -115,6 +120,20 @@ async def _stay(machine: VirtualMachine) -> None:
     except StoreError as error:
         log.error("%s: that it was not parked after all cannot be written now, it will be later: %s", machine.bare, error)
         machine.hypervisor.untidy.set()
+
+
+def finish_soon(hypervisor: Hypervisor, machine: VirtualMachine, who: str) -> None:
+    """Do :func:`finish` when the machine has answered; who asks for parked machines meanwhile waits for it."""
+    task = hypervisor.spawn(finish(hypervisor, machine, who))
+    finishing = _finishing.setdefault(hypervisor, set())
+    finishing.add(task)
+    task.add_done_callback(finishing.discard)
+
+
+async def wait_finished(hypervisor: Hypervisor) -> None:
+    """Wait until the machines that said that they are parked are on the list, or until that takes too long."""
+    if finishing := _finishing.get(hypervisor):
+        await asyncio.wait(set(finishing), timeout=FINISH_SECONDS)
 
 
 async def finish(hypervisor: Hypervisor, machine: VirtualMachine, who: str) -> None:

@@ -18,7 +18,7 @@ class Turns:
     begin one in a turn of the loop for each that ends, so that the work of others comes in between.
     """
 
-    def __init__(self, spawn: Callable[[Coroutine[Any, Any, None]], None], at_once: int, most_waiting: int) -> None:
+    def __init__(self, spawn: Callable[[Coroutine[Any, Any, None]], object], at_once: int, most_waiting: int) -> None:
         self._spawn = spawn
         self._at_once = at_once
         self._most_waiting = most_waiting

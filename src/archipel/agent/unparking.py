@@ -13,7 +13,7 @@ from archipel.agent.definition import read_stored
 from archipel.agent.dispatch import Caller
 from archipel.agent.domain_rules import refuse_changed_images, refuse_forbidden
 from archipel.agent.hypervisor import Hypervisor
-from archipel.agent.parking import in_hand, undefine
+from archipel.agent.parking import in_hand, undefine, wait_finished
 from archipel.agent.parking_store import ParkedRecord
 from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import VirtError
@@ -60,6 +60,7 @@ async def unpark(hypervisor: Hypervisor, caller: Caller, uuid: str) -> VirtualMa
 
 async def find_parked(hypervisor: Hypervisor, uuid: str) -> ParkedRecord:
     """Return a machine that is parked and at rest, or raise ``item-not-found``."""
+    await wait_finished(hypervisor)
     parked = await parking_store.find(hypervisor.services.store, uuid)
     if parked is None:
         raise CommandError(f"no machine with the UUID {uuid} is parked on {hypervisor.name}", condition=Condition.ITEM_NOT_FOUND)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
-import time
 from pathlib import Path
 
 import keyring
@@ -20,12 +19,10 @@ from archipel.cli.main import main
 from tests.documentation import Step, read_steps
 from tests.integration.collection.platform import HYPERVISOR, Platform, password_of
 from tests.integration.collection.test_command_line import ASK_FOR_CODE, UUID, WEB, expected_code
-from tests.wire.waiting import DEADLINE, PAUSE
 
 NETWORK = """<network><name>lab</name><forward mode='nat'/><bridge name='virbr7'/>
   <ip address='192.0.2.129' netmask='255.255.255.128'/></network>"""
 POOL = "<pool type='dir'><name>images</name><target><path>/vm/pools/images</path></target></pool>"
-A_MOMENT_LATER = {"archipel parked list"}  # a machine that parks itself answers before its host lists it
 ANY_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Times; the platform's folder; what a table needs between columns whose contents are these.
 VARYING = (
@@ -71,13 +68,6 @@ class Shell:
         self._last = next(iter(ANY_UUID.findall(screen)), self._last)
         return code, self.normalise(screen)
 
-    def run_patiently(self, step: Step) -> tuple[int, str]:
-        """Look again until what the page shows is there."""
-        until = time.monotonic() + DEADLINE
-        while (seen := self.run(step))[1] != self.normalise("\n".join(step.shown)) and time.monotonic() < until:
-            time.sleep(PAUSE)
-        return seen
-
     def normalise(self, text: str) -> str:
         """Return the text without what differs from one sitting to the next."""
         text = ANY_UUID.sub(lambda found: found[0] if found[0] == UUID else "SOME-UUID", text)
@@ -103,7 +93,7 @@ def test_the_pages_of_the_command_line_are_true(shell: Shell, root: Path, page: 
     for step, following in itertools.pairwise([*steps, Step("", ())]):
         if step.command == ASK_FOR_CODE:
             continue
-        code, screen = shell.run_patiently(step) if step.command in A_MOMENT_LATER else shell.run(step)
+        code, screen = shell.run(step)
         assert code == expected_code(step, following), f"$ {step.command}\n{screen}"
         if step.shown:
             assert screen == shell.normalise("\n".join(step.shown)), f"$ {step.command}"

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ from archipel.agent.parking_store import ParkedRecord
 from archipel.agent.recovery import recover
 from archipel.agent.secret import Secret
 from archipel.agent.store import MachineRecord, Phase, StoreError
+from archipel.agent.unparking import find_parked
 from archipel.agent.virt.errors import LibvirtTimeout, VirtError
 from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virtual_machine import VirtualMachine
@@ -64,6 +66,25 @@ async def park(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
     await parking.take_off(machine, OWNER.bare, force=True)
     await parking.finish(hypervisor, machine, OWNER.bare)
     await finish_work(hypervisor)
+
+
+async def test_who_asks_what_is_parked_waits_for_the_machine_that_said_so(
+    online: Hypervisor, machine: VirtualMachine, domain: FakeDomain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed, leave = asyncio.Event(), parking.leave
+
+    async def leave_late(hypervisor: Hypervisor, leaving: VirtualMachine) -> None:
+        await allowed.wait()
+        await leave(hypervisor, leaving)
+
+    monkeypatch.setattr(parking, "leave", leave_late)
+    await parking.take_off(machine, OWNER.bare, force=True)
+    parking.finish_soon(online, machine, OWNER.bare)
+    asked = asyncio.create_task(find_parked(online, UUID))
+    await asyncio.sleep(0.01)
+    assert not asked.done()
+    allowed.set()
+    assert (await asked).uuid == UUID
 
 
 async def start_again(hypervisor: Hypervisor) -> None:

@@ -47,6 +47,7 @@ def _say_parked(found: tuple[wire.ParkedMachine, ...]) -> str:
 )
 async def list_parked(hypervisor: Hypervisor, request: wire.ListParked, _caller: Caller) -> tuple[wire.ParkedMachine, ...]:
     """The parked machines, thirty at a time."""
+    await parking.wait_finished(hypervisor)
     return parked_machines.show_page(await parking_store.all_parked(hypervisor.services.store), request.page, request.filter)
 
 
@@ -128,7 +129,7 @@ async def park_machine(vm: VirtualMachine, request: wire.ParkMachine, caller: Ca
     """Park this machine; while it runs only with force."""
     await parking.take_off(vm, caller.bare, force=request.force)
     # The answer still goes out through this entity: what ends it comes after.
-    vm.hypervisor.spawn(parking.finish(vm.hypervisor, vm, caller.bare))
+    parking.finish_soon(vm.hypervisor, vm, caller.bare)
 
 
 def _split(named: str) -> list[str]:
@@ -143,6 +144,7 @@ def _some(found: Iterable[str]) -> list[str]:
 
 async def _find_uuid(hypervisor: Hypervisor, reference: str) -> str:
     """Return the UUID of the parked machine that a name or a UUID means."""
+    await parking.wait_finished(hypervisor)
     parked = await parking_store.all_parked(hypervisor.services.store)
     found = [one.uuid for one in parked if one.uuid == reference.lower() or name_key(one.name) == name_key(reference)]
     if not found:
