@@ -41,7 +41,7 @@ HARDWARE = (
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Platform]:
+def platform(daemon: PrivateLibvirt, authority: Authority) -> Iterator[Platform]:
     """A platform whose libvirt runs QEMU, in namespaces of its own, and whose agent serves its feed; that takes root."""
     assert os.geteuid() == 0, "run this as root: libvirt's namespaces take it"
     folder = Path(tempfile.mkdtemp(prefix="archipel-appliances-", dir="/tmp"))
@@ -55,17 +55,12 @@ def platform(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> 
         "import_domain_type": "qemu",
         "import_memory": "128",
     }
-    daemon = PrivateLibvirt(tmp_path_factory.mktemp("libvirt") / "l")
-    daemon.start()
-    try:
-        with connect(daemon.uri) as connection:
-            connection.networkDefineXML(NETWORK.format(name="lab")).create()
-        with open_platform(folder, authority, daemon.uri, {("VMCASTING", name): value for name, value in options.items()}) as platform:
-            yield platform
-            platform.clear()
-    finally:
-        daemon.stop()
-        shutil.rmtree(folder)
+    with connect(daemon.uri) as connection:
+        connection.networkDefineXML(NETWORK.format(name="lab")).create()
+    with open_platform(folder, authority, daemon.uri, {("VMCASTING", name): value for name, value in options.items()}) as platform:
+        yield platform
+        platform.clear()
+    shutil.rmtree(folder)
 
 
 def with_hypervisor(platform: Platform, work: Callable[[Hypervisor], Awaitable[None]]) -> None:

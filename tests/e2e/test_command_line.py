@@ -8,13 +8,11 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from testbed.certificates import Authority
-from tests.e2e.real_guest import DEFINITION, Place, open_place
+from tests.e2e.real_guest import DEFINITION, Place
 from tests.integration.collection.platform import HYPERVISOR, password_of
 
 TRIES = 120  # to reach the guest agent while the guest boots, under emulation; each takes a second at least
@@ -42,20 +40,19 @@ class Shell:
 
 
 @pytest.fixture(scope="module")
-def shell(root: Path, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+def shell(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """A shell, and the machine ``web`` with a disk, whose guest has booted."""
-    with open_place(root, authority, tmp_path_factory.mktemp("place")) as place:
-        shell = Shell(place, tmp_path_factory.mktemp("home"))
-        boot = {"kernel": place.folder / "vmlinuz", "initrd": place.folder / "initrd.img"}
-        definition = DEFINITION.format(name="web", folder=place.folder, **boot)
-        uuid = re.search(r"\(([0-9a-f-]{36})@", shell.run("define", "-", typed=definition.encode()))
-        assert uuid is not None
-        shell.run("drive", "create", "web", "data", "16M")
-        disk = DISK.format(place.platform.agent.machines / uuid[1] / "data.qcow2")
-        shell.run("define", "-", typed=definition.replace("</devices>", disk).encode())
-        shell.run("start", "--wait", "web")
-        assert any(shell.type("guest", "info", "web").returncode == 0 for _ in range(TRIES)), shell.type("guest", "info", "web")
-        yield shell
+    shell = Shell(place, tmp_path_factory.mktemp("home"))
+    boot = {"kernel": place.folder / "vmlinuz", "initrd": place.folder / "initrd.img"}
+    definition = DEFINITION.format(name="web", folder=place.folder, **boot)
+    uuid = re.search(r"\(([0-9a-f-]{36})@", shell.run("define", "-", typed=definition.encode()))
+    assert uuid is not None
+    shell.run("drive", "create", "web", "data", "16M")
+    disk = DISK.format(place.platform.agent.machines / uuid[1] / "data.qcow2")
+    shell.run("define", "-", typed=definition.replace("</devices>", disk).encode())
+    shell.run("start", "--wait", "web")
+    assert any(shell.type("guest", "info", "web").returncode == 0 for _ in range(TRIES)), shell.type("guest", "info", "web")
+    return shell
 
 
 @pytest.mark.timeout(600)  # the first test waits until the guest has booted

@@ -4,16 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-
 import pytest
 import pytest_asyncio
 
 from archipel.client import Session, VirtualMachine
 from archipel.xmpp.tls import client_context
-from testbed.certificates import Authority
-from tests.e2e.real_guest import Place, open_place
+from tests.e2e.real_guest import Place
 from tests.integration.collection.platform import DOMAIN, password_of
 from tests.wire.matching import CLIENT
 from tests.wire.person import Person
@@ -21,18 +17,6 @@ from tests.wire.person import Person
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BOOT_DEADLINE = 90  # seconds; under emulation, on a machine that is busy
-
-
-@pytest.fixture(scope="module")
-def place(root: Path, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with open_place(root, authority, tmp_path_factory.mktemp("place")) as place:
-        yield place
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def admin(place: Place) -> AsyncIterator[Session]:
-    async with place.log_in() as session:
-        yield session
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
