@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from testbed.certificates import Authority
+from tests.wire.actions.notices import PREFERENCES
 from tests.wire.person import PUBSUB, Person
 from tests.wire.platform import ADMIN, TAGS_NODE, Machine, Platform, open_platform
 
@@ -44,6 +45,12 @@ async def one_answer_each(platform: Platform) -> AsyncIterator[None]:
     """Whatever was asked in a module's tests was answered once, and a moment later still."""
     yield
     await asyncio.gather(*(person.assert_one_answer_each() for person in platform.people if not person.lost.done()))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def usual_news(platform: Platform, admin: Person) -> None:
+    """The administrator hears what those hear who chose nothing: other tests may have chosen for him."""
+    await admin.command(platform.host, PREFERENCES, "<archipel action='reset'/>")
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -58,6 +58,7 @@ async def ask(person: Person, platform: Platform, action: str, attributes: str =
     return await person.command(platform.host, NETWORK, f"<archipel action='{action}' {attributes}>{inner}</archipel>", kind)
 
 
+@pytest.mark.usefixtures("usual_news")
 async def test_a_life_of_a_network_is_done_pushed_and_shouted(platform: Platform, admin: Person, net: Net):
     since = len(admin.received)
     assert_payload(await ask(admin, platform, "define", "autostart='1'", net.xml()), NETWORK, "")

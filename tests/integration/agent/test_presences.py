@@ -134,6 +134,7 @@ async def test_changes_behind_the_agents_back_show_at_once(platform: Platform, a
         assert domain.state()[0] == libvirt.VIR_DOMAIN_SHUTOFF
 
 
+@pytest.mark.usefixtures("usual_news")
 async def test_everybody_in_the_roster_is_told_of_new_and_freed_machines(platform: Platform, admin: Person):
     before = len(admin.received)
     machine = await platform.make_machine(admin)

@@ -56,6 +56,7 @@ async def make(platform: Platform, admin: Person, more: str = CARD) -> Machine:
     return machine
 
 
+@pytest.mark.usefixtures("usual_news")
 async def test_snapshots_are_taken_on_each_other_told_and_gone_back_to(platform: Platform, admin: Person):
     machine = await make(platform, admin)
     assert (await snapshots(admin, machine), await current(admin, machine)) == ({}, [])

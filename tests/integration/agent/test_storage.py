@@ -118,6 +118,7 @@ async def test_a_drive_is_made_in_each_format_and_listed_as_it_is(drives: Drives
     assert (int(listed["virtualSize"]), int(listed["diskSize"])) == (4 << 20, made.stat().st_blocks * 512)
 
 
+@pytest.mark.usefixtures("usual_news")
 async def test_the_roster_hears_what_becomes_of_drives(platform: Platform, admin: Person, drives: Drives):
     bare = drives.machine.bare
     await admin.subscribe_to_events(bare, platform.pubsub)
