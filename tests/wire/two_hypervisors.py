@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import libvirt
+
 from archipel.xmpp.tls import client_context
 from testbed.agent import Agent, make_agent
 from testbed.certificates import Authority
@@ -48,7 +50,11 @@ class House(Platform):
     def domains(self) -> dict[str, bool]:
         """The domains that libvirt has here, and whether they run."""
         with self.libvirt() as connection:
-            return {domain.UUIDString(): bool(domain.isActive()) for domain in connection.listAllDomains()}
+            found = {}
+            for domain in connection.listAllDomains():
+                with contextlib.suppress(libvirt.libvirtError):  # it goes just now
+                    found[domain.UUIDString()] = bool(domain.isActive())
+            return found
 
     def phase(self, uuid: str) -> str | None:
         """How the machine stands in the agent's database."""

@@ -14,6 +14,7 @@ from testbed.certificates import Authority
 from tests.wire.actions.notices import PREFERENCES
 from tests.wire.person import PUBSUB, Person
 from tests.wire.platform import ADMIN, TAGS_NODE, Machine, Platform, open_platform
+from tests.wire.waiting import eventually
 
 OPTIONS = {
     ("GEOLOCALIZATION", "localization_latitude"): "48.8566",
@@ -49,7 +50,9 @@ async def one_answer_each(platform: Platform) -> AsyncIterator[None]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def usual_news(platform: Platform, admin: Person) -> None:
-    """The administrator hears what those hear who chose nothing: other tests may have chosen for him."""
+    """The administrator hears what those hear who chose nothing: other tests may have chosen for him, or taken him off the roster."""
+    await platform.meet_hypervisor(admin)
+    await eventually(lambda: platform.roster_on_server(platform.hypervisor).get(admin.bare) in {"both", "from"}, "the place in the roster")
     await admin.command(platform.host, PREFERENCES, "<archipel action='reset'/>")
 
 
