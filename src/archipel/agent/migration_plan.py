@@ -31,7 +31,6 @@ MARK: Final = ".archipel-migration-"
 _SCHEMES: Final = frozenset({"qemu", "qemu+tls", "qemu+tcp", "qemu+ssh", "qemu+libssh", "qemu+libssh2"})
 LONGEST_CHAIN: Final = 50
 MOVABLE: Final = frozenset({DomainState.RUNNING, DomainState.PAUSED, DomainState.SHUTOFF, DomainState.CRASHED})
-OFF: Final = frozenset({DomainState.SHUTOFF, DomainState.CRASHED})
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Freight:
     @property
     def running(self) -> bool:
         """Whether there is a running half to move."""
-        return self.state not in OFF
+        return not self.state.is_off
 
 
 async def read_freight(machine: VirtualMachine) -> Freight:
@@ -58,7 +57,7 @@ async def read_freight(machine: VirtualMachine) -> Freight:
         info = await machine.domain.info()
         lost = await machine.domain.read("what is kept beside the definition", kept_beside)
         definition = read_stored(await machine.domain.xml(secure=True, inactive=True))
-        running = definition if info.state in OFF else read_stored(await machine.domain.xml(secure=True))
+        running = definition if info.state.is_off else read_stored(await machine.domain.xml(secure=True))
     except DomainNotFound:
         raise CommandError(f"{machine.name} has no definition: define it first", condition=Condition.ITEM_NOT_FOUND) from None
     if not info.persistent:

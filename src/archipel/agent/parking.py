@@ -23,7 +23,6 @@ from archipel.agent.parking_store import ParkedRecord
 from archipel.agent.removal import stop_domain
 from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import DomainNotFound, LibvirtError, VirtError
-from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virt.stored_state import kept_beside
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import CommandError, Condition, Unavailable
@@ -32,7 +31,6 @@ from archipel.xmpp.errors import WireError
 
 log = logging.getLogger(__name__)
 
-OFF = frozenset({DomainState.SHUTOFF, DomainState.CRASHED})
 FINISH_SECONDS: Final = 10.0  # what takes longer will be finished later
 _finishing: Final[weakref.WeakKeyDictionary[Hypervisor, set[asyncio.Task[None]]]] = weakref.WeakKeyDictionary()
 
@@ -85,7 +83,7 @@ async def _describe(machine: VirtualMachine, parker: str, *, force: bool) -> Par
     if lost:
         text = f"{machine.name} has {' and '.join(lost)}, which libvirt would lose: remove that first"
         raise CommandError(text, condition=Condition.UNEXPECTED_REQUEST)
-    if info.state not in OFF and not force:
+    if not info.state.is_off and not force:
         raise CommandError(f"{machine.name} is running: shut it down first, or say force", condition=Condition.UNEXPECTED_REQUEST)
     record = await machine.services.store.machine(machine.uuid)
     if record is None:
