@@ -67,8 +67,8 @@ async def running(machine: VirtualMachine, host: FakeHost, vnc: FakeVncServer) -
 async def serving(hypervisor: Hypervisor, settings: ConsoleSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ConsoleProxy]:
     proxy = ConsoleProxy(hypervisor, settings)
     displays = Displays(hypervisor, proxy)
-    monkeypatch.setitem(proxy_module._proxies, hypervisor, proxy)
-    monkeypatch.setitem(capability._displays, hypervisor, displays)
+    monkeypatch.setattr(capability, "proxy_of", lambda _hypervisor: proxy)
+    monkeypatch.setattr(capability, "displays_of", lambda _hypervisor: displays)
     task = asyncio.create_task(capability.serve(hypervisor))
     await eventually(lambda: proxy.trouble != "the console's listener is not up yet")
     try:
@@ -258,7 +258,7 @@ async def test_there_are_limits(
             status, text = await refusal(await get_link(running))
             assert status == 503
             assert says in text
-        await eventually(lambda: not proxy_module.proxy_of(hypervisor)._viewers)
+        await eventually(lambda: not capability.proxy_of(hypervisor)._viewers)
         async with enter(await get_link(running)) as viewer:
             assert await viewer.recv() == GREETING
 

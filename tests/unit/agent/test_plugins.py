@@ -16,8 +16,15 @@ from archipel.agent.config import parse_settings
 from archipel.agent.settings import Settings
 from archipel.protocol import namespaces as ns
 from archipel.protocol.rights import EntityKind
+from tests.conformance.inventory import ROWS
+from tests.conformance.row import Kind
 from tests.unit.agent.fakes import SETTINGS
 
+# The flags of [MODULES] in the files that the founders' modules came with.
+FOUNDING_MODULES = (
+    "action_scheduler centraldb geolocalization hypervisor_health hypervisor_network hypervisor_nuage_network iphone_notification oomkiller "
+    "snapshoting storage vnc hypervisor_vmcasts virtualmachine_appliance vmparking xmppserver platformrequest"
+).split()
 BUILT_IN = {path.stem for path in Path(capabilities.__path__[0]).glob("*.py")} - {"__init__"}
 PHOTOGRAPHS = '''
 from dataclasses import dataclass
@@ -127,6 +134,14 @@ def test_a_founding_file_that_names_its_modules_loses_nothing_that_was_no_module
     core = {(ns.VM_CONTROL, "info"), (ns.VM_CONTROL, "screenshot"), (ns.PERMISSIONS, "set"), (ns.TAGS, "settags"), (ns.SUBSCRIPTION, "add")}
     assert core | {(ns.SCHEDULER, "jobs"), (ns.VM_DISK, "get")} <= found
     assert not {(ns.VM_SNAPSHOTS, "take"), (ns.VM_OOM, "getadjust")} & found
+
+
+def test_a_whole_founding_file_has_all_that_the_founders_had() -> None:
+    modules = "\n".join(f"{name} = True" for name in FOUNDING_MODULES)
+    found = actions(settings(f"[GLOBAL]\nmodule_loading_policy = restrictive\n[MODULES]\n{modules}"))
+    rows = [row for row in ROWS if row.kind is Kind.ACTION and not (row.central or row.dropped)]
+    assert [row.id for row in rows if (row.place, row.name) not in found] == []
+    assert len(rows) > 100
 
 
 def test_the_founders_names_of_modules_switch_off_as_well() -> None:

@@ -31,10 +31,11 @@ class Graphics:
 
 
 def read_graphics(xml: str) -> Graphics | None:
-    """Return the first graphics device that a domain's XML names, if it has any."""
-    graphics = ET.fromstring(xml).find("devices/graphics")  # noqa: S314 - libvirt wrote it
-    if graphics is None:
+    """Return the graphics device that a domain's XML names, if any: of several the first that browsers can open, which is VNC."""
+    devices = ET.fromstring(xml).findall("devices/graphics")  # noqa: S314 - libvirt wrote it
+    if not devices:
         return None
+    graphics = next((found for found in devices if found.get("type") == "vnc"), devices[0])
     listen = graphics.find("listen")
     attributes: dict[str, str] = {} if listen is None else listen.attrib
     kind = attributes.get("type", "address")

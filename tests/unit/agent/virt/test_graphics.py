@@ -22,6 +22,8 @@ def read(devices: str) -> Graphics | None:
     [
         ("", None),
         ("<graphics type='vnc' port='5901'/>", Graphics("vnc", 5901, "127.0.0.1", None)),
+        ("<graphics type='spice' port='5900'/><graphics type='vnc' port='5901'/>", Graphics("vnc", 5901, "127.0.0.1", None)),
+        ("<graphics type='spice' port='5900'/><graphics type='sdl'/>", Graphics("spice", 5900, "127.0.0.1", None)),
         ("<graphics type='vnc' port='-1' autoport='yes'/>", Graphics("vnc", None, "127.0.0.1", None)),
         ("<graphics type='vnc' port='5901' listen='0.0.0.0'/>", Graphics("vnc", 5901, "127.0.0.1", None)),
         ("<graphics type='vnc' port='5901' listen='::'/>", Graphics("vnc", 5901, "::1", None)),
