@@ -32,7 +32,10 @@ LIMITS = Section("LIMITS")
 FLAGS = "MODULES"  # the section whose options are capabilities, each True or False
 # What was no module with the founders: their files say "restrictive" and name modules alone, and nobody means to switch these off.
 CORE_CAPABILITIES = frozenset(
-    {"avatars", "clones", "contacts", "control", "definition", "host", "machines", "migration", "notices", "rights", "rules", "screenshots", "tags"}
+    {
+        *("avatars", "clones", "contacts", "control", "definition", "host", "machines"),
+        *("migration", "notices", "rights", "rules", "screenshots", "tags"),
+    }
 )
 # Where the founders' flag is another word, or was for more.
 FOUNDING_NAMES = {"scheduler": "action_scheduler", "health": "hypervisor_health", "network_filters": "hypervisor_network"}
