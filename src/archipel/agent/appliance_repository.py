@@ -182,6 +182,14 @@ class Repository:
         self.hypervisor.push(TOPIC, "download_start")
         self.hypervisor.spawn(self._run(running))
 
+    def stop_download(self, uuid: str) -> ApplianceRecord:
+        """Break a download off, and return its appliance; that it has ended is pushed. Raises ``item-not-found``."""
+        running = self.running.get(uuid)
+        if running is None:
+            raise CommandError(f"uuid: {uuid} is not being downloaded: downloadqueue lists what is", condition=Condition.ITEM_NOT_FOUND)
+        running.stopped = True
+        return running.record
+
     async def _run(self, running: Running) -> None:
         record, what = running.record, f"Downloading {running.record.name}..."
         self.hypervisor.begin(what)

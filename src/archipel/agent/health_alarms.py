@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +20,27 @@ class Change:
     raised: bool
     value: int
     threshold: int
+
+
+class Averages:
+    """Figures by place, smoothed: a threshold that is passed for a moment is none that is passed."""
+
+    def __init__(self, count: int) -> None:
+        self._count = max(1, count)
+        self._figures: dict[str, deque[float]] = {}
+
+    def add(self, place: str, figure: float) -> None:
+        """Take a figure in; of each place the last ``count`` are remembered."""
+        self._figures.setdefault(place, deque(maxlen=self._count)).append(figure)
+
+    def keep(self, places: Iterable[str]) -> None:
+        """Forget all places but these."""
+        self._figures = {place: self._figures[place] for place in places if place in self._figures}
+
+    @property
+    def known(self) -> dict[str, float]:
+        """The averages of all places with as many figures as are averaged."""
+        return {place: sum(figures) / self._count for place, figures in self._figures.items() if len(figures) == self._count}
 
 
 class Alarms:

@@ -9,13 +9,12 @@ import contextlib
 import logging
 import os
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from archipel.agent.health_alarms import Alarms, Change
+from archipel.agent.health_alarms import Alarms, Averages, Change
 from archipel.agent.health_history import HOST, History, series_of
 from archipel.agent.health_samples import NAN, HostSample, MachineSample
 from archipel.agent.host_figures import FileSystem, HostReader, read_file_systems
@@ -34,6 +33,7 @@ log = logging.getLogger(__name__)
 FIRST_SPAN: Final = 1.0  # seconds until the first figures are known
 FIRST_WAIT: Final = 3.0  # seconds for which somebody who asks earlier is kept waiting
 WRITE_INTERVAL: Final = 60.0  # seconds; also that of looking at the file systems
+SMOOTHED: Final = 60.0  # seconds of CPU that are averaged before an alarm
 FILE_SYSTEMS_WAIT: Final = 5.0  # seconds for all file systems to answer
 FILE_SYSTEMS_AGE: Final = 10.0  # seconds for which what they answered is told again
 VERSIONS_AGE: Final = 60.0  # seconds; they change when libvirt's daemon is replaced
@@ -42,6 +42,8 @@ AT_ONCE: Final = 25  # machines that are reckoned up in one turn of the loop
 HEALTH = Section("HEALTH")
 _NAME: Final = Kind("the beginning of an interface's name", lambda text: WORD.parse(text.strip('"')))
 _PERCENT: Final = optional(integer(1, 100))
+_LOAD: Final = optional(integer(1, 10000))
+CPU, LOAD, MEMORY, DISK, MACHINE_CPU = "cpu", "load", "memory", "disk", "machine_cpu"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,12 @@ class HealthSettings:
         "Interfaces whose names begin like this are left out of the host's figures.",
     )
     alarm_cpu: int | None = HEALTH.option("alarm_cpu", _PERCENT, "", "CPU in percent, over a minute, from which on an alarm is pushed.")
+    alarm_load: int | None = HEALTH.option(
+        "alarm_load", _LOAD, "", "Load of the last five minutes from which on an alarm is pushed, in percent: 100 keeps every CPU busy."
+    )
+    alarm_machine_cpu: int | None = HEALTH.option(
+        "alarm_machine_cpu", _PERCENT, "", "CPU of one machine in percent of the host, over a minute, from which on it pushes an alarm."
+    )
     alarm_memory: int | None = HEALTH.option("alarm_memory", _PERCENT, "", "Memory in percent from which on an alarm is pushed.")
     alarm_disk: int | None = HEALTH.option(
         "alarm_disk", _PERCENT, "95", "Use of a file system in percent from which on an alarm is pushed."
@@ -83,8 +91,17 @@ class Collector:
         self._reader = HostReader(settings.excluded)
         self._figures = FigureReader(hypervisor.services.libvirt)
         self._meter = MachineMeter(os.cpu_count() or 1)
-        self._alarms = Alarms({"cpu": settings.alarm_cpu, "memory": settings.alarm_memory, "disk": settings.alarm_disk})
-        self._busy: deque[float] = deque(maxlen=max(1, round(WRITE_INTERVAL / settings.interval)))
+        self._alarms = Alarms(
+            {
+                CPU: settings.alarm_cpu,
+                LOAD: settings.alarm_load,
+                MEMORY: settings.alarm_memory,
+                DISK: settings.alarm_disk,
+                MACHINE_CPU: settings.alarm_machine_cpu,
+            }
+        )
+        self._busy = Averages(round(SMOOTHED / settings.interval))
+        self._busy_machines = Averages(round(SMOOTHED / settings.machines_interval))
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="archipel-health")
         # A file system that does not answer must not stop the other figures.
         self._disks = ThreadPoolExecutor(1, thread_name_prefix="archipel-disks")
@@ -130,10 +147,10 @@ class Collector:
             return
         self._begun.set()
         self.host.add(HOST, sample)
-        self._busy.append(100 - sample.idle)
-        if len(self._busy) == self._busy.maxlen:
-            self._tell(self._alarms.look("cpu", {"": sum(self._busy) / len(self._busy)}))
-        self._tell(self._alarms.look("memory", {"": 100 * sample.used / max(1, sample.total)}))
+        self._busy.add("", 100 - sample.idle)
+        self._look(CPU, self._busy.known)
+        self._look(LOAD, {"": 100 * sample.five / (os.cpu_count() or 1)})
+        self._look(MEMORY, {"": 100 * sample.used / max(1, sample.total)})
 
     async def newest(self) -> HostSample | None:
         """Return the newest sample; just after the start wait for the first one. None if nothing can be read."""
@@ -154,22 +171,30 @@ class Collector:
         return self._known_disks[1]
 
     async def _look_at_disks(self) -> None:
-        if not self._alarms.watches("disk"):
+        if not self._alarms.watches(DISK):
             return
         try:
             found = await self.file_systems()
         except (Unavailable, OSError) as error:
             log.error("the file systems cannot be looked at: %s", error)
             return
-        self._tell(self._alarms.look("disk", {each.mount: each.percent for each in found}))
+        self._look(DISK, {each.mount: each.percent for each in found})
 
-    def _tell(self, changes: list[Change]) -> None:
-        for change in changes:
-            resource, mount = change.what
-            state = "raised" if change.raised else "over"
-            log.log(logging.WARNING if change.raised else logging.INFO, "%s %s: %d %%", " ".join(change.what).strip(), state, change.value)
-            alarm = Alarm(resource=resource, state=state, value=change.value, threshold=change.threshold, mount=mount or None)
-            self._hypervisor.push(Topic.HEALTH, "alarm", alarm.write())
+    def _look(self, resource: str, figures: Mapping[str, float]) -> None:
+        for change in self._alarms.look(resource, figures):
+            self._tell(change)
+
+    def _tell(self, change: Change) -> None:
+        resource, place = change.what
+        machine = self._hypervisor.machines.get(place) if resource == MACHINE_CPU else None
+        if resource == MACHINE_CPU and machine is None:
+            return  # it left meanwhile
+        entity, resource, place = (self._hypervisor, resource, place) if machine is None else (machine, CPU, "")
+        state = "raised" if change.raised else "over"
+        level = logging.WARNING if change.raised else logging.INFO
+        log.log(level, "%s: %s %s: %d %%", entity.name, f"{resource} {place}".strip(), state, change.value)
+        alarm = Alarm(resource=resource, state=state, value=change.value, threshold=change.threshold, mount=place or None)
+        entity.push(Topic.HEALTH, "alarm", alarm.write())
 
     async def find_versions(self) -> tuple[LibvirtVersion, LibvirtVersion] | None:
         """Return the versions of libvirt and its driver, a minute old at most; without libvirt the last ones, or None."""
@@ -186,23 +211,29 @@ class Collector:
 
     async def sample_machines(self) -> None:
         """Take a sample of all machines that run; of those that do not, nothing is known."""
+        found: dict[str, Counters] = {}
+        answered = self._hypervisor.services.libvirt_connected
         try:
-            found = await self._figures.read() if self._hypervisor.services.libvirt_connected else {}
+            found = await self._figures.read() if answered else found
         except VirtError as error:
             log.debug("the machines' figures cannot be read: %s", error)
-            found = {}
+            answered = False
         at, now = time.time(), time.monotonic()
         for number, uuid in enumerate(list(self._hypervisor.machines)):
             self._take(uuid, self._meter.measure(uuid, found.get(uuid), at, now))
             if number % AT_ONCE == AT_ONCE - 1:
                 await asyncio.sleep(0)
         self._meter.keep(found)
+        if answered:  # no alarm begins, or is over, because nothing can be read
+            self._busy_machines.keep(self.latest_of)
+            self._look(MACHINE_CPU, self._busy_machines.known)
 
     def _take(self, uuid: str, sample: MachineSample | None) -> None:
         if sample is None:
             self.latest_of.pop(uuid, None)
             return
         self.latest_of[uuid] = sample
+        self._busy_machines.add(uuid, sample.cpu)
         self.machines.add(series_of(uuid), sample)
 
     async def forget(self, uuid: str) -> None:

@@ -76,6 +76,13 @@ appliance = make_group(
             Appliances.downloads,
             columns={"APPLIANCE": "name", "DONE": lambda found: f"{found.percentage:.0f} %", "BYTES": "total", "UUID": "uuid"},
         ),
+        _host(
+            "stop",
+            "Break a download off; what is there of it stays.",
+            Appliances.stop_download,
+            APPLIANCE,
+            says="{on}: the download of {appliance} is stopped",
+        ),
         _host("delete", "Remove what was downloaded of an appliance.", Appliances.delete, APPLIANCE, says="{on}: {appliance} deleted"),
         _machine(
             "offers",

@@ -47,6 +47,10 @@ class Appliances(Concern):
 
         await follow_to_end(self.entity, lambda: self.ask(request), look, wait)
 
+    async def stop_download(self, appliance: uuids.UUID) -> None:
+        """Break a download off; the next one goes on from there."""
+        await self.ask(commands.StopDownload(uuid=appliance))
+
     async def delete(self, appliance: uuids.UUID) -> None:
         """Remove what was downloaded of an appliance."""
         await self.ask(commands.DeleteAppliance(uuid=appliance))

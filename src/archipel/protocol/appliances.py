@@ -129,6 +129,13 @@ class DownloadAppliance(Request[None], namespace=ns.HYPERVISOR_VMCASTING, action
 
 
 @payload
+class StopDownload(Request[None], namespace=ns.HYPERVISOR_VMCASTING, action="stopdownload"):
+    """Break a download off; what is there of it stays, and the next one goes on from there."""
+
+    uuid: uuids.UUID = attribute()
+
+
+@payload
 class Download(Payload, tag="download"):
     """A download under way; ``total`` in bytes, -1 if it is not known."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -23,6 +24,7 @@ from archipel.protocol.feeds import FeedUnreadable, parse_feed
 from tests.unit.agent.conftest import ask as ask_entity
 from tests.unit.agent.fakes import ADMIN, make_settings
 from tests.unit.agent.feed_house import FEED_UUID, ITEM_UUID, FeedHouse, open_feed_house
+from tests.wire.waiting import eventually
 
 CASTS = "archipel:hypervisor:vmcasting"
 CONTENT = bytes(range(256)) * 4000
@@ -72,6 +74,25 @@ async def test_a_download_that_breaks_off_goes_on_where_it_was(hypervisor: Hyper
     await subscribe(hypervisor, house)
     await ask(hypervisor, "downloadappliance", f"uuid='{ITEM_UUID}'")
     assert house.ranges == [f"bytes={len(CONTENT) // 2}-", f"bytes={len(CONTENT) * 3 // 4}-"]
+    assert repository_of(hypervisor).file_of(ITEM_UUID).read_bytes() == CONTENT
+
+
+async def test_a_download_is_stopped_and_the_next_one_goes_on_from_there(hypervisor: Hypervisor, house: FeedHouse) -> None:
+    await subscribe(hypervisor, house)
+    house.gate = threading.Event()
+    under_way = asyncio.create_task(ask(hypervisor, "downloadappliance", f"uuid='{ITEM_UUID}'"))
+    try:
+        await eventually(lambda: any(running.progress.done for running in repository_of(hypervisor).running.values()))
+        repository_of(hypervisor).stop_download(ITEM_UUID)
+    finally:
+        house.gate.set()
+    await under_way
+    assert await status(hypervisor) == {ITEM_UUID: "4"}
+    with pytest.raises(CommandError, match="is not being downloaded"):
+        await ask(hypervisor, "stopdownload", f"uuid='{ITEM_UUID}'")
+    house.gate = None
+    await ask(hypervisor, "downloadappliance", f"uuid='{ITEM_UUID}'")
+    assert len(house.ranges) == 1
     assert repository_of(hypervisor).file_of(ITEM_UUID).read_bytes() == CONTENT
 
 

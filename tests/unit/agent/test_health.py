@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import json
 import logging
 import math
+import os
 from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -24,7 +27,7 @@ from archipel.agent.capabilities import health as capability
 from archipel.agent.health_alarms import Alarms
 from archipel.agent.health_collector import Collector, MachineMeter
 from archipel.agent.health_history import HOST
-from archipel.agent.health_samples import HostSample
+from archipel.agent.health_samples import HostSample, MachineSample
 from archipel.agent.host_figures import FileSystem, HostReader, percent_of, read_file_systems
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.log_lines import LONGEST_LINE, MOST_LINES, LineKeeper, read_tail
@@ -38,7 +41,7 @@ from archipel.protocol.errors import CommandError
 from archipel.protocol.events import events_node
 from tests.unit.agent.conftest import ask, finish_work, go_online
 from tests.unit.agent.fake_xmpp import FakeXmpp
-from tests.unit.agent.fakes import ADMIN, HYP, OWNER, UUID, make_settings
+from tests.unit.agent.fakes import ADMIN, HYP, OWNER, UUID, VM, make_settings
 from tests.wire.waiting import eventually
 
 HEALTH, VM_HEALTH = "archipel:hypervisor:health", "archipel:vm:health"
@@ -304,6 +307,9 @@ class TestCommands:
         assert "measured" in await reply(hypervisor, "health", ADMIN)
         collector.host.add(HOST, sample())
         assert "CPU 97.12 % idle" in await reply(hypervisor, "health 5", ADMIN)
+        collector.latest, collector.find_versions = sample(), AsyncMock(return_value=None)
+        collector._begun.set()
+        assert "My CPUs are busy 3 %, load 0.1 0.2 0.3, memory" in await reply(hypervisor, "how are you?", ADMIN)
         assert "do not run" in await reply(machine, "health", OWNER)
         assert "not measured" in await reply(machine, "health history 3", OWNER)
         assert await reply(hypervisor, "logs 3", ADMIN) == "Nothing was logged yet."
@@ -330,6 +336,34 @@ class TestCollector:
         await collector.sample_host()
         assert collector.latest is None
         assert "no /proc" in caplog.text
+
+    async def test_a_machine_that_is_busy_for_a_minute_says_so_and_when_it_is_over(
+        self, hypervisor: Hypervisor, machine: VirtualMachine, collector: Collector, xmpp: FakeXmpp
+    ) -> None:
+        await go_online(machine)
+        settings = dataclasses.replace(hypervisor.services.settings.capabilities["health"], machines_interval=15, alarm_machine_cpu=40)
+        collector = Collector(hypervisor, settings)
+        alarms: list[list[dict[str, str]]] = []
+        for cpu in (90, 10, 90, 10, 90, None):  # 15 seconds each
+            collector._meter.measure = lambda *_, cpu=cpu: None if cpu is None else MachineSample(at=1, seconds=15, cpu=cpu)
+            collector._figures = Figures({})
+            await collector.sample_machines()
+            await finish_work(machine)
+            pushed = [payload for payload, _ in xmpp.nodes[events_node(VM)].items.values() if payload is not None and len(payload)]
+            alarms.append([dict(item[0].attrib) for item in pushed])
+        raised = {"resource": "cpu", "state": "raised", "value": "50", "threshold": "40"}
+        assert alarms[:3] == [[], [], []]
+        assert alarms[3:] == [[raised], [raised], [raised, raised | {"state": "over", "value": "0"}]]
+
+    async def test_a_load_is_alarming_when_it_keeps_the_cpus_busy(
+        self, hypervisor: Hypervisor, collector: Collector, xmpp: FakeXmpp
+    ) -> None:
+        collector._alarms = Alarms({"load": 1})
+        collector._reader.read = lambda: dataclasses.replace(sample(), five=10.0 * (os.cpu_count() or 1))
+        await collector.sample_host()
+        await finish_work(hypervisor)
+        [pushed] = [payload for payload, _ in xmpp.nodes[events_node(HYP)].items.values() if payload is not None and len(payload)]
+        assert pushed[0].attrib == {"resource": "load", "state": "raised", "value": "1000", "threshold": "1"}
 
     async def test_an_alarm_is_pushed_with_its_figures(self, hypervisor: Hypervisor, collector: Collector, xmpp: FakeXmpp) -> None:
         collector._alarms = Alarms({"memory": 20, "disk": 80})

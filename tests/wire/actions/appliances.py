@@ -28,6 +28,7 @@ ROWS = (
         Action(HYPERVISOR, CASTS, name, f"vmcasting_{name}", code, NOBODYS, refusal=(code, NOT_THERE), malformed=NO_UUID)
         for name, code in (("unregister", -6003), ("downloadappliance", -6004), ("getappliances", -6006), ("deleteappliance", -6007))
     ),
+    Action(HYPERVISOR, CASTS, "stopdownload", "vmcasting_downloadappliance", -6004, NOBODYS, refusal=(-6004, NOT_THERE), malformed=NO_UUID),
     Action(HYPERVISOR, CASTS, "downloadqueue", "vmcasting_downloadqueue", -6005, answer=None),
     Action(HYPERVISOR, CASTS, "getinstalledappliances", "vmcasting_getinstalledappliances", -6008, answer=None),
     Action(MACHINE, APPLIANCE, "get", "appliance_get", -4002, answer=None),

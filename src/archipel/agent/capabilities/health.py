@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from archipel.agent.dispatch import Caller, Chat, command
 from archipel.agent.health_collector import Collector, HealthSettings
@@ -125,7 +125,22 @@ def _system() -> tuple[Payload, ...]:
     )
 
 
-@command(wire.GetHealth, on=HYPERVISOR, right="health_info", failure=ErrorCode.HEALTH_INFO)
+def _say_health(told: tuple[Payload, ...]) -> str:
+    found: dict[type[Payload], Any] = {type(part): part for part in told}
+    cpu, load, memory, disk = (found[kind] for kind in (wire.Cpu, wire.Load, wire.Memory, wire.Disk))
+    return (
+        f"My CPUs are busy {100 - cpu.idle:.0f} %, load {load.one} {load.five} {load.fifteen}, memory {memory.used // 1024} of "
+        f"{memory.total // 1024} MiB used, disks {disk.capacity} full; I am up for {found[wire.Uptime].up}."
+    )
+
+
+@command(
+    wire.GetHealth,
+    on=HYPERVISOR,
+    right="health_info",
+    failure=ErrorCode.HEALTH_INFO,
+    chat=Chat(("how are you", "and you"), _say_health),
+)
 async def get_health(hypervisor: Hypervisor, _request: wire.GetHealth, _caller: Caller) -> tuple[Payload, ...]:
     """How this host fares: CPU, memory, disks, networks, load, versions."""
     collector = collector_of(hypervisor)

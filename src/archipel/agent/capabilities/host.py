@@ -37,7 +37,7 @@ async def get_capabilities(hypervisor: Hypervisor, _request: wire.GetHostCapabil
     on=HYPERVISOR,
     right="nodeinfo",
     failure=ErrorCode.NODE_INFO,
-    chat=Chat(("nodeinfo", "how are you", "and you"), _say_node),
+    chat=Chat(("nodeinfo",), _say_node),
 )
 async def get_node_info(hypervisor: Hypervisor, _request: wire.GetNodeInfo, _caller: Caller) -> wire.NodeInfo:
     """What this host is made of."""

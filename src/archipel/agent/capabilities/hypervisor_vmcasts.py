@@ -124,6 +124,19 @@ async def download(hypervisor: Hypervisor, request: wire.DownloadAppliance, _cal
     await repository_of(hypervisor).start_download(str(request.uuid))
 
 
+@command(
+    wire.StopDownload,
+    on=HOST,
+    right="vmcasting_downloadappliance",
+    failure=FeedCode.DOWNLOAD,
+    chat=Chat(("stop download {uuid}",), lambda _: "I am breaking it off; what is there of it stays."),
+)
+async def stop_download(hypervisor: Hypervisor, request: wire.StopDownload, caller: Caller) -> None:
+    """Break a download off; the next one goes on from there."""
+    record = repository_of(hypervisor).stop_download(str(request.uuid))
+    hypervisor.shout(f"{caller.bare} stopped the download of the appliance {record.name}")
+
+
 @command(wire.GetDownloads, on=HOST, right="vmcasting_downloadqueue", failure=FeedCode.QUEUE, chat=Chat(("downloads",), _say_downloads))
 async def get_downloads(hypervisor: Hypervisor, _request: wire.GetDownloads, _caller: Caller) -> tuple[wire.Download, ...]:
     """What is being downloaded, and how far it is."""
