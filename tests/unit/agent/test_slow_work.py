@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -29,6 +31,32 @@ async def test_who_only_looks_does_not_wait_for_whole_files(gate: threading.Even
     assert not any(copy.done() for copy in copies)
     gate.set()
     assert all(await asyncio.gather(*copies))
+
+
+async def test_what_nobody_waits_for_any_more_is_not_begun(gate: threading.Event):
+    begun: list[str] = []
+    copies = [asyncio.create_task(in_slow_thread(gate.wait)) for _ in range(SLOW_THREADS)]
+    given_up = asyncio.create_task(in_slow_thread(begun.append, "given up"))
+    await asyncio.sleep(0)
+
+    given_up.cancel()
+    gate.set()
+    await asyncio.gather(*copies)
+    await in_slow_thread(begun.append, "the next")
+
+    assert begun == ["the next"]
+
+
+def test_a_file_that_is_being_worked_on_does_not_keep_the_agent_from_stopping():
+    program = (
+        "import asyncio, time\n"
+        "from archipel.agent.slow_work import in_slow_thread\n"
+        "async def main():\n"
+        "    work = asyncio.create_task(in_slow_thread(time.sleep, 3600))\n"
+        "    await asyncio.sleep(0.05)\n"
+        "asyncio.run(main())\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
 
 
 async def test_what_goes_wrong_is_raised_to_who_asked_for_it():

@@ -41,7 +41,7 @@ TOKENS = (
 SETTINGS = GuestSettings
 
 LONG_TIMEOUT: Final = 40.0  # seconds for several answers of the guest, and for its disks
-THREADS: Final = 4  # guests that are asked at once
+THREADS: Final = 3  # guests that are asked at once
 FIRST_LOOK, LONGEST_LOOK = 0.1, 1.0  # seconds between looks at a program; they double
 
 T = TypeVar("T")
