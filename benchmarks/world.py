@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import secrets
 import socket
+import subprocess
+import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -92,9 +95,17 @@ class World:
         await store.close()
 
 
+def write_bytecode() -> None:
+    """Compile what the agent imports, as pip does where a service is installed: otherwise each start compiles it all."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    program = "from archipel.agent import daemon, plugins; plugins.declared_settings()"
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+
+
 @contextlib.contextmanager
 def open_world(folder: Path) -> Iterator[World]:
     """Start the servers; everything is stopped at the end."""
+    write_bytecode()
     with TestLibvirtd() as libvirtd:
         ejabberd = make_ejabberd(folder / "ejabberd", DOMAIN, make_authority(folder / "authority"), hypervisors=(HYPERVISOR,))
         ejabberd.start()
