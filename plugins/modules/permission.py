@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - archipel.platform.connection
   - archipel.platform.attributes
   - archipel.platform.attributes.changes
+  - archipel.platform.rights
 options:
   machines:
     description:
@@ -43,21 +44,6 @@ options:
     elements: str
     aliases:
       - group
-  rights:
-    description:
-      - The rights, by the names that the agent lists (C(archipel rights) shows them), such as V(create) or V(shutdown).
-      - V(all) stands for everything but the rights that are granted one by one.
-      - O(rights) or O(roles) is needed with O(state=present). With O(state=absent) all rights of the subjects are revoked if
-        neither is named.
-    type: list
-    elements: str
-  roles:
-    description:
-      - Roles, which are named sets of rights, such as V(student), V(teacher) or V(host-admin) (C(archipel rights roles) shows them).
-    type: list
-    elements: str
-    aliases:
-      - role
   scope:
     description:
       - Where the rights hold.

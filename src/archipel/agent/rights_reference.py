@@ -1,14 +1,15 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes the tables of all rights and roles at the end of a page (docs/rights.md) from what the code declares.
+"""Writes the tables of all rights and roles at the end of a page (docs/rights.md), and the modules' option, from what the code declares.
 
-Run ``python -m archipel.agent.rights_reference docs/rights.md``; a test compares the page with it.
+Run ``python -m archipel.agent.rights_reference docs/rights.md plugins/doc_fragments/rights.py``; a test compares both with it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,31 @@ from archipel.protocol.rights import ALL, DOMAIN_POLICY_BYPASS, EntityKind, Toke
 from archipel.protocol.roles import BUILT_IN
 
 MARK: Final = "<!-- what follows is written by: python -m archipel.agent.rights_reference docs/rights.md -->\n"
+FRAGMENT: Final = '''# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which rights and roles there are; written by: python -m archipel.agent.rights_reference plugins/doc_fragments/rights.py."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  rights:
+    description:
+{rights}
+    type: list
+    elements: str
+  roles:
+    description:
+{roles}
+    type: list
+    elements: str
+    aliases:
+      - role
+"""
+'''
 _BUILT_IN_CAPABILITIES: Final = "archipel.agent.capabilities."
 _ASKED_FOR_ELSEWHERE: Final = frozenset({ALL, DOMAIN_POLICY_BYPASS, "presence", "message", "permission_getown"})
 _ENTITIES: Final = {EntityKind.HYPERVISOR: "hypervisor", EntityKind.VIRTUAL_MACHINE: "machine"}
@@ -79,10 +105,38 @@ def _roles() -> Iterator[str]:
         yield f"| `{role.name}` | {role.description} | {' '.join(f'`{token}`' for token in sorted(role.tokens))} |"
 
 
+def render_fragment() -> str:
+    """Return the documentation of the options ``rights`` and ``roles``; as capabilities of others add rights, none is a choice."""
+    catalogue, _registry = _load()
+    rights = (
+        "The rights, by the names that the agent lists (C(archipel rights) shows them). Those of installed capabilities come besides.",
+        "V(all) stands for everything but the rights that are granted one by one.",
+        *(f"Of {_ENTITIES[kind]}s - {_names(token.name for token in catalogue.tokens(kind))}." for kind in EntityKind),
+        "O(rights) or O(roles) is needed with O(state=present). With O(state=absent) all rights of the subjects are revoked if "
+        "neither is named.",
+    )
+    roles = (
+        "Roles, which are named sets of rights (C(archipel rights roles) shows them), those made on the hypervisor besides.",
+        f"Built in are {_names(BUILT_IN)}.",
+    )
+    return FRAGMENT.format(rights="\n".join(map(_item, rights)), roles="\n".join(map(_item, roles)))
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"V({name})" for name in sorted(names))
+
+
+def _item(text: str) -> str:
+    return textwrap.fill(text, 130, initial_indent="      - ", subsequent_indent="        ", break_on_hyphens=False)
+
+
 def main() -> None:
-    """Write the tables into the page that the command line names."""
-    page = Path(sys.argv[1])
-    page.write_text(page.read_text().partition(MARK)[0] + MARK + "\n" + render())
+    """Write what the code declares into the files that the command line names."""
+    for file in map(Path, sys.argv[1:]):
+        if file.suffix == ".py":
+            file.write_text(render_fragment())
+        else:
+            file.write_text(file.read_text().partition(MARK)[0] + MARK + "\n" + render())
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page of the rights has what the code declares."""
+"""The page of the rights, and the modules' documentation, have what the code declares."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from archipel.agent.rights_reference import MARK, render
+from archipel.agent.rights_reference import MARK, render, render_fragment
 from archipel.protocol.founding_rights import CENTRAL_AGENT, founding_names
 from archipel.protocol.roles import BUILT_IN
 
@@ -14,6 +14,11 @@ from archipel.protocol.roles import BUILT_IN
 def test_the_page_has_the_tables_that_the_code_declares(root: Path):
     """If not, run ``python -m archipel.agent.rights_reference docs/rights.md``."""
     assert (root / "docs" / "rights.md").read_text().partition(MARK)[2] == f"\n{render()}"
+
+
+def test_the_modules_documentation_has_the_rights_that_the_code_declares(root: Path):
+    """If not, run ``python -m archipel.agent.rights_reference plugins/doc_fragments/rights.py``."""
+    assert (root / "plugins" / "doc_fragments" / "rights.py").read_text() == render_fragment()
 
 
 def test_every_founding_right_is_in_a_table():
