@@ -14,11 +14,12 @@ from xml.etree import ElementTree as ET
 import pytest
 from sqlalchemy.orm import Session
 
-from archipel.agent import schedule_book
+from archipel.agent import migrating, schedule_book
 from archipel.agent.capabilities import scheduler as capability
 from archipel.agent.entity import Entity
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.removal import remove_record
+from archipel.agent.schedule_actions import KINDS
 from archipel.agent.schedule_book import JobRecord
 from archipel.agent.schedule_times import FIELDS
 from archipel.agent.scheduler import Scheduler
@@ -139,6 +140,44 @@ class TestRunning:
         scheduler.go()
         assert await told() == [change]
         assert host.known[UUID].state_now is after
+
+    @pytest.mark.parametrize(
+        "action, before, after, call",
+        [
+            ("create", DomainState.SHUTOFF, DomainState.RUNNING, "create"),
+            ("shutdown", DomainState.RUNNING, DomainState.RUNNING, "shutdown"),  # the guest is asked to
+            ("destroy", DomainState.RUNNING, DomainState.SHUTOFF, "destroy"),
+            ("suspend", DomainState.RUNNING, DomainState.PAUSED, "suspend"),
+            ("resume", DomainState.PAUSED, DomainState.RUNNING, "resume"),
+            ("reboot", DomainState.RUNNING, DomainState.RUNNING, "reboot"),
+        ],
+    )
+    async def test_what_changes_a_machines_state_is_done(
+        self, scheduler: Scheduler, host: FakeHost, told, action: str, before: DomainState, after: DomainState, call: str
+    ) -> None:
+        host.known[UUID].state_now = before
+        await scheduler.add(job(action))
+        scheduler.go()
+        assert await told() == ["jobexecuted"]
+        assert (host.known[UUID].state_now, call in host.known[UUID].calls) == (after, True)
+
+    async def test_a_machine_sets_out_for_another_hypervisor(
+        self, scheduler: Scheduler, machine: VirtualMachine, told, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        begun: list[tuple[VirtualMachine, str, str]] = []
+
+        async def begin(*what: Any) -> None:
+            begun.append(what)
+
+        monkeypatch.setattr(migrating, "begin", begin)
+        await scheduler.add(job("migrate", parameter="other@lab.example/other"))
+        scheduler.go()
+        assert await told() == ["jobexecuted"]
+        assert begun == [(machine, OWNER.bare, "other@lab.example/other")]
+
+    def test_all_that_a_machine_can_be_scheduled_to_do_is_tried_here_or_beside_libvirt(self) -> None:
+        tried = {"create", "shutdown", "destroy", "suspend", "resume", "reboot", "migrate", "pause", "snapshot", "alloc", "free"}
+        assert {kind.name for kind in KINDS} == tried
 
     async def test_a_hypervisor_frees_a_machine(self, scheduler: Scheduler, hypervisor: Hypervisor, told) -> None:
         await scheduler.add(job("free", entity=HYP, parameter=VM, creator=ADMIN.bare))
