@@ -17,6 +17,7 @@ from archipel.agent.migration_settings import NAME, MigrationSettings
 from archipel.agent.store import MachineRecord, StoreError
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import BadRequest, CommandError, Condition
+from archipel.protocol.migration import Forget, GetArrival, Serve
 from archipel.protocol.payload import Request
 from archipel.protocol.xml import child_named
 from archipel.xmpp import stanzas
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ANSWER_DEADLINE: Final = 60.0  # seconds; the other hypervisor makes files, or asks its libvirt
+SHORT_DEADLINE: Final = 20.0  # seconds; these take no such work: where the other one died meanwhile it is asked again the sooner
+_SHORT: Final = (GetArrival, Serve, Forget)
 RIGHTS: Final = ("soft_alloc", "migrationinfo")
 """What a hypervisor needs to hold at another one that it hands machines over to."""
 
@@ -74,7 +77,7 @@ async def ask(hypervisor: Hypervisor, to: str, request: Request[T]) -> T:
     Raises the :class:`CommandError` that it answers, or a :class:`~archipel.xmpp.errors.WireError`: then nobody knows.
     """
     asked = stanzas.command(request, to, "get" if request.reads else "set")
-    answer = await hypervisor.stream.request(asked, ANSWER_DEADLINE)
+    answer = await hypervisor.stream.request(asked, SHORT_DEADLINE if isinstance(request, _SHORT) else ANSWER_DEADLINE)
     query = child_named(answer, "query")
     if query is None:
         raise CommandError(f"{to} answers what is no answer")

@@ -127,8 +127,7 @@ async def _announce(machine: VirtualMachine, outgoing: Outgoing, freight: Freigh
         trip = _plan_trip(machine, outgoing, freight, answer)
         await migration_store.keep(store, trip.outgoing)
     except FAILURES as error:
-        departure.note_reason(outgoing, CommandError(departure.REFUSED))
-        await departure.try_settle(machine.hypervisor, replace(outgoing, state=Leaving.STAYING, mode=Mode.PLAIN))
+        await departure.call_off(machine.hypervisor, outgoing)
         if isinstance(error, CommandError):
             raise CommandError(f"{outgoing.destination} does not take {machine.name}: {error.text}", condition=error.condition) from error
         if isinstance(error, WireError):
@@ -200,10 +199,16 @@ async def _move(trip: Trip) -> Outgoing:
         handing = replace(trip.outgoing, state=Leaving.HANDING)
         await migration_store.keep(trip.machine.services.store, handing)
     except FAILURES as error:
-        reason = CommandError("it took too long") if trip.late else error
-        departure.note_reason(trip.outgoing, reason, cancelled=trip.cancelled)
-        return trip.outgoing  # where the domain is, is found out
+        return await _note_failure(trip, error)
     return handing
+
+
+async def _note_failure(trip: Trip, error: Exception) -> Outgoing:
+    """Write down why a machine did not move; where its domain is, is found out."""
+    failed = replace(trip.outgoing, reason="it took too long" if trip.late else str(error), cancelled=trip.cancelled)
+    with contextlib.suppress(StoreError):  # who is told at once is told all the same
+        await migration_store.keep(trip.machine.services.store, failed)
+    return failed
 
 
 async def _carry(trip: Trip) -> None:
