@@ -14,13 +14,15 @@ from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.jids import MalformedJid, bare_jid
 from archipel.agent.luggage import Job, Luggage
 from archipel.agent.migration_settings import NAME, MigrationSettings
+from archipel.agent.notices.preferences import read_wishes
 from archipel.agent.store import MachineRecord, StoreError
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import BadRequest, CommandError, Condition
-from archipel.protocol.migration import Forget, GetArrival, Serve
+from archipel.protocol.migration import Expect, Forget, GetArrival, Serve
 from archipel.protocol.payload import Request
 from archipel.protocol.xml import child_named
 from archipel.xmpp import stanzas
+from archipel.xmpp.serial import serialize
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -28,6 +30,7 @@ T = TypeVar("T")
 ANSWER_DEADLINE: Final = 60.0  # seconds; the other hypervisor makes files, or asks its libvirt
 SHORT_DEADLINE: Final = 20.0  # seconds; these take no such work: where the other one died meanwhile it is asked again the sooner
 _SHORT: Final = (GetArrival, Serve, Forget)
+LARGEST_STANZA: Final = 250_000  # bytes; the server ends the session that sends more (Debian's ejabberd: 256 KiB)
 RIGHTS: Final = ("soft_alloc", "migrationinfo")
 """What a hypervisor needs to hold at another one that it hands machines over to."""
 
@@ -71,6 +74,14 @@ def find_peer(hypervisor: Hypervisor, address: str) -> str:
     return f"{bare}/{wanted.partition('/')[2]}"
 
 
+def refuse_too_large(name: str, announcement: Expect) -> None:
+    """Raise :class:`BadRequest` for what is to be said of a machine ``name`` and is more than a stanza carries."""
+    size = len(serialize(announcement.write()).encode())
+    if size > LARGEST_STANZA:
+        text = f"the definition of {name} and the list of its files have {size} bytes, and one message carries {LARGEST_STANZA}"
+        raise BadRequest(f"{text}: take out what it does not need")
+
+
 async def ask(hypervisor: Hypervisor, to: str, request: Request[T]) -> T:
     """Ask another hypervisor (full JID), over the hypervisor's own stream, and return its answer.
 
@@ -103,6 +114,7 @@ async def pack(machine: VirtualMachine, record: MachineRecord, *, autostart: boo
         grants=await store.grants(bare),
         rules=tuple(rule for rule in kept.rules if rule.entity == bare),
         jobs=tuple(map(Job, jobs)),
+        wishes=await read_wishes(store, bare),
     )
 
 

@@ -20,8 +20,9 @@ from typing import Final
 from archipel.agent import departure, migration_plan, migration_store
 from archipel.agent.departure import FAILURES
 from archipel.agent.drive_work import work_on
-from archipel.agent.hand_over import ask, find_peer, pack, settings_of
+from archipel.agent.hand_over import ask, find_peer, pack, refuse_too_large, settings_of
 from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.luggage import ROOM
 from archipel.agent.migration_plan import Freight
 from archipel.agent.migration_store import Outgoing
 from archipel.agent.migration_tables import Leaving
@@ -85,17 +86,19 @@ async def begin(machine: VirtualMachine, mover: str, address: str) -> None:
     async with contextlib.AsyncExitStack() as stack:
         try:
             freight = await _take_hold(machine, stack)
+            outgoing = Outgoing(
+                attempt=migration_plan.new_attempt(),
+                uuid=machine.uuid,
+                destination=destination,
+                mover=mover,
+                mode=Mode.LIVE if freight.running else Mode.PLAIN,
+                autostart=freight.autostart,
+            )
+            refuse_too_large(machine.name, _announcement(machine, outgoing, freight, marked=True))
+            await migration_store.begin(machine.services.store, outgoing)
         except Exception:  # whatever it is: nothing has begun
             machine.migrating = False
             raise
-        outgoing = Outgoing(
-            attempt=migration_plan.new_attempt(),
-            uuid=machine.uuid,
-            destination=destination,
-            mover=mover,
-            mode=Mode.LIVE if freight.running else Mode.PLAIN,
-            autostart=freight.autostart,
-        )
         trip = await _announce(machine, outgoing, freight)
         hypervisor.spawn(_run(trip, stack.pop_all()))
 
@@ -109,18 +112,14 @@ async def _take_hold(machine: VirtualMachine, stack: contextlib.AsyncExitStack) 
     stack.enter_context(work_on(hypervisor).share(*(Path(disk.path) for disk in freight.disks)))
     record = await hypervisor.services.store.machine(machine.uuid)
     if record is not None:
-        (await pack(machine, record, autostart=freight.autostart)).pack()  # once it has moved is no time to learn that it is too much
+        # Once it has moved is no time to learn that it is too much.
+        (await pack(machine, record, autostart=freight.autostart)).pack(room=ROOM)
     return freight
 
 
 async def _announce(machine: VirtualMachine, outgoing: Outgoing, freight: Freight) -> Trip:
     """Have the other hypervisor expect the machine; an error leaves everything as it was."""
     store = machine.services.store
-    try:
-        await migration_store.begin(store, outgoing)
-    except StoreError:
-        machine.migrating = False
-        raise
     try:
         marked = await migration_plan.mark_folder(machine, outgoing.attempt)
         answer = await ask(machine.hypervisor, outgoing.destination, _announcement(machine, outgoing, freight, marked=marked))

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from archipel.agent.luggage import Luggage
 from archipel.agent.migration_tables import IncomingRow, Leaving, OutgoingRow
+from archipel.agent.notices.preferences import write_wishes
 from archipel.agent.rule_store import write_luggage_rules
 from archipel.agent.schedule_tables import JobRow
 from archipel.agent.secret import Secret
@@ -165,6 +166,7 @@ async def hold(store: Store, incoming: Incoming, record: MachineRecord, luggage:
         write_grants(session, luggage.grants, [])
         for job in luggage.jobs:
             session.merge(JobRow(**job.values()))
+        write_wishes(session, luggage.entity, luggage.wishes)
         session.merge(_incoming_row(replace(incoming, state=Standing.HELD)))
 
     await store.run(work)
