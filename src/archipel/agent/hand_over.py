@@ -18,7 +18,7 @@ from archipel.agent.notices.preferences import read_wishes
 from archipel.agent.store import MachineRecord, StoreError
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import BadRequest, CommandError, Condition
-from archipel.protocol.migration import Expect, Forget, GetArrival, Serve
+from archipel.protocol.migration import Expect
 from archipel.protocol.payload import Request
 from archipel.protocol.xml import child_named
 from archipel.xmpp import stanzas
@@ -27,9 +27,7 @@ from archipel.xmpp.serial import serialize
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-ANSWER_DEADLINE: Final = 60.0  # seconds; the other hypervisor makes files, or asks its libvirt
-SHORT_DEADLINE: Final = 20.0  # seconds; these take no such work: where the other one died meanwhile it is asked again the sooner
-_SHORT: Final = (GetArrival, Serve, Forget)
+ANSWER_DEADLINE: Final = 30.0  # seconds; as long as people wait who ask, and who died meanwhile is asked again after it
 LARGEST_STANZA: Final = 250_000  # bytes; the server ends the session that sends more (Debian's ejabberd: 256 KiB)
 RIGHTS: Final = ("soft_alloc", "migrationinfo")
 """What a hypervisor needs to hold at another one that it hands machines over to."""
@@ -88,7 +86,7 @@ async def ask(hypervisor: Hypervisor, to: str, request: Request[T]) -> T:
     Raises the :class:`CommandError` that it answers, or a :class:`~archipel.xmpp.errors.WireError`: then nobody knows.
     """
     asked = stanzas.command(request, to, "get" if request.reads else "set")
-    answer = await hypervisor.stream.request(asked, SHORT_DEADLINE if isinstance(request, _SHORT) else ANSWER_DEADLINE)
+    answer = await hypervisor.stream.request(asked, ANSWER_DEADLINE)
     query = child_named(answer, "query")
     if query is None:
         raise CommandError(f"{to} answers what is no answer")
