@@ -27,8 +27,8 @@ from archipel.agent.migration_store import Incoming
 from archipel.agent.parking_store import refuse_parked
 from archipel.agent.secret import Secret
 from archipel.agent.store import MachineRecord, StoreError
-from archipel.agent.virt.errors import DomainNotFound
-from archipel.agent.virt.migration import Situation, read_situation
+from archipel.agent.virt.errors import DomainNotFound, VirtError
+from archipel.agent.virt.migration import Situation, read_downtime, read_situation
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import migration as wire
 from archipel.protocol.domain.domain import Domain
@@ -265,9 +265,20 @@ async def _introduce(hypervisor: Hypervisor, machine: VirtualMachine, record: Ma
             await hypervisor.publish_tags(machine.bare, record.tags)
     except (TimeoutError, CommandError, WireError) as error:
         log.warning("%s: its tags are not shown: %s", machine.bare, error or "it does not log in")
-    log.info("%s (%s) has come from %s", machine.name, machine.uuid, incoming.source)
-    hypervisor.push(Topic.HYPERVISOR, "migrate")
-    hypervisor.shout(f"The machine {machine.name} has come from {incoming.source}")
+    downtime = await _read_downtime(machine)
+    stood_still = "" if downtime is None else f"; it stood still for {downtime} ms"
+    log.info("%s (%s) has come from %s%s", machine.name, machine.uuid, incoming.source, stood_still)
+    journey = wire.Journey(machine=machine.bare, source=incoming.source, downtime=downtime)
+    hypervisor.push(Topic.HYPERVISOR, "migrate", journey.write())
+    hypervisor.shout(f"The machine {machine.name} has come from {incoming.source}{stood_still}")
+
+
+async def _read_downtime(machine: VirtualMachine) -> int | None:
+    try:
+        return await read_downtime(machine.domain)
+    except VirtError as error:
+        log.debug("%s: for how long it stood still cannot be read: %s", machine.bare, error)
+        return None
 
 
 # -- forgotten ----------------------------------------------------------------------------------------------------------
