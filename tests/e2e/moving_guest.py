@@ -237,8 +237,8 @@ async def pinging(host: LinkedLibvirt) -> AsyncIterator[Pings]:
 
 
 @contextlib.asynccontextmanager
-async def open_scene(root: Path, authority: Authority, folder: Path) -> AsyncIterator[Scene]:
-    """Start two hosts and all that belongs to them; takes root."""
+async def open_scene(root: Path, authority: Authority, folder: Path, *, downtime: int = DOWNTIME_LIMIT) -> AsyncIterator[Scene]:
+    """Start two hosts and all that belongs to them; takes root. A guest may stand still for ``downtime`` milliseconds."""
     place = Path(tempfile.mkdtemp(prefix="archipel-pair-", dir="/tmp"))
     images, base = place / "images", place / "vm"
     guest = make_guest(root / ".cache" / "guest")
@@ -258,7 +258,7 @@ async def open_scene(root: Path, authority: Authority, folder: Path) -> AsyncIte
         options = {
             ("DEFAULT", "archipel_folder_data"): str(base),
             ("MIGRATION", "migration_trusts_sharing"): "True",
-            ("MIGRATION", "migration_downtime"): str(DOWNTIME_LIMIT),
+            ("MIGRATION", "migration_downtime"): str(downtime),
         }
         own = [{("GLOBAL", "migration_uri"): host.peer_uri, ("MIGRATION", "migration_address"): host.host_name} for host in hosts]
         prefixes = [host.enter("mount") for host in hosts]
