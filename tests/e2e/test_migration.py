@@ -21,6 +21,7 @@ from tests.wire.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 SHUTOFF = "5"  # libvirt's
+TOLERANCE = 100  # milliseconds between an answer and the moment in which it is read
 LONGEST_GAP = 10.0  # seconds; a guest under emulation on a machine that is busy stands still longer than one on KVM
 
 
@@ -58,7 +59,7 @@ async def test_a_running_guest_moves_and_nothing_is_lost(scene: Scene, running: 
     stood_still = await scene.downtime(target, running)
     push = await scene.arrival(target, running)
     assert push == {"machine": running.bare, "source": source.hypervisor, "downtime": str(stood_still)}
-    assert 0 < stood_still <= DOWNTIME_LIMIT
+    assert 0 < stood_still <= min(DOWNTIME_LIMIT, 1000 * pings.longest + TOLERANCE)  # who stands still does not answer
     print(f"shared storage: {len(pings.moments)} answers, longest time without one {pings.longest:.3f} s; libvirt: {stood_still} ms")
     assert pings.longest < LONGEST_GAP
     assert target.grants(running) == rights != []
