@@ -12,15 +12,17 @@ from typing import Any
 
 import pytest
 
-from archipel.agent import arrival, departure, luggage, migrating, migration_store
+from archipel.agent import arrival, departure, luggage, migrating, migration_store, virtual_machine
 from archipel.agent.capabilities.notices import teller_of
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.migration_tables import Leaving
 from archipel.agent.notices.preferences import Wish
 from archipel.agent.store import Phase, StoreError
 from archipel.agent.virt.lifecycle import DomainState
-from archipel.protocol.errors import BadRequest, CommandError
-from archipel.protocol.migration import Forget, Standing
+from archipel.agent.virt.migration import Situation
+from archipel.protocol.errors import BadRequest, CommandError, Unavailable
+from archipel.protocol.every_entity import SetRights
+from archipel.protocol.migration import Forget, GetArrival, Standing
 from archipel.protocol.payload import Request
 from archipel.protocol.preferences import Verbosity
 from archipel.xmpp.connection import Connection
@@ -190,6 +192,35 @@ async def test_the_session_of_an_agent_that_died_ends_before_the_other_one_serve
     assert ended == [(f"{VM}/hyp", Phase.ARRIVING)]
 
 
+ON_ITS_WAY = Situation(active=True, persistent=False, paused=True, stopped_midway=True, busy=False)
+
+
+@pytest.mark.parametrize(
+    "situation, come",
+    [
+        (None, False),
+        (ON_ITS_WAY, False),
+        (replace(ON_ITS_WAY, stopped_midway=False, busy=True), False),
+        (replace(ON_ITS_WAY, persistent=True), True),
+        (replace(ON_ITS_WAY, paused=False, stopped_midway=False), True),
+    ],
+)
+async def test_a_domain_that_is_only_on_its_way_has_not_come(
+    houses: Houses, deaf: Deaf, monkeypatch: pytest.MonkeyPatch, situation: Situation | None, come: bool
+) -> None:
+    """libvirt tells of no job where a domain comes to: what it tells is that the domain was stopped by a migration."""
+
+    async def read(_domain: object) -> Situation | None:
+        return situation
+
+    deaf.actions = {"soft_alloc"}
+    await houses.migrate()
+    [outgoing] = await migration_store.all_outgoing(houses.first.services.store)
+    monkeypatch.setattr(arrival, "read_situation", read)
+    asked = GetArrival(attempt=outgoing.attempt, uuid=UUID)
+    assert (await arrival.tell(houses.second.hypervisor, houses.first.hypervisor.bare, asked)).domain is come
+
+
 # -- what is packed --------------------------------------------------------------------------------------------------------------
 
 
@@ -205,6 +236,16 @@ async def test_what_is_too_much_is_named_and_needs_room_to_grow(houses: Houses, 
     with pytest.raises(BadRequest, match=r"above all its 31 rights: remove some of them first"):
         await migrating.begin(houses.machine, OWNER.bare, houses.second.hypervisor.full)
     assert (houses.machine.migrating, houses.said, await houses.first.phase()) == (False, [], Phase.ACTIVE)
+
+
+async def test_rights_that_are_being_changed_without_end_are_not_waited_for_without_end(
+    houses: Houses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = next(command for command in houses.machine.services.registry.commands(houses.machine.kind) if command.request is SetRights)
+    monkeypatch.setattr(virtual_machine, "CHANGES_WAIT", 0.0)
+    with houses.machine.count(command), pytest.raises(Unavailable, match="its rights are being changed"):
+        await houses.machine.close_luggage()
+    await houses.machine.close_luggage()
 
 
 async def test_a_definition_that_no_message_carries_is_told_before_anything_moves(houses: Houses) -> None:
