@@ -210,7 +210,11 @@ class Store:
         ``keeps_folder``: its folder is still there, and belongs to those who had ``all`` on the entity without an end
         (:meth:`folder_owners`). A machine that was never whole changes nothing about that.
         """
-        await self.run(lambda session: erase_machine(session, uuid, entity, keeps_folder=keeps_folder))
+
+        def remove(session: Session) -> None:
+            erase_machine(session, uuid, entity, keeps_folder=keeps_folder)
+
+        await self.run(remove)
 
     async def folder_owners(self, uuid: str) -> frozenset[str]:
         """Return to whom (bare JIDs) the folder belongs that the last machine of that UUID left behind."""
