@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import random
 import sqlite3
+import sys
 import uuid as uuids
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,7 +26,7 @@ from tests.documentation import read_talks
 from tests.wire.action import grant
 from tests.wire.matching import assert_error, child, show
 from tests.wire.person import Person
-from tests.wire.platform import CONTROL, HOST, PERMISSIONS, Machine
+from tests.wire.platform import ADMIN, CONTROL, HOST, PERMISSIONS, Machine
 from tests.wire.two_hypervisors import House, Pair, open_pair
 from tests.wire.waiting import eventually
 
@@ -99,6 +100,28 @@ async def test_what_the_page_says_in_a_chat_moves_a_machine(pair: Pair, root: Pa
     assert pair.second.host in words
     assert await pair.admin.say(pair.first.address_of(machine), words) == said.answer
     await eventually(lambda: pair.places(machine) == (None, "active"), "the machine has moved")
+
+
+async def test_the_command_line_moves_a_machine_and_waits_for_its_arrival(pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    (tmp_path / "password").write_text(pair.first.passwords[ADMIN])
+    machine, server = await pair.first.make_machine(pair.admin), pair.first.ejabberd
+
+    async def archipel(*words: str) -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            Path(sys.executable).with_name("archipel"), *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        shown, _ = await process.communicate()
+        return process.returncode or 0, shown.decode()
+
+    place = ("--host", server.host, "--port", str(server.port), "--ca-file", str(server.ca_file))
+    assert (await archipel("login", pair.admin.bare, "--password-file", str(tmp_path / "password"), *place))[0] == 0
+    moved = await archipel("migrate", machine.name, pair.second.hypervisor)
+    assert moved == (0, f"{machine.name}: is at {pair.second.hypervisor}\n")
+    assert pair.places(machine) == (None, "active")
+    refused = await archipel("migrate", machine.name, f"stranger@{machine.domain}/host")
+    assert (refused[0], "no hypervisor that this one entrusts machines to" in refused[1]) == (3, True)
 
 
 async def test_a_machine_that_runs_is_refused_where_libvirt_cannot_move_it(pair: Pair):
