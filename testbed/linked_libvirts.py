@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from testbed.certificates import Authority
@@ -67,10 +67,30 @@ class LinkedLibvirt(PrivateLibvirt):
 
     def kill_libvirtd(self) -> None:
         """End libvirt's daemon as a crash would; it is started anew, and its guests do not notice."""
+        self._kill(lambda words: words[0].endswith("/libvirtd"))
+
+    def kill_guest(self, uuid: str) -> None:
+        """End the QEMU of a guest as a crash would, at once."""
+        self._kill(lambda words: uuid in words)
+
+    def cut_power(self) -> None:
+        """End libvirt's daemon and all guests at once; the daemon is started anew, as by the host's next start."""
+        self._kill(lambda words: "libvirtd" in words[0] or "qemu-system" in words[0])
+
+    def _kill(self, is_meant: Callable[[list[str]], bool]) -> None:
+        """Kill the processes whose command lines are meant; raises ProcessLookupError if there is none."""
         [first] = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        for child in Path(f"/proc/{first}/task/{first}/children").read_text().split():
-            if Path(f"/proc/{child}/comm").read_text().strip() == "libvirtd":
-                os.kill(int(child), signal.SIGKILL)
+        found = [child for child in Path(f"/proc/{first}/task/{first}/children").read_text().split() if is_meant(_read_words(child))]
+        if not found:
+            raise ProcessLookupError(f"{self.name} has no such process")
+        for child in found:
+            os.kill(int(child), signal.SIGKILL)
+
+
+def _read_words(process: str) -> list[str]:
+    """Return the words of a process's command line, and those between commas in them."""
+    line = Path(f"/proc/{process}/cmdline").read_text().split("\0")
+    return [line[0], *(part for word in line for part in word.split(","))]
 
 
 def link(first: LinkedLibvirt, second: LinkedLibvirt) -> None:

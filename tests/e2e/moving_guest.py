@@ -31,6 +31,7 @@ from tests.wire.waiting import eventually
 
 SECTOR, DISK = 512, 32 << 20
 GUEST_ADDRESS = "10.98.0.50"
+DOWNTIME_LIMIT = 5000  # milliseconds; nobody waits for the processors of a busy machine
 DEADLINE = 180  # seconds; under emulation, on a machine that is busy
 DEFINITION = """<domain type='qemu'><name>{name}</name><uuid>{uuid}</uuid><memory unit='MiB'>160</memory><vcpu>1</vcpu>
 <os><type arch='x86_64' machine='q35'>hvm</type><kernel>{images}/vmlinuz</kernel><initrd>{images}/initrd.img</initrd>
@@ -44,7 +45,9 @@ WRITER = f"""ip link set eth0 up; ip address add {GUEST_ADDRESS}/24 dev eth0; rm
 (n=0; while [ ! -e /stop ]; do printf '%-511s\\n' "record $n" || break; n=$((n+1)); echo $n >/www/count; usleep 10000; done >/dev/vda) \
 </dev/null >/dev/null 2>&1 &"""
 
-READ = "until read n </www/count; do :; done; echo $n"  # a moment ago it may have been empty
+LOOK = "until read n </www/count; do :; done"  # a moment ago it may have been empty
+READ = f"{LOOK}; echo $n"
+FLUSH = "dd if=/dev/null of=/dev/vda conv=notrunc,fsync 2>/dev/null"  # sync(2) alone does not ask the disk to keep what it has
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,13 @@ class Scene:
         assert machine.uuid in house.domains
         assert machine.uuid not in other.domains
 
+    async def told(self, house: House, machine: Machine) -> str:
+        """Wait until the hypervisor tells why the machine stays, and return that."""
+        admin, begin = self.pair.admin, f"The machine {machine.name} that {self.pair.admin.bare} wanted on"
+        told = lambda: [text for news in admin.heard(house.hypervisor, kind="headline") if begin in (text := show(news))]  # noqa: E731
+        [*_, last] = await admin.until(told, "why it stays", DEADLINE)
+        return last.partition(" stays: ")[2].partition("<")[0]
+
     @contextlib.contextmanager
     def domain(self, house: House, machine: Machine) -> Iterator[Any]:
         with house.libvirt() as connection:
@@ -122,9 +132,16 @@ class Scene:
 
         def read() -> int:
             with self.domain(house, machine) as domain:
-                return int(domain.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED).get("downtime", 0))
+                flags = libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED | libvirt.VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED
+                return int(domain.jobStats(flags).get("downtime", 0))
 
         return await asyncio.to_thread(read)
+
+    async def arrival(self, house: House, machine: Machine) -> dict[str, str]:
+        """What the hypervisor pushes of the machine's arrival, to who is subscribed to its events."""
+        admin, name = self.pair.admin, "{archipel:push:hypervisor}journey"
+        told = lambda: [found.attrib for news in admin.received for found in news.iter(name) if found.get("machine") == machine.bare]  # noqa: E731
+        return (await admin.until(told, "the push of its arrival", DEADLINE))[-1]
 
     async def under_way(self, house: House, machine: Machine) -> None:
         """Wait until guest memory crosses the network."""
@@ -159,6 +176,10 @@ class Scene:
     async def stop_writing(self, house: House, machine: Machine) -> int:
         return int(await self.execute(house, machine, f"touch /stop; sleep 2; sync; {READ}"))
 
+    async def keep_written(self, house: House, machine: Machine) -> int:
+        """How many records are on the disk for certain, whatever happens to the guest."""
+        return int(await self.execute(house, machine, f"{LOOK}; {FLUSH}; echo $n"))
+
     async def execute(self, house: House, machine: Machine, script: str) -> str:
         """Run a script in the guest and return what it prints."""
 
@@ -180,6 +201,7 @@ class Scene:
     def records(self, house: House, machine: Machine) -> list[str]:
         """What stands in the sectors of the machine's disk, in order, as far as something does; the machine is off."""
         source = self.base / "drives" / machine.uuid / "data.qcow2"
+        self.host_of(house).run("qemu-img", "check", "-q", "-f", "qcow2", str(source))
         with tempfile.TemporaryDirectory() as folder:
             raw = Path(folder) / "raw"
             self.host_of(house).run("qemu-img", "convert", "-f", "qcow2", "-O", "raw", str(source), str(raw))
@@ -215,8 +237,8 @@ async def pinging(host: LinkedLibvirt) -> AsyncIterator[Pings]:
 
 
 @contextlib.asynccontextmanager
-async def open_scene(root: Path, authority: Authority, folder: Path) -> AsyncIterator[Scene]:
-    """Start two hosts and all that belongs to them; takes root."""
+async def open_scene(root: Path, authority: Authority, folder: Path, *, downtime: int = DOWNTIME_LIMIT) -> AsyncIterator[Scene]:
+    """Start two hosts and all that belongs to them; takes root. A guest may stand still for ``downtime`` milliseconds."""
     place = Path(tempfile.mkdtemp(prefix="archipel-pair-", dir="/tmp"))
     images, base = place / "images", place / "vm"
     guest = make_guest(root / ".cache" / "guest")
@@ -236,7 +258,7 @@ async def open_scene(root: Path, authority: Authority, folder: Path) -> AsyncIte
         options = {
             ("DEFAULT", "archipel_folder_data"): str(base),
             ("MIGRATION", "migration_trusts_sharing"): "True",
-            ("MIGRATION", "migration_downtime"): "5000",  # nobody waits for the processors of a busy machine
+            ("MIGRATION", "migration_downtime"): str(downtime),
         }
         own = [{("GLOBAL", "migration_uri"): host.peer_uri, ("MIGRATION", "migration_address"): host.host_name} for host in hosts]
         prefixes = [host.enter("mount") for host in hosts]

@@ -13,13 +13,15 @@ import pytest
 import pytest_asyncio
 
 from testbed.certificates import Authority
-from tests.e2e.moving_guest import DEADLINE, Scene, open_scene, pinging
-from tests.wire.matching import assert_error
+from tests.e2e.moving_guest import DEADLINE, DOWNTIME_LIMIT, Scene, open_scene, pinging
+from tests.wire.matching import assert_error, child
 from tests.wire.platform import ADMIN, Machine
 from tests.wire.two_hypervisors import House
 from tests.wire.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
+SHUTOFF = "5"  # libvirt's
+TOLERANCE = 100  # milliseconds between an answer and the moment in which it is read
 LONGEST_GAP = 10.0  # seconds; a guest under emulation on a machine that is busy stands still longer than one on KVM
 
 
@@ -48,12 +50,16 @@ async def test_a_running_guest_moves_and_nothing_is_lost(scene: Scene, running: 
     before, rights = await scene.count(source, running), source.grants(running)
     async with pinging(scene.hosts[0]) as pings:
         await asyncio.sleep(2)
+        await scene.pair.admin.subscribe_to_events(target.hypervisor, target.pubsub)
         await scene.begin(running, source, target)
         await scene.arrived(running, source, target)
         assert await scene.count(target, running) > before
         await asyncio.sleep(2)
     record_property("longest time without an answer, in seconds", pings.longest)
     stood_still = await scene.downtime(target, running)
+    push = await scene.arrival(target, running)
+    assert push == {"machine": running.bare, "source": source.hypervisor, "downtime": str(stood_still)}
+    assert 0 < stood_still <= min(DOWNTIME_LIMIT, 1000 * pings.longest + TOLERANCE)  # who stands still does not answer
     print(f"shared storage: {len(pings.moments)} answers, longest time without one {pings.longest:.3f} s; libvirt: {stood_still} ms")
     assert pings.longest < LONGEST_GAP
     assert target.grants(running) == rights != []
@@ -133,6 +139,57 @@ async def test_it_is_at_one_host_when_the_libvirt_that_it_leaves_dies(scene: Sce
     await scene.stays(running, there, other)
     assert there.grants(running) == rights
     await still_writes(scene, there, running, written)
+
+
+async def is_off_and_whole(scene: Scene, house: House, machine: Machine, kept: int) -> None:
+    """Check that the machine says that it is off, has all that was on its disk, and can be started again."""
+    answer = await scene.pair.admin.command(house.address_of(machine), "archipel:vm:control", "<archipel action='info'/>", "get")
+    assert child(child(answer, "query"), "info").get("state") == SHUTOFF
+    assert scene.pair.admin.shown(machine.bare) == ("xa", "Can't migrate.")
+    assert scene.records(house, machine)[:kept] == [f"record {number}" for number in range(kept)]
+    assert kept > 0
+    await scene.start_writing(house, machine)
+
+
+async def test_it_is_off_at_its_host_when_its_qemu_dies(scene: Scene, running: Machine):
+    source, target, _written = await begin_slowly(scene, running)
+    kept, rights = await scene.keep_written(source, running), source.grants(running)
+    scene.host_of(source).kill_guest(running.uuid)
+    await scene.stays(running, source, target)
+    assert await scene.told(source, running) != ""
+    assert source.grants(running) == rights
+    await is_off_and_whole(scene, source, running, kept)
+
+
+async def test_it_runs_on_when_the_qemu_dies_that_it_comes_to(scene: Scene, running: Machine):
+    source, target, written = await begin_slowly(scene, running)
+    scene.host_of(target).kill_guest(running.uuid)
+    await scene.stays(running, source, target)
+    assert await scene.told(source, running) != ""
+    await still_writes(scene, source, running, written)
+
+
+async def test_it_is_off_at_its_host_when_that_loses_its_power(scene: Scene, running: Machine):
+    source, target, _written = await begin_slowly(scene, running)
+    kept, rights = await scene.keep_written(source, running), source.grants(running)
+    source.agent.kill()
+    scene.host_of(source).cut_power()
+    await asyncio.to_thread(source.agent.start)
+    await scene.stays(running, source, target)
+    assert await scene.told(source, running) == "it was broken off"  # more nobody knows who is left
+    assert source.grants(running) == rights
+    await is_off_and_whole(scene, source, running, kept)
+
+
+async def test_it_runs_on_when_the_host_loses_its_power_that_it_comes_to(scene: Scene, running: Machine):
+    source, target, written = await begin_slowly(scene, running)
+    target.agent.kill()
+    scene.host_of(target).cut_power()
+    await scene.told(source, running)
+    await still_writes(scene, source, running, written)
+    await asyncio.to_thread(target.agent.start)
+    await scene.stays(running, source, target)
+    await still_writes(scene, source, running, written)
 
 
 async def test_it_arrives_when_the_agent_that_it_leaves_is_killed(scene: Scene, running: Machine):

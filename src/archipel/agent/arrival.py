@@ -3,7 +3,8 @@
 """How a machine comes from another hypervisor: expected, held, served; or forgotten.
 
 The other hypervisor leads (:mod:`archipel.agent.departure`): nothing is done here of the agent's own accord. Each step can be asked
-for again.
+for again, and waits for those of the same machine that were asked for before: who has given up to wait for one asks for the next,
+although the first may still be under way.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from archipel.agent import allocation, arrival_files, avatars, migration_store, oom_setting
@@ -25,8 +27,8 @@ from archipel.agent.migration_store import Incoming
 from archipel.agent.parking_store import refuse_parked
 from archipel.agent.secret import Secret
 from archipel.agent.store import MachineRecord, StoreError
-from archipel.agent.virt.errors import DomainNotFound
-from archipel.agent.virt.migration import Situation, read_situation
+from archipel.agent.virt.errors import DomainNotFound, VirtError
+from archipel.agent.virt.migration import Situation, read_downtime, read_situation
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import migration as wire
 from archipel.protocol.domain.domain import Domain
@@ -52,6 +54,19 @@ async def migration_uri(hypervisor: Hypervisor) -> str:
 
 async def expect(hypervisor: Hypervisor, source: str, request: wire.Expect) -> wire.Destination:
     """Take name and UUID for a machine, and make room for its files; an error leaves nothing of it."""
+    async with _in_order(hypervisor, request.uuid):
+        return await _expect(hypervisor, source, request)
+
+
+@contextlib.asynccontextmanager
+async def _in_order(hypervisor: Hypervisor, uuid: str) -> AsyncIterator[None]:
+    """Do one after the other what is asked about a machine."""
+    turn = hypervisor.arrivals.setdefault(uuid, asyncio.Lock())
+    async with turn:
+        yield
+
+
+async def _expect(hypervisor: Hypervisor, source: str, request: wire.Expect) -> wire.Destination:
     wanted, uuid = read_domain(request.domain), request.uuid
     if (wanted.uuid or "").strip().lower() != uuid or wanted.name != request.name:
         raise BadRequest("domain: it is not of the machine that is announced")
@@ -114,17 +129,20 @@ async def _find(hypervisor: Hypervisor, uuid: str, attempt: str, source: str = "
 
 async def tell(hypervisor: Hypervisor, source: str, request: wire.GetArrival) -> wire.Arrival:
     """Return what became of a machine."""
-    try:
-        found = await _find(hypervisor, request.uuid, request.attempt, source)
-    except CommandError:
-        return wire.Arrival(standing=Standing.UNKNOWN, domain=False)
-    situation = await read_situation(hypervisor.services.host.domain(found.uuid))
-    return wire.Arrival(standing=found.state, domain=_has_come(situation))
+    async with _in_order(hypervisor, request.uuid):
+        try:
+            found = await _find(hypervisor, request.uuid, request.attempt, source)
+        except CommandError:
+            return wire.Arrival(standing=Standing.UNKNOWN, domain=False)
+        situation = await read_situation(hypervisor.services.host.domain(found.uuid))
+        return wire.Arrival(standing=found.state, domain=_has_come(situation))
 
 
 def _has_come(situation: Situation | None) -> bool:
-    """Whether a domain is here for good, not just on its way."""
-    return situation is not None and (situation.persistent or (situation.active and not situation.busy))
+    """Whether a domain is here for good, not just on its way: then libvirt tells of no job here, but that it was stopped midway."""
+    if situation is None:
+        return False
+    return situation.persistent or (situation.active and not situation.busy and not situation.stopped_midway)
 
 
 # -- held ---------------------------------------------------------------------------------------------------------------
@@ -132,6 +150,11 @@ def _has_come(situation: Situation | None) -> bool:
 
 async def hold(hypervisor: Hypervisor, source: str, request: wire.SoftAlloc) -> None:
     """Take over all that the other hypervisor remembers of a machine whose domain is here."""
+    async with _in_order(hypervisor, request.uuid):
+        await _hold(hypervisor, source, request)
+
+
+async def _hold(hypervisor: Hypervisor, source: str, request: wire.SoftAlloc) -> None:
     incoming = await _find(hypervisor, request.uuid, request.attempt, source)
     if incoming.state is not Standing.EXPECTED:
         return
@@ -207,20 +230,31 @@ def _without_reserved(hypervisor: Hypervisor, luggage: Luggage) -> Luggage:
 
 async def serve(hypervisor: Hypervisor, source: str, request: wire.Serve) -> None:
     """Begin to serve a machine that is held: its former hypervisor serves it no more."""
-    incoming = await _find(hypervisor, request.uuid, request.attempt, source)
-    if incoming.state is Standing.SERVED:
-        return
-    if incoming.state is not Standing.HELD:
-        raise CommandError(f"the machine {incoming.uuid} is not held here", condition=Condition.UNEXPECTED_REQUEST)
-    with hypervisor.hold(incoming.uuid):
-        await migration_store.serve(hypervisor.services.store, incoming)
+    async with _in_order(hypervisor, request.uuid):
+        incoming = await _find(hypervisor, request.uuid, request.attempt, source)
+        if incoming.state is Standing.SERVED:
+            return
         record = await hypervisor.services.store.machine(incoming.uuid)
-        assert record is not None  # noqa: S101 - it was changed a moment ago
-        machine = hypervisor.adopt_record(record)
+        if incoming.state is not Standing.HELD or record is None:
+            raise CommandError(f"the machine {incoming.uuid} is not held here", condition=Condition.UNEXPECTED_REQUEST)
+        with hypervisor.hold(incoming.uuid):
+            machine = await _take_over(hypervisor, incoming, record)
+    hypervisor.spawn(_introduce(hypervisor, machine, record, incoming))
+
+
+async def _take_over(hypervisor: Hypervisor, incoming: Incoming, record: MachineRecord) -> VirtualMachine:
+    """Let a machine have its entity; one that cannot have all that it needs is only held, as before, and is asked for again."""
+    machine = hypervisor.adopt_record(record)
+    try:
         await hypervisor.services.rights.recall(machine.bare)
         await hypervisor.services.registry.hooks.arrive(machine)
+        await migration_store.serve(hypervisor.services.store, incoming)
+    except StoreError:
+        hypervisor.forget(machine)
+        await machine.close()
+        raise
     machine.start()
-    hypervisor.spawn(_introduce(hypervisor, machine, record, incoming))
+    return machine
 
 
 async def _introduce(hypervisor: Hypervisor, machine: VirtualMachine, record: MachineRecord, incoming: Incoming) -> None:
@@ -231,9 +265,20 @@ async def _introduce(hypervisor: Hypervisor, machine: VirtualMachine, record: Ma
             await hypervisor.publish_tags(machine.bare, record.tags)
     except (TimeoutError, CommandError, WireError) as error:
         log.warning("%s: its tags are not shown: %s", machine.bare, error or "it does not log in")
-    log.info("%s (%s) has come from %s", machine.name, machine.uuid, incoming.source)
-    hypervisor.push(Topic.HYPERVISOR, "migrate")
-    hypervisor.shout(f"The machine {machine.name} has come from {incoming.source}")
+    downtime = await _read_downtime(machine)
+    stood_still = "" if downtime is None else f"; it stood still for {downtime} ms"
+    log.info("%s (%s) has come from %s%s", machine.name, machine.uuid, incoming.source, stood_still)
+    journey = wire.Journey(machine=machine.bare, source=incoming.source, downtime=downtime)
+    hypervisor.push(Topic.HYPERVISOR, "migrate", journey.write())
+    hypervisor.shout(f"The machine {machine.name} has come from {incoming.source}{stood_still}")
+
+
+async def _read_downtime(machine: VirtualMachine) -> int | None:
+    try:
+        return await read_downtime(machine.domain)
+    except VirtError as error:
+        log.debug("%s: for how long it stood still cannot be read: %s", machine.bare, error)
+        return None
 
 
 # -- forgotten ----------------------------------------------------------------------------------------------------------
@@ -241,10 +286,15 @@ async def _introduce(hypervisor: Hypervisor, machine: VirtualMachine, record: Ma
 
 async def forget(hypervisor: Hypervisor, source: str, request: wire.Forget) -> None:
     """Forget a machine that does not come; an administrator (``source`` empty) leaves alone what libvirt has of it."""
-    try:
-        incoming = await _find(hypervisor, request.uuid, request.attempt, source)
-    except CommandError:
-        return
+    async with _in_order(hypervisor, request.uuid):
+        try:
+            incoming = await _find(hypervisor, request.uuid, request.attempt, source)
+        except CommandError:
+            return
+        await _forget_expected(hypervisor, source, incoming)
+
+
+async def _forget_expected(hypervisor: Hypervisor, source: str, incoming: Incoming) -> None:
     if incoming.state is not Standing.EXPECTED:
         raise CommandError(f"the machine {incoming.uuid} is {incoming.state} here", condition=Condition.CONFLICT)
     if not source and await read_situation(hypervisor.services.host.domain(incoming.uuid)) is not None:

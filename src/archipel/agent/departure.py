@@ -12,10 +12,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from archipel.agent import migration_store
 from archipel.agent.hand_over import ask, pack, settings_of
@@ -23,7 +24,7 @@ from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.migration_plan import unmark_folder
 from archipel.agent.migration_store import Outgoing
 from archipel.agent.migration_tables import Leaving
-from archipel.agent.store import StoreError
+from archipel.agent.store import MachineRecord, Phase, StoreError
 from archipel.agent.virt.errors import DomainNotFound, VirtError
 from archipel.agent.virt.migration import Situation, give_up, read_progress, read_situation
 from archipel.agent.virtual_machine import VirtualMachine
@@ -35,17 +36,17 @@ from archipel.xmpp.errors import WireError
 
 log = logging.getLogger(__name__)
 
-REFUSED: Final = "refused"
 _BROKEN_OFF: Final = "it was broken off"
-_reasons: Final[dict[str, tuple[str, bool]]] = {}  # by attempt: why it failed, and whether it was cancelled
 FAILURES = (CommandError, VirtError, WireError, StoreError)
 
 
 async def settle_all(hypervisor: Hypervisor) -> None:
-    """Go on with every machine that was to leave and that nobody is at work on."""
+    """Go on with every machine that was to leave and that nobody is at work on, and with what is to be forgotten elsewhere."""
     try:
         for outgoing in await migration_store.all_outgoing(hypervisor.services.store):
-            if outgoing.uuid not in hypervisor.in_hand:
+            if outgoing.state is Leaving.STAYING:  # whatever the machine does since
+                await try_settle(hypervisor, outgoing)
+            elif outgoing.uuid not in hypervisor.in_hand:
                 await _settle_one(hypervisor, outgoing)
     except StoreError as error:
         hypervisor.untidy.set()
@@ -61,8 +62,17 @@ async def _settle_one(hypervisor: Hypervisor, outgoing: Outgoing) -> None:
 
 async def try_settle(hypervisor: Hypervisor, outgoing: Outgoing) -> None:
     """Do what can be done now; the rest is tried again until it is done."""
+    await _try(hypervisor, outgoing, settle(hypervisor, outgoing))
+
+
+async def call_off(hypervisor: Hypervisor, outgoing: Outgoing) -> None:
+    """Let a machine be that did not move yet, and the other hypervisor forget it; who asked for the move is told why."""
+    await _try(hypervisor, outgoing, _call_off(hypervisor, outgoing))
+
+
+async def _try(hypervisor: Hypervisor, outgoing: Outgoing, work: Coroutine[Any, Any, None]) -> None:
     try:
-        await settle(hypervisor, outgoing)
+        await work
     except FAILURES as error:
         log.warning("%s: its migration to %s cannot be settled now: %s", outgoing.uuid, outgoing.destination, error)
         hypervisor.untidy.set()
@@ -77,7 +87,7 @@ async def settle(hypervisor: Hypervisor, outgoing: Outgoing) -> None:
     if outgoing.state is Leaving.LETTING:
         await _let_go(hypervisor, outgoing)
     else:
-        await _stay(hypervisor, outgoing)
+        await _have_forgotten(hypervisor, outgoing)
 
 
 # -- where it is --------------------------------------------------------------------------------------------------------
@@ -97,7 +107,7 @@ async def _find_out(hypervisor: Hypervisor, outgoing: Outgoing) -> Outgoing:
                 await domain.destroy()  # what is left of it here stands still: the other host has the machine
             return await _write(hypervisor, outgoing, Leaving.HANDING)
         await _take_back(hypervisor, outgoing, here)
-    return await _write(hypervisor, outgoing, Leaving.STAYING)
+    return await _stay(hypervisor, outgoing)
 
 
 def _runs_here(here: Situation | None) -> bool:
@@ -156,8 +166,7 @@ async def _hand_over(hypervisor: Hypervisor, outgoing: Outgoing) -> Outgoing:
     except CommandError as error:
         if outgoing.mode is not Mode.PLAIN or (await _ask_standing(hypervisor, outgoing)) in {Standing.HELD, Standing.SERVED}:
             raise
-        note_reason(outgoing, error)
-        return await _write(hypervisor, outgoing, Leaving.STAYING)
+        return await _stay(hypervisor, replace(outgoing, reason=str(error)))
     return await _write(hypervisor, outgoing, Leaving.LETTING)
 
 
@@ -175,12 +184,13 @@ def _machine_of(hypervisor: Hypervisor, outgoing: Outgoing) -> VirtualMachine:
 
 async def _let_go(hypervisor: Hypervisor, outgoing: Outgoing) -> None:
     """End the entity here, let the other hypervisor begin with it, and remove what is left."""
-    machine = await _leaving_machine(hypervisor, outgoing)
-    hypervisor.unfinished[outgoing.uuid] = machine
-    hypervisor.forget(machine)
-    with contextlib.suppress(CommandError, WireError):
-        await hypervisor.publish_tags(machine.bare, ())
-    await machine.close()
+    record = await hypervisor.services.store.machine(outgoing.uuid)
+    if record is None or record.phase is not Phase.LEAVING:  # it left, and may have come back since
+        await migration_store.finish(hypervisor.services.store, outgoing)
+        return
+    if outgoing.uuid not in hypervisor.unfinished:
+        await _end_entity(hypervisor, hypervisor.machines.get(outgoing.uuid) or _unknown_machine(hypervisor, record))
+    machine = hypervisor.unfinished[outgoing.uuid]
     await ask(hypervisor, outgoing.destination, Serve(**_words(outgoing)))
     await _remove_rest(hypervisor, machine, outgoing)
     hypervisor.unfinished.pop(outgoing.uuid, None)
@@ -188,18 +198,30 @@ async def _let_go(hypervisor: Hypervisor, outgoing: Outgoing) -> None:
     hypervisor.shout(f"The machine {machine.name} has moved to {outgoing.destination}")
 
 
-async def _leaving_machine(hypervisor: Hypervisor, outgoing: Outgoing) -> VirtualMachine:
-    """Return the entity of a machine that leaves, which may be known to the store alone."""
-    machine = hypervisor.machines.get(outgoing.uuid) or hypervisor.unfinished.get(outgoing.uuid)
-    if machine is not None:
-        return machine
-    record = await hypervisor.services.store.machine(outgoing.uuid)
-    if record is None:
-        await migration_store.finish(hypervisor.services.store, outgoing)
-        raise CommandError("it is not managed any more", condition=Condition.ITEM_NOT_FOUND)
+def _unknown_machine(hypervisor: Hypervisor, record: MachineRecord) -> VirtualMachine:
+    """Return an entity for a machine that left when the agent died: the store alone knows it."""
     machine = VirtualMachine(hypervisor.services, hypervisor, record)
     machine.freeing = True
     return machine
+
+
+async def _end_entity(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
+    """Log a machine out for good.
+
+    Where there is no connection to do that over, the server may still keep a session, of this agent's former life too: who wrote
+    to the machine would write into it until it is over.
+    """
+    hypervisor.forget(machine)
+    with contextlib.suppress(CommandError, WireError):
+        await hypervisor.publish_tags(machine.bare, ())
+    connected = machine.stream.online
+    await machine.close()
+    if not connected:
+        try:
+            await machine.connection.end_former()
+        except WireError as error:
+            log.warning("%s: its session here may go on for a while: %s", machine.bare, error)
+    hypervisor.unfinished[machine.uuid] = machine
 
 
 async def _remove_rest(hypervisor: Hypervisor, machine: VirtualMachine, outgoing: Outgoing) -> None:
@@ -215,8 +237,7 @@ async def _remove_rest(hypervisor: Hypervisor, machine: VirtualMachine, outgoing
         log.warning("%s: %s stay in %s: they were not part of the machine", machine.bare, ", ".join(left), machine.folder)
         hypervisor.shout(f"Files of {machine.name} stay on {hypervisor.name} that were not part of it: {', '.join(left)}")
     await hypervisor.services.registry.hooks.leave(machine)
-    await hypervisor.services.store.remove_machine(outgoing.uuid, machine.bare, keeps_folder=bool(left))
-    await migration_store.finish(hypervisor.services.store, outgoing)
+    await migration_store.finish_left(hypervisor.services.store, outgoing, machine.bare, keeps_folder=bool(left))
 
 
 def _remove_files(folder: Path, outgoing: Outgoing) -> list[str]:
@@ -240,25 +261,27 @@ def _is_own(path: Path) -> bool:
 # -- it stays -----------------------------------------------------------------------------------------------------------
 
 
-def note_reason(outgoing: Outgoing, error: Exception, *, cancelled: bool = False) -> None:
-    """Remember why an attempt failed, for when it is clear that the machine stays."""
-    _reasons[outgoing.attempt] = (str(error), cancelled)
+async def _call_off(hypervisor: Hypervisor, outgoing: Outgoing) -> None:
+    await _have_forgotten(hypervisor, await _stay(hypervisor, replace(outgoing, autostart=False), told=True))
 
 
-async def _stay(hypervisor: Hypervisor, outgoing: Outgoing) -> None:
-    """Let a machine be what it was, and the other hypervisor forget it."""
-    await migration_store.keep(hypervisor.services.store, outgoing)
+async def _stay(hypervisor: Hypervisor, outgoing: Outgoing, *, told: bool = False) -> Outgoing:
+    """Let a machine be what it was; ``told``: who asked for the move knows why already.
+
+    That is written last: from then on the machine may be moved again, and this attempt is none of its business any more.
+    """
     machine = hypervisor.machines.get(outgoing.uuid)
     if machine is not None:
         await unmark_folder(machine.folder, outgoing.attempt)
-        if machine.migrating:
-            await _restore_autostart(machine, outgoing)
-            machine.migrating = machine.packed = False
-            machine.tell_journey(None)
-            await machine.refresh()
+        await _restore_autostart(machine, outgoing)
+    staying = await _write(hypervisor, outgoing, Leaving.STAYING)
+    if machine is not None:
+        machine.migrating = machine.packed = False
+        machine.tell_journey(None)
+        await machine.refresh()
+        if not told:
             _tell_failure(hypervisor, machine, outgoing)
-    await ask(hypervisor, outgoing.destination, Forget(**_words(outgoing)))
-    await migration_store.finish(hypervisor.services.store, outgoing)
+    return staying
 
 
 async def _restore_autostart(machine: VirtualMachine, outgoing: Outgoing) -> None:
@@ -268,11 +291,15 @@ async def _restore_autostart(machine: VirtualMachine, outgoing: Outgoing) -> Non
 
 
 def _tell_failure(hypervisor: Hypervisor, machine: VirtualMachine, outgoing: Outgoing) -> None:
-    """Let people know that a machine stays, and why; what was the answer to who asked for it is not told again."""
-    reason, cancelled = _reasons.pop(outgoing.attempt, (_BROKEN_OFF, False))
-    if reason == REFUSED:
-        return
-    log.log(logging.INFO if cancelled else logging.ERROR, "%s: its migration to %s failed: %s", machine.bare, outgoing.destination, reason)
-    machine.show(Status(machine.status.show, "Migration aborted" if cancelled else "Can't migrate."))
+    """Let people know that a machine stays, and why."""
+    reason, level = outgoing.reason or _BROKEN_OFF, logging.INFO if outgoing.cancelled else logging.ERROR
+    log.log(level, "%s: its migration to %s failed: %s", machine.bare, outgoing.destination, reason)
+    machine.show(Status(machine.status.show, "Migration aborted" if outgoing.cancelled else "Can't migrate."))
     machine.push(Topic.VM_CONTROL, "migrateerror")
     hypervisor.shout(f"The machine {machine.name} that {outgoing.mover} wanted on {outgoing.destination} stays: {reason}")
+
+
+async def _have_forgotten(hypervisor: Hypervisor, outgoing: Outgoing) -> None:
+    """Have the other hypervisor forget a machine that stays here."""
+    await ask(hypervisor, outgoing.destination, Forget(**_words(outgoing)))
+    await migration_store.finish(hypervisor.services.store, outgoing)

@@ -14,17 +14,21 @@ from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.jids import MalformedJid, bare_jid
 from archipel.agent.luggage import Job, Luggage
 from archipel.agent.migration_settings import NAME, MigrationSettings
+from archipel.agent.notices.preferences import read_wishes
 from archipel.agent.store import MachineRecord, StoreError
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import BadRequest, CommandError, Condition
+from archipel.protocol.migration import Expect
 from archipel.protocol.payload import Request
 from archipel.protocol.xml import child_named
 from archipel.xmpp import stanzas
+from archipel.xmpp.serial import serialize
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-ANSWER_DEADLINE: Final = 60.0  # seconds; the other hypervisor makes files, or asks its libvirt
+ANSWER_DEADLINE: Final = 30.0  # seconds; as long as people wait who ask, and who died meanwhile is asked again after it
+LARGEST_STANZA: Final = 250_000  # bytes; the server ends the session that sends more (Debian's ejabberd: 256 KiB)
 RIGHTS: Final = ("soft_alloc", "migrationinfo")
 """What a hypervisor needs to hold at another one that it hands machines over to."""
 
@@ -68,6 +72,14 @@ def find_peer(hypervisor: Hypervisor, address: str) -> str:
     return f"{bare}/{wanted.partition('/')[2]}"
 
 
+def refuse_too_large(name: str, announcement: Expect) -> None:
+    """Raise :class:`BadRequest` for what is to be said of a machine ``name`` and is more than a stanza carries."""
+    size = len(serialize(announcement.write()).encode())
+    if size > LARGEST_STANZA:
+        text = f"the definition of {name} and the list of its files have {size} bytes, and one message carries {LARGEST_STANZA}"
+        raise BadRequest(f"{text}: take out what it does not need")
+
+
 async def ask(hypervisor: Hypervisor, to: str, request: Request[T]) -> T:
     """Ask another hypervisor (full JID), over the hypervisor's own stream, and return its answer.
 
@@ -100,6 +112,7 @@ async def pack(machine: VirtualMachine, record: MachineRecord, *, autostart: boo
         grants=await store.grants(bare),
         rules=tuple(rule for rule in kept.rules if rule.entity == bare),
         jobs=tuple(map(Job, jobs)),
+        wishes=await read_wishes(store, bare),
     )
 
 

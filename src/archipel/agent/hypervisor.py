@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+from weakref import WeakValueDictionary
 from xml.etree import ElementTree as ET
 
 from archipel.agent import administrators, following
@@ -63,6 +64,7 @@ class Hypervisor(Entity):
         self.recovering = asyncio.Lock()
         self.unfinished: dict[str, VirtualMachine] = {}
         self.untidy = asyncio.Event()
+        self.arrivals: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.follows_list: bool | None = None
         self._busy: list[str] = []
         self._registering = asyncio.Semaphore(REGISTRATIONS_AT_ONCE)

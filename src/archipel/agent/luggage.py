@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an agent remembers of a machine, packed for another agent: rights, rules, owner, tags, vCard, jobs; no secrets."""
+"""What an agent remembers of a machine, packed for another agent: rights, rules, owner, tags, vCard, jobs, wishes; no secrets."""
 
 from __future__ import annotations
 
@@ -9,22 +9,33 @@ import binascii
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
 from archipel.agent.jids import MalformedJid, account_jid
+from archipel.agent.notices.preferences import Wish
 from archipel.agent.rules import Reach, RuleRecord, Scope
 from archipel.agent.schedule_book import JobRecord
 from archipel.agent.store import GrantRecord
 from archipel.protocol.errors import BadRequest
 from archipel.protocol.migration import LONGEST_PACKAGE
+from archipel.protocol.preferences import Verbosity, read_hours, read_zone
 from archipel.protocol.vcard import Organisation
 
 MOST_BYTES: Final = 8 << 20
 """Of a package that is unpacked: what is sent is compressed."""
+ROOM: Final = 0.25
+"""Share of a package that is left free before a machine moves, for what people add while it does."""
 _MOMENTS: Final = frozenset({"granted_at", "expires_at", "created_at", "moment", "due", "started"})
+_NAMES: Final = {
+    "grants": "rights",
+    "rules": "rules",
+    "jobs": "scheduled jobs",
+    "wishes": "contacts with wishes what to be told",
+    "tags": "tags",
+}
 
 
 @dataclass(frozen=True)
@@ -42,7 +53,8 @@ class Job:
 class Luggage:
     """All that goes with a machine whose entity is ``entity`` (bare JID).
 
-    ``avatar`` is the name of its picture, ``oom`` what its process is given at each start.
+    ``avatar`` is the name of its picture, ``oom`` what its process is given at each start, ``wishes`` what contacts (bare JIDs) want to
+    be told by it.
     """
 
     entity: str
@@ -58,21 +70,28 @@ class Luggage:
     grants: tuple[GrantRecord, ...] = ()
     rules: tuple[RuleRecord, ...] = ()
     jobs: tuple[Job, ...] = ()
+    wishes: Mapping[str, Wish] = field(default_factory=lambda: MappingProxyType({}))
 
-    def pack(self) -> str:
-        """Return it as text. Raises :class:`BadRequest` if that is more than a stanza carries."""
-        values = {
+    def pack(self, *, room: float = 0) -> str:
+        """Return it as text. Raises :class:`BadRequest` if that, with a share of ``room``, is more than a stanza carries."""
+        values = self._values()
+        packed = base64.b64encode(zlib.compress(_write(values).encode(), 9)).decode()
+        if len(packed) > LONGEST_PACKAGE * (1 - room):
+            sizes = {name: len(_write(values[name])) for name in _NAMES}
+            most = max(_NAMES, key=sizes.__getitem__)
+            text = f"what is remembered of {self.name} is more than one message carries"
+            raise BadRequest(f"{text}, above all its {len(values[most])} {_NAMES[most]}: remove some of them first")
+        return packed
+
+    def _values(self) -> dict[str, Any]:
+        return {
             **{item.name: getattr(self, item.name) for item in fields(self)},
             "organisation": asdict(self.organisation),
             "grants": [asdict(grant) for grant in self.grants],
             "rules": [{**vars(rule), "scope": str(rule.scope)} for rule in self.rules],
             "jobs": [job.values() for job in self.jobs],
+            "wishes": {contact: asdict(wish) for contact, wish in self.wishes.items()},
         }
-        text = json.dumps(values, default=_write_moment, separators=(",", ":"))
-        packed = base64.b64encode(zlib.compress(text.encode(), 9)).decode()
-        if len(packed) > LONGEST_PACKAGE:
-            raise BadRequest(f"the rights, rules and jobs of {self.name} are more than one message carries: remove some of them first")
-        return packed
 
     @classmethod
     def unpack(cls, text: str, entity: str) -> Luggage:
@@ -81,15 +100,17 @@ class Luggage:
             values = _read_moments(json.loads(_inflate(text)))
             if values.pop("entity") != entity:
                 raise ValueError("it is another machine's")
+            known = {item.name for item in fields(cls)}
             return cls(
                 **{
-                    **values,
+                    **{name: value for name, value in values.items() if name in known},  # a newer agent may remember more
                     "entity": entity,
                     "organisation": Organisation(**values["organisation"]),
                     "tags": tuple(map(str, values["tags"])),
                     "grants": tuple(_grant(found, entity) for found in values["grants"]),
                     "rules": tuple(_rule(found, entity) for found in values["rules"]),
                     "jobs": tuple(Job(_job(found, entity)) for found in values["jobs"]),
+                    "wishes": {account_jid(contact): _wish(found) for contact, found in values.get("wishes", {}).items()},
                 }
             )
         except (ValueError, TypeError, KeyError, AttributeError, MalformedJid, BadRequest) as error:
@@ -105,6 +126,10 @@ def _inflate(text: str) -> bytes:
     if not engine.eof:
         raise ValueError("it is too long, or cut")
     return found
+
+
+def _write(value: object) -> str:
+    return json.dumps(value, default=_write_moment, separators=(",", ":"))
 
 
 def _write_moment(value: object) -> object:
@@ -141,3 +166,17 @@ def _rule(values: dict[str, Any], entity: str) -> RuleRecord:
 
 def _job(values: dict[str, Any], entity: str) -> JobRecord:
     return JobRecord(**{**values, "entity": entity, "fields": MappingProxyType(dict(values["fields"])), "started": None})
+
+
+def _wish(values: dict[str, Any]) -> Wish:
+    verbosity, quiet, zone, alarms = (values[item.name] for item in fields(Wish))
+    if zone is not None:
+        read_zone(zone)
+    if not (alarms is None or isinstance(alarms, bool)):
+        raise ValueError("alarms come, or they do not")
+    return Wish(
+        verbosity=None if verbosity is None else Verbosity(verbosity),
+        quiet=None if quiet is None else read_hours(quiet),
+        zone=zone,
+        alarms=alarms,
+    )

@@ -20,8 +20,9 @@ from typing import Final
 from archipel.agent import departure, migration_plan, migration_store
 from archipel.agent.departure import FAILURES
 from archipel.agent.drive_work import work_on
-from archipel.agent.hand_over import ask, find_peer, pack, settings_of
+from archipel.agent.hand_over import ask, find_peer, pack, refuse_too_large, settings_of
 from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.luggage import ROOM
 from archipel.agent.migration_plan import Freight
 from archipel.agent.migration_store import Outgoing
 from archipel.agent.migration_tables import Leaving
@@ -84,17 +85,19 @@ async def begin(machine: VirtualMachine, mover: str, address: str) -> None:
     async with contextlib.AsyncExitStack() as stack:
         try:
             freight = await _take_hold(machine, stack)
+            outgoing = Outgoing(
+                attempt=migration_plan.new_attempt(),
+                uuid=machine.uuid,
+                destination=destination,
+                mover=mover,
+                mode=Mode.LIVE if freight.running else Mode.PLAIN,
+                autostart=freight.autostart,
+            )
+            refuse_too_large(machine.name, _announcement(machine, outgoing, freight, marked=True))
+            await migration_store.begin(machine.services.store, outgoing)
         except Exception:  # whatever it is: nothing has begun
             machine.migrating = False
             raise
-        outgoing = Outgoing(
-            attempt=migration_plan.new_attempt(),
-            uuid=machine.uuid,
-            destination=destination,
-            mover=mover,
-            mode=Mode.LIVE if freight.running else Mode.PLAIN,
-            autostart=freight.autostart,
-        )
         trip = await _announce(machine, outgoing, freight)
         hypervisor.spawn(_run(trip, stack.pop_all()))
 
@@ -108,7 +111,8 @@ async def _take_hold(machine: VirtualMachine, stack: contextlib.AsyncExitStack) 
     stack.enter_context(work_on(hypervisor).share(*(Path(disk.path) for disk in freight.disks)))
     record = await hypervisor.services.store.machine(machine.uuid)
     if record is not None:
-        (await pack(machine, record, autostart=freight.autostart)).pack()  # once it has moved is no time to learn that it is too much
+        # Once it has moved is no time to learn that it is too much.
+        (await pack(machine, record, autostart=freight.autostart)).pack(room=ROOM)
     return freight
 
 
@@ -116,18 +120,12 @@ async def _announce(machine: VirtualMachine, outgoing: Outgoing, freight: Freigh
     """Have the other hypervisor expect the machine; an error leaves everything as it was."""
     store = machine.services.store
     try:
-        await migration_store.begin(store, outgoing)
-    except StoreError:
-        machine.migrating = False
-        raise
-    try:
         marked = await migration_plan.mark_folder(machine, outgoing.attempt)
         answer = await ask(machine.hypervisor, outgoing.destination, _announcement(machine, outgoing, freight, marked=marked))
         trip = _plan_trip(machine, outgoing, freight, answer)
         await migration_store.keep(store, trip.outgoing)
     except FAILURES as error:
-        departure.note_reason(outgoing, CommandError(departure.REFUSED))
-        await departure.try_settle(machine.hypervisor, replace(outgoing, state=Leaving.STAYING, mode=Mode.PLAIN))
+        await departure.call_off(machine.hypervisor, outgoing)
         if isinstance(error, CommandError):
             raise CommandError(f"{outgoing.destination} does not take {machine.name}: {error.text}", condition=error.condition) from error
         if isinstance(error, WireError):
@@ -199,10 +197,16 @@ async def _move(trip: Trip) -> Outgoing:
         handing = replace(trip.outgoing, state=Leaving.HANDING)
         await migration_store.keep(trip.machine.services.store, handing)
     except FAILURES as error:
-        reason = CommandError("it took too long") if trip.late else error
-        departure.note_reason(trip.outgoing, reason, cancelled=trip.cancelled)
-        return trip.outgoing  # where the domain is, is found out
+        return await _note_failure(trip, error)
     return handing
+
+
+async def _note_failure(trip: Trip, error: Exception) -> Outgoing:
+    """Write down why a machine did not move; where its domain is, is found out."""
+    failed = replace(trip.outgoing, reason="it took too long" if trip.late else str(error), cancelled=trip.cancelled)
+    with contextlib.suppress(StoreError):  # who is told at once is told all the same
+        await migration_store.keep(trip.machine.services.store, failed)
+    return failed
 
 
 async def _carry(trip: Trip) -> None:

@@ -12,10 +12,21 @@ from sqlalchemy.orm import Session
 
 from archipel.agent.luggage import Luggage
 from archipel.agent.migration_tables import IncomingRow, Leaving, OutgoingRow
+from archipel.agent.notices.preferences import write_wishes
 from archipel.agent.rule_store import write_luggage_rules
 from archipel.agent.schedule_tables import JobRow
 from archipel.agent.secret import Secret
-from archipel.agent.store import MachineExists, MachineRecord, NoSuchMachine, Phase, Store, StoreConflict, machine_row, write_grants
+from archipel.agent.store import (
+    MachineExists,
+    MachineRecord,
+    NoSuchMachine,
+    Phase,
+    Store,
+    StoreConflict,
+    erase_machine,
+    machine_row,
+    write_grants,
+)
 from archipel.agent.tables import MachineRow
 from archipel.protocol.migration import Mode, Standing
 
@@ -33,6 +44,8 @@ class Outgoing:
     shared: bool = True
     autostart: bool = False
     copied: tuple[str, ...] = ()
+    reason: str = ""
+    cancelled: bool = False
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
@@ -81,6 +94,16 @@ async def keep(store: Store, outgoing: Outgoing) -> None:
 async def finish(store: Store, outgoing: Outgoing) -> None:
     """Forget an attempt that is over."""
     await store.run(lambda session: session.execute(delete(OutgoingRow).where(OutgoingRow.attempt == outgoing.attempt)).close())
+
+
+async def finish_left(store: Store, outgoing: Outgoing, entity: str, *, keeps_folder: bool) -> None:
+    """Forget a machine that left, all rights on its entity, and the attempt, at once: it may come back the moment after."""
+
+    def work(session: Session) -> None:
+        erase_machine(session, outgoing.uuid, entity, keeps_folder=keeps_folder)
+        session.execute(delete(OutgoingRow).where(OutgoingRow.attempt == outgoing.attempt))
+
+    await store.run(work)
 
 
 async def all_outgoing(store: Store) -> tuple[Outgoing, ...]:
@@ -143,6 +166,7 @@ async def hold(store: Store, incoming: Incoming, record: MachineRecord, luggage:
         write_grants(session, luggage.grants, [])
         for job in luggage.jobs:
             session.merge(JobRow(**job.values()))
+        write_wishes(session, luggage.entity, luggage.wishes)
         session.merge(_incoming_row(replace(incoming, state=Standing.HELD)))
 
     await store.run(work)

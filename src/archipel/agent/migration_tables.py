@@ -28,7 +28,10 @@ class Leaving(enum.StrEnum):
 
 
 class OutgoingRow(Base):
-    """An attempt to move a machine away; ``destination`` is a hypervisor's full JID, ``copied`` are paths of files."""
+    """An attempt to move a machine away; ``destination`` is a hypervisor's full JID, ``copied`` are paths of files.
+
+    ``reason`` says why it failed, if that is known; ``cancelled``: because somebody wanted that.
+    """
 
     __tablename__ = "migrations_out"
 
@@ -41,6 +44,8 @@ class OutgoingRow(Base):
     shared: Mapped[bool]
     autostart: Mapped[bool]
     copied: Mapped[list[str]] = mapped_column(JSON)
+    reason: Mapped[str]
+    cancelled: Mapped[bool]
     began_at: Mapped[datetime] = mapped_column(Moment)
 
 

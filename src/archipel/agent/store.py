@@ -212,13 +212,7 @@ class Store:
         """
 
         def remove(session: Session) -> None:
-            row = session.get(MachineRow, uuid.lower())
-            if row is not None and row.phase is not Phase.ALLOCATING:
-                _note_owners(session, row.uuid, entity if keeps_folder else None)
-            session.execute(delete(MachineRow).where(MachineRow.uuid == uuid.lower()))
-            if entity is not None:
-                for table in (GrantRow, RuleRow, MakerRow):
-                    session.execute(delete(table).where(table.entity == entity))
+            erase_machine(session, uuid, entity, keeps_folder=keeps_folder)
 
         await self.run(remove)
 
@@ -288,6 +282,17 @@ def write_grants(session: Session, add: Collection[GrantRecord], remove: Iterabl
     for key in {*remove, *(grant.key for grant in add)}:
         session.execute(delete(GrantRow).where(tuple_(GrantRow.entity, GrantRow.subject, GrantRow.token) == key))
     session.add_all(GrantRow(**asdict(grant)) for grant in add)
+
+
+def erase_machine(session: Session, uuid: str, entity: str | None, *, keeps_folder: bool) -> None:
+    """Forget a machine as :meth:`Store.remove_machine` does, in a transaction of somebody's."""
+    row = session.get(MachineRow, uuid.lower())
+    if row is not None and row.phase is not Phase.ALLOCATING:
+        _note_owners(session, row.uuid, entity if keeps_folder else None)
+    session.execute(delete(MachineRow).where(MachineRow.uuid == uuid.lower()))
+    if entity is not None:
+        for table in (GrantRow, RuleRow, MakerRow):
+            session.execute(delete(table).where(table.entity == entity))
 
 
 def _note_owners(session: Session, uuid: str, entity: str | None) -> None:

@@ -62,10 +62,9 @@ BESIDE_THE_DOMAIN: Final = frozenset(
         ns.VM_MIGRATION,
     }
 )
+_REMEMBERED: Final = BESIDE_THE_DOMAIN - {ns.VM_MIGRATION}  # what they change goes along when the machine moves to another host
 CRASH: Final = (Topic.VM_CONTROL, "crashed")
-
-
-LOOKS_AT_CHANGES, PAUSE = 100, 0.1  # seconds; for changes that are under way when a machine leaves
+CHANGES_WAIT: Final = 10.0  # seconds for changes that are under way when a machine leaves
 
 
 class VirtualMachine(Entity):
@@ -89,6 +88,8 @@ class VirtualMachine(Entity):
         self.migrating = record.phase is Phase.MIGRATING
         self.packed = self.migrating  # what died with the former agent may have sent all that is remembered
         self._changes_under_way = 0
+        self._unchanging = asyncio.Event()
+        self._unchanging.set()
         self.has_account = False
         self._refused_name = ""
         self.changing = asyncio.Lock()
@@ -132,21 +133,26 @@ class VirtualMachine(Entity):
     @contextlib.contextmanager
     def count(self, command: Command) -> Iterator[None]:
         """Count what changes that which goes along when the machine leaves."""
-        counted = _changes_what_is_remembered(command)
-        self._changes_under_way += counted
+        if not _changes_what_is_remembered(command):
+            yield
+            return
+        self._changes_under_way += 1
+        self._unchanging.clear()
         try:
             yield
         finally:
-            self._changes_under_way -= counted
+            self._changes_under_way -= 1
+            if not self._changes_under_way:
+                self._unchanging.set()
 
     async def close_luggage(self) -> None:
         """Let nothing be changed any more that is about to be packed; what is being changed is waited for."""
         self.packed = True
-        for _ in range(LOOKS_AT_CHANGES):
-            if not self._changes_under_way:
-                return
-            await asyncio.sleep(PAUSE)
-        raise Unavailable(f"{self.name}: its rights are being changed")
+        try:
+            async with asyncio.timeout(CHANGES_WAIT):
+                await self._unchanging.wait()
+        except TimeoutError:
+            raise Unavailable(f"{self.name}: its rights are being changed") from None
 
     def refuse_copied(self) -> None:
         """Raise :class:`CommandError` while copies of the machine are being made, or it moves to another host."""
@@ -278,7 +284,7 @@ class VirtualMachine(Entity):
 
 def _changes_what_is_remembered(command: Command) -> bool:
     request = command.request
-    return not request.reads and request.namespace in BESIDE_THE_DOMAIN - {ns.VM_MIGRATION}
+    return not request.reads and request.namespace in _REMEMBERED
 
 
 def _announcement(event: DomainEvent) -> tuple[Topic, str] | None:

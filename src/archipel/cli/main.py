@@ -22,6 +22,7 @@ from archipel.cli.invocation import Commands, Invocation
 from archipel.cli.listing import list_machines
 from archipel.cli.login import login
 from archipel.cli.machine_storage import clone, drive, snapshot
+from archipel.cli.migration import cancel_migration, migrate
 from archipel.cli.parking import park, parked, unpark
 from archipel.cli.platform import platform
 from archipel.cli.rights import grant, revoke, rights_commands
@@ -66,6 +67,8 @@ for _command in (
     *power.commands(),
     *machines.commands(),
     clone,
+    migrate,
+    cancel_migration,
     park,
     unpark,
     parked,

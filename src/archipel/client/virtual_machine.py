@@ -16,6 +16,7 @@ from archipel.client.errors import MalformedAnswer, WaitTimedOut
 from archipel.client.guest import Guest
 from archipel.client.health import MachineHealth
 from archipel.client.machine_state import MachineState
+from archipel.client.migration import Migration
 from archipel.client.screens import Screens
 from archipel.client.snapshots import Snapshots
 from archipel.protocol import virtual_machine as commands
@@ -74,6 +75,11 @@ class VirtualMachine(Entity):
     def health(self) -> MachineHealth:
         """How it fares."""
         return MachineHealth(self)
+
+    @property
+    def migration(self) -> Migration:
+        """Its move to another hypervisor."""
+        return Migration(self)
 
     @property
     def appliance(self) -> MachineAppliance:

@@ -90,6 +90,19 @@ class GetMigrationInfo(Request[MigrationInfo], namespace=ns.HYPERVISOR_CONTROL, 
     """Where machines migrate to."""
 
 
+@payload
+class Journey(Payload, tag="journey"):
+    """A machine (bare JID) that came from the hypervisor ``source`` (bare JID), in the push that says so.
+
+    ``downtime``: for how many milliseconds its guest stood still, as libvirt measured it; left out for one that was off, and where
+    libvirt does not tell.
+    """
+
+    machine: str = attribute()
+    source: str = attribute()
+    downtime: int | None = attribute(default=None)
+
+
 # -- what hypervisors say to each other ---------------------------------------------------------------------------------
 
 

@@ -174,6 +174,15 @@ class Connection:
         await self.stream.logout()
         self.state = ConnectionState.CLOSED
 
+    async def end_former(self) -> None:
+        """End a session that the server keeps of a process that died, by one with the same resource that ends at once.
+
+        Only while this connection is not started. Raises a :class:`~archipel.xmpp.errors.WireError`.
+        """
+        async with self._server.turn() as (host, port):
+            await self.stream.login(host, port, self._server.login_deadline)
+        await self.stream.logout()
+
     async def _run(self) -> None:
         while True:
             self.state = ConnectionState.CONNECTING

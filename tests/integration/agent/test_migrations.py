@@ -8,7 +8,10 @@ libvirt's test driver moves no machine that runs: that is shown with real guests
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
+import sqlite3
+import sys
 import uuid as uuids
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,13 +19,14 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from archipel.agent.hand_over import ANSWER_DEADLINE
 from testbed.certificates import Authority
 from testbed.libvirtd import TestLibvirtd
 from tests.documentation import read_talks
 from tests.wire.action import grant
 from tests.wire.matching import assert_error, child, show
 from tests.wire.person import Person
-from tests.wire.platform import CONTROL, HOST, PERMISSIONS, Machine
+from tests.wire.platform import ADMIN, CONTROL, HOST, PERMISSIONS, Machine
 from tests.wire.two_hypervisors import House, Pair, open_pair
 from tests.wire.waiting import eventually
 
@@ -98,6 +102,28 @@ async def test_what_the_page_says_in_a_chat_moves_a_machine(pair: Pair, root: Pa
     await eventually(lambda: pair.places(machine) == (None, "active"), "the machine has moved")
 
 
+async def test_the_command_line_moves_a_machine_and_waits_for_its_arrival(pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    (tmp_path / "password").write_text(pair.first.passwords[ADMIN])
+    machine, server = await pair.first.make_machine(pair.admin), pair.first.ejabberd
+
+    async def archipel(*words: str) -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            Path(sys.executable).with_name("archipel"), *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        shown, _ = await process.communicate()
+        return process.returncode or 0, shown.decode()
+
+    place = ("--host", server.host, "--port", str(server.port), "--ca-file", str(server.ca_file))
+    assert (await archipel("login", pair.admin.bare, "--password-file", str(tmp_path / "password"), *place))[0] == 0
+    moved = await archipel("migrate", machine.name, pair.second.hypervisor)
+    assert moved == (0, f"{machine.name}: is at {pair.second.hypervisor}\n")
+    assert pair.places(machine) == (None, "active")
+    refused = await archipel("migrate", machine.name, f"stranger@{machine.domain}/host")
+    assert (refused[0], "no hypervisor that this one entrusts machines to" in refused[1]) == (3, True)
+
+
 async def test_a_machine_that_runs_is_refused_where_libvirt_cannot_move_it(pair: Pair):
     machine = await pair.first.make_machine(pair.admin)
     await pair.admin.command(pair.first.address_of(machine), CONTROL, "<archipel action='create'/>")
@@ -161,6 +187,8 @@ async def test_where_the_other_hypervisor_is_not_online_nothing_moves(pair: Pair
 # -- agents are killed --------------------------------------------------------------------------------------------------
 
 ROUNDS, MACHINES, LONGEST_LIFE = 4, 4, 0.4
+# Seconds; who was killed after it had acknowledged a request answers it never, and is asked again when the time for the answer is over.
+SETTLED = 4 * ANSWER_DEADLINE
 
 
 def is_whole(pair: Pair, machine: Machine) -> bool:
@@ -172,6 +200,7 @@ def is_whole(pair: Pair, machine: Machine) -> bool:
     return False
 
 
+@pytest.mark.timeout(600)
 async def test_a_machine_is_at_one_host_wherever_an_agent_was_killed(pair: Pair):
     chance = random.Random(11)
     machines = [await pair.first.make_machine(pair.admin) for _ in range(MACHINES)]
@@ -187,12 +216,45 @@ async def test_a_machine_is_at_one_host_wherever_an_agent_was_killed(pair: Pair)
         victim.agent.kill()
         await asyncio.to_thread(victim.agent.start)
         for machine in machines:
-            await eventually(lambda: is_whole(pair, machine), f"{machine} at one host", 60)  # noqa: B023 - called in this very turn of the loop
+            await eventually(lambda: is_whole(pair, machine), f"{machine} at one host", SETTLED)  # noqa: B023 - called in this very turn of the loop
     for machine in machines:
         [house] = [house for house in pair.both if house.phase(machine.uuid)]
         assert house.grants(machine) == rights[machine.uuid]
     for house in pair.both:
         await eventually(lambda: house.rows("SELECT * FROM migrations_out") == [], "all attempts are over")  # noqa: B023 - as above
+
+
+def leave_it_halfway(pair: Pair, machine: Machine) -> None:
+    """Write down what two agents, which do not run, know when the first dies while it logs out a machine that the second holds."""
+    attempt, began = str(uuids.uuid4()), "2026-11-21 12:00:00.000000"
+    definition = pair.first.definition_in_libvirt(machine.uuid)
+    with pair.second.libvirt() as connection:
+        connection.defineXML(definition)
+    with contextlib.closing(sqlite3.connect(pair.first.agent.database)) as first, first:
+        [[*row]] = first.execute("SELECT * FROM virtual_machines WHERE uuid = ?", (machine.uuid,))
+        first.execute("UPDATE virtual_machines SET phase = 'leaving' WHERE uuid = ?", (machine.uuid,))
+        names = "(attempt, uuid, destination, mover, state, mode, shared, autostart, copied, reason, cancelled, began_at)"
+        values = (attempt, machine.uuid, pair.second.host, pair.admin.bare, "letting", "plain", 1, 0, "[]", "", 0, began)
+        first.execute(f"INSERT INTO migrations_out {names} VALUES ({', '.join('?' * len(values))})", values)
+    with contextlib.closing(sqlite3.connect(pair.second.agent.database)) as second, second:
+        second.execute(f"INSERT INTO virtual_machines VALUES ({', '.join('?' * len(row))})", row)
+        second.execute("UPDATE virtual_machines SET phase = 'arriving' WHERE uuid = ?", (machine.uuid,))
+        names = "(uuid, attempt, source, mover, state, plain, definition, made, began_at)"
+        came = (machine.uuid, attempt, pair.first.hypervisor, pair.admin.bare, "held", 1, definition, "[]", began)
+        second.execute(f"INSERT INTO migrations_in {names} VALUES ({', '.join('?' * len(came))})", came)
+
+
+async def test_the_session_of_an_agent_that_died_on_the_way_does_not_outlive_it(pair: Pair):
+    machine = await pair.first.make_machine(pair.admin)
+    await pair.admin.expect_shown(machine.bare, "xa", "Off")
+    await asyncio.to_thread(pair.second.agent.stop)
+    pair.first.agent.kill()
+    assert pair.sessions(machine) == [pair.first.name]  # the server keeps it for a minute
+    leave_it_halfway(pair, machine)
+    for house in pair.both:
+        await asyncio.to_thread(house.agent.start)
+    await eventually(lambda: pair.places(machine) == (None, "active"), "the machine has moved")
+    await eventually(lambda: pair.sessions(machine) == [pair.second.name], "its account is served there alone")
 
 
 # -- forged hand-overs --------------------------------------------------------------------------------------------------

@@ -274,6 +274,7 @@ class FakeStream:
         self.lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
         self.sent: list[str] = []
         self.leaving = False
+        self.online = False
         self._server = server
         self._password = password
 
@@ -283,6 +284,7 @@ class FakeStream:
             raise LoginRefused("wrong password")
         if self.lost.done():
             self.lost = asyncio.get_running_loop().create_future()
+        self.online = True
         return False
 
     def take_no_more(self) -> None:
@@ -292,6 +294,7 @@ class FakeStream:
         self.abort()
 
     def abort(self) -> None:
+        self.online = False
         if not self.lost.done():
             self.lost.set_result(Lost("aborted"))
 

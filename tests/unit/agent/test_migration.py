@@ -30,6 +30,7 @@ from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virt.migration import Route
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import BadRequest, CommandError, ErrorCode, PermissionDenied
+from archipel.protocol.events import events_node
 from archipel.protocol.migration import Mode
 from archipel.protocol.payload import Request
 from archipel.protocol.roles import Role
@@ -87,6 +88,9 @@ async def test_one_that_runs_is_moved_by_libvirt_and_goes_on(houses: Houses, sta
     await houses.migrate()
     assert await run_home(houses) == AT_SECOND
     assert houses.second.domain.state_now is state
+    told = [push for push, _who in houses.xmpp.nodes[events_node(houses.second.hypervisor.bare)].items.values() if push is not None]
+    [[journey]] = [push for push in told if push.get("change") == "migrate"]
+    assert journey.attrib == {"machine": VM, "source": houses.first.hypervisor.bare, "downtime": "231"}
     assert (houses.first.domain.stored, "undefine, NVRAM kept" in houses.first.domain.calls) == (None, True)
 
 

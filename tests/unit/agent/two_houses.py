@@ -101,7 +101,7 @@ class MovingDomain(FakeDomain):
             return Situation(active, self.persistent, self.state_now is DomainState.PAUSED, False, False)
         if call == "abort job":
             self.aborted += 1
-        return {"progress": 42, "capacity": self.capacity, "what is kept beside the definition": []}.get(call)
+        return {"progress": 42, "downtime": 231, "capacity": self.capacity, "what is kept beside the definition": []}.get(call)
 
     async def change(self, call: str, _function: Callable[[Any], Any], _within: float | None = None) -> None:
         self._visit(call)

@@ -15,7 +15,8 @@ from archipel.protocol import namespaces as ns
 from archipel.protocol.guest import encode
 from tests.documentation import Step, read_steps
 from tests.unit.cli.conftest import CommandLine, query, script_machines
-from tests.unit.client.scripted_stream import HYPERVISOR_FULL, MACHINE_FULL, command, normal
+from tests.unit.client.scripted_stream import HYPERVISOR, HYPERVISOR_FULL, MACHINE, MACHINE_FULL, command, normal
+from tests.unit.client.test_long_work import script_events
 
 FEED, APPLIANCE = (f"2b6c4d0e-0000-4000-8000-00000000000{number}" for number in (1, 2))
 FILTER = "<filter name='no-mac-spoofing' chain='mac'><rule action='return' direction='out' priority='-350'/></filter>"
@@ -24,6 +25,8 @@ LAMP = f"name='lamp' description='Web server' uuid='{APPLIANCE}'"
 GUEST = """<guest hostname='web' name='Debian GNU/Linux 12 (bookworm)' kernel='6.1.0-13-amd64' machine='x86_64' timezone='CEST'>
   <interface name='eth0' mac='52:54:00:12:34:56'><address address='192.0.2.17' prefix='24'/></interface><user name='root'/>
   <filesystem mountpoint='/' type='ext4' total='21474836480' used='1610612736'/></guest>"""
+
+INFO = f"<info state='1' maxMem='1' memory='1' nrVirtCpu='1' hypervisor='{HYPERVISOR_FULL}' autostart='0'/>"
 
 
 def _execution(code: int, output: str = "") -> str:
@@ -69,6 +72,10 @@ SCRIPT = (
         "<archipel path='/etc/motd' offset='0' count='49152' action='fileread'/>",
         f"<file path='/etc/motd' size='8' eof='1'>{encode(MOTD.encode())}</file>",
     ),
+    ("get", MACHINE_FULL, ns.VM_CONTROL, "<archipel action='info'/>", INFO),
+    ("set", MACHINE_FULL, ns.VM_CONTROL, "<archipel hypervisorjid='second@example.org/host2' action='migrate'/>", ""),
+    ("get", f"{MACHINE}/second", ns.VM_CONTROL, "<archipel action='info'/>", INFO),
+    ("set", MACHINE_FULL, ns.VM_MIGRATION, "<archipel action='cancel'/>", ""),
     (
         "get",
         HYPERVISOR_FULL,
@@ -118,6 +125,8 @@ def scripted(archipel: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     Path("filter.xml").write_text(FILTER)
     Path("card.xml").write_text(CARD)
     script_machines(archipel.wire)
+    for entity in (MACHINE, HYPERVISOR):
+        script_events(archipel.wire, entity)
     for kind, to, namespace, request, content in SCRIPT:
         archipel.wire.answer(command(kind, to, namespace, request), query(namespace, content))
     return archipel

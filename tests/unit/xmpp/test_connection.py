@@ -101,6 +101,18 @@ def test_a_connection_tells_whether_its_session_may_be_resumed() -> None:
     run(main())
 
 
+def test_the_session_of_a_process_that_died_is_ended_by_one_that_tells_nobody() -> None:
+    async def main() -> None:
+        account = Account()
+        await account.connection.end_former()
+        assert (len(account.stream.logins), account.stream.logged_out, account.told) == (1, True, [])
+        account.stream.refusals.append(LoginFailed("the server is busy"))
+        with pytest.raises(LoginFailed):
+            await account.connection.end_former()
+
+    run(main())
+
+
 # -- waiting ------------------------------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 import tzlocal
 
 from archipel.agent.dispatch import EVERY_KIND, Caller, Chat, command
-from archipel.agent.hooks import Answered, after_command, after_push, in_background, instead_of_shout, when_leaving
+from archipel.agent.hooks import Answered, after_command, after_push, in_background, instead_of_shout, when_arrived, when_leaving
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.metrics import Result
 from archipel.agent.notices.preferences import Preferences, Wish
@@ -113,6 +113,12 @@ def shout(entity: Entity, text: str) -> bool:
 async def forget(vm: VirtualMachine) -> None:
     """Forget what contacts wanted of a machine that leaves."""
     await teller_of(vm.hypervisor).preferences.forget(vm.bare)
+
+
+@when_arrived
+async def take_in(vm: VirtualMachine) -> None:
+    """Tell contacts of a machine that came from elsewhere what they wanted to be told there."""
+    await teller_of(vm.hypervisor).preferences.take_in(vm.bare)
 
 
 # -- commands -------------------------------------------------------------------------------------------------------------

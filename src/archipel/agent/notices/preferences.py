@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from functools import lru_cache
@@ -98,9 +99,15 @@ class Preferences:
             before = self._wishes.get((entity, contact), _NOTHING)
             given = {item.name: value for item in fields(wish) if (value := getattr(wish, item.name)) is not None}
             after = replace(before, **given)
-            row = {**asdict(after), "entity": entity, "contact": contact}
-            await self._store.run(lambda session: session.merge(PreferenceRow(**row)) and None)
+            await self._store.run(lambda session: write_wishes(session, entity, {contact: after}))
             self._wishes[entity, contact] = after
+
+    async def take_in(self, entity: str) -> None:
+        """Count what was written of an entity that came from elsewhere. Raises :class:`StoreError`."""
+        await self.ready()
+        async with self._turn:
+            for contact, wish in (await read_wishes(self._store, entity)).items():
+                self._wishes[entity, contact] = wish
 
     async def forget(self, entity: str, contact: str | None = None) -> None:
         """Forget what a contact set at an entity, or what all did. Raises :class:`StoreError`."""
@@ -110,6 +117,18 @@ class Preferences:
             if len(kept) < len(self._wishes):
                 await self._store.run(lambda session: _delete(session, entity, contact))
                 self._wishes = kept
+
+
+async def read_wishes(store: Store, entity: str) -> dict[str, Wish]:
+    """Return what contacts have set at an entity. Raises :class:`StoreError`."""
+    query = select(PreferenceRow).where(PreferenceRow.entity == entity)
+    return await store.run(lambda session: {row.contact: _wish(row) for row in session.scalars(query)})
+
+
+def write_wishes(session: Session, entity: str, wishes: Mapping[str, Wish]) -> None:
+    """Keep what contacts have set at an entity, in a transaction of somebody's."""
+    for contact, wish in wishes.items():
+        session.merge(PreferenceRow(entity=entity, contact=contact, **asdict(wish)))
 
 
 def _read(session: Session) -> dict[tuple[str, str], Wish]:

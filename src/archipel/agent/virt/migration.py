@@ -26,6 +26,7 @@ _BASE: Final[int] = (
     | libvirt.VIR_MIGRATE_ABORT_ON_ERROR
     | libvirt.VIR_MIGRATE_AUTO_CONVERGE
 )
+_COMPLETED: Final[int] = libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED | libvirt.VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED
 
 
 class _VirDomain(Protocol):
@@ -112,10 +113,10 @@ def _read_situation(domain: VirDomain) -> Situation:
     )
 
 
-def _job(domain: _VirDomain) -> dict[str, Any]:
+def _job(domain: _VirDomain, flags: int = 0) -> dict[str, Any]:
     """Return the job that is under way; none where the driver has no jobs, or the domain does not run."""
     try:
-        return domain.jobStats(0)
+        return domain.jobStats(flags)
     except VirFailure as failure:
         code = binding.describe(failure).code
         if code not in binding.REFUSED_FLAGS and code != libvirt.VIR_ERR_OPERATION_INVALID:
@@ -150,6 +151,11 @@ def _read_progress(domain: VirDomain) -> int | None:
     if not total:
         return 0
     return 100 if not left else min(99, max(1, round(100 * (total - left) / total)))
+
+
+async def read_downtime(domain: Domain) -> int | None:
+    """Read for how many milliseconds a guest stood still when it came here, as libvirt measured it; ``None`` if it does not tell."""
+    return await domain.read("downtime", lambda found: _job(cast(_VirDomain, found), _COMPLETED).get("downtime"))
 
 
 async def give_up(domain: Domain) -> None:
