@@ -67,19 +67,26 @@ def _find_right(entity: Entity, words: str) -> str:
 async def list_rules(entity: Entity, _request: wire.ListRules, _caller: Caller) -> tuple[wire.Rule, ...]:
     """Who was granted and denied what."""
     rights = entity.services.rights
-    rules = (rule for rule in rights.book.lasting() if rule.entity == entity.bare or rights.reaches_anybody(entity.bare, rule))
-    return (*map(_show_grant, rights.grants_on(entity.bare)), *map(_show_rule, rules))
+    rules = (_show_rule(rule, rights.find_fault(rule)) for rule in rights.book.lasting() if _belongs_here(entity, rule))
+    return (*map(_show_grant, rights.grants_on(entity.bare)), *rules)
+
+
+def _belongs_here(entity: Entity, rule: RuleRecord) -> bool:
+    rights = entity.services.rights
+    if rule.of_platform:
+        return entity.kind is HYPERVISOR or bool(rights.tokens_there(entity.bare, rule))
+    return rule.entity == entity.bare or rights.reaches_anybody(entity.bare, rule)
 
 
 def _show_grant(grant: GrantRecord) -> wire.Rule:
     return wire.Rule(subject=grant.subject, right=grant.token, **_show_origin(grant))
 
 
-def _show_rule(rule: RuleRecord) -> wire.Rule:
+def _show_rule(rule: RuleRecord, note: str) -> wire.Rule:
     who = {"group" if rule.is_group else "subject": rule.subject}
     what = {"role" if rule.is_role else "right": rule.right}
     effect = wire.DENY if rule.denies else wire.ALLOW
-    return wire.Rule(**who, **what, scope=str(rule.scope), effect=effect, **_show_origin(rule))
+    return wire.Rule(**who, **what, scope=str(rule.scope), effect=effect, **_show_origin(rule), note=note)
 
 
 def _show_origin(basis: GrantRecord | RuleRecord) -> dict[str, str]:
@@ -117,8 +124,7 @@ def _read(rules: Iterable[wire.RuleName], denies: Callable[[wire.RuleName], bool
 
 
 def _read_rule(rule: wire.RuleName, *, denies: bool) -> RuleWish:
-    subject, is_group = _choose("subject", rule.subject, "group", rule.group)
-    right, is_role = _choose("right", rule.right, "role", rule.role)
+    (subject, is_group), (right, is_role) = rule.whom, rule.what
     expires = rule.expires if isinstance(rule, wire.NewRule) else None
     return RuleWish(
         subject=subject,
@@ -130,13 +136,6 @@ def _read_rule(rule: wire.RuleName, *, denies: bool) -> RuleWish:
         expires_at=Unchanged.EXPIRY if expires is None else wire.read_moment(expires),
         reason=rule.reason if isinstance(rule, wire.NewRule) else "",
     )
-
-
-def _choose(one: str, first: str | None, other: str, second: str | None) -> tuple[str, bool]:
-    """Return which of two attributes is there, and whether it is the second."""
-    if (first is None) == (second is None):
-        raise BadRequest(f"{one}, {other}: a rule has exactly one of the two", ErrorCode.SET_RIGHTS)
-    return (first, False) if first is not None else (second or "", True)
 
 
 # -- roles and groups ---------------------------------------------------------------------------------------------------
