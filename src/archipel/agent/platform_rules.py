@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EVERYWHERE: Final = Scope(Reach.PLATFORM)
+SOMEBODY: Final = "an administrator of the platform"
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -78,7 +79,7 @@ def _read_rule(rule: wire.PlatformRule, publisher: str | None) -> RuleRecord:
         is_role=is_role,
         denies=rule.effect == wire.DENY,
         scope=EVERYWHERE,
-        granted_by=rule.given_by if publisher is None else bare_jid(publisher),
+        granted_by=bare_jid(publisher) if publisher else rule.given_by or SOMEBODY,
         granted_at=wire.read_time(rule.given_at),
         expires_at=wire.read_moment(rule.expires),
         reason=rule.reason.strip(),

@@ -99,7 +99,7 @@ class PlatformRules:
         if name in BUILT_IN or not ROLE_NAME.fullmatch(name):
             raise BadRequest(f"role: {name!r} is built in, or no name: lower-case letters, digits and hyphens, 40 at most")
         role = RoleItem(name=name, description=description, rights=" ".join(sorted(set(rights))))
-        await self._publish([role], await self._read_or_make())
+        await self._publish([role], await self._read(make=True))
 
     async def remove_role(self, name: str) -> None:
         """Remove a role that no rule of the platform uses; one that is not there is no error."""
@@ -135,21 +135,18 @@ class PlatformRules:
         """Return the rules by name; of two of one name, the longer."""
         return _sort(await self._read())
 
-    async def _read(self) -> list[_Listed]:
+    async def _read(self, *, make: bool = False) -> list[_Listed]:
+        """Return what stands on the node; one that is missing holds nothing, and is made if told."""
         try:
-            return [found for item in await read_list(self._session, NODE, "list of rules") if (found := _read_item(item))]
+            items = await read_list(self._session, NODE, "list of rules")
         except ListMissing:
-            return []
-
-    async def _read_or_make(self) -> list[_Listed]:
-        try:
-            await read_list(self._session, NODE, "list of rules")
-        except ListMissing:
-            await prepare_node(self._session, NODE)
-        return await self._read()
+            items = []
+            if make:
+                await prepare_node(self._session, NODE)
+        return [found for item in items if (found := _read_item(item))]
 
     async def _set(self, wanted: Iterable[NewRule], effect: str) -> None:
-        listed = await self._read_or_make()
+        listed = await self._read(make=True)
         there = {name: rule for name, rule in _sort(listed).items() if _lasts(rule)}
         roles = {*BUILT_IN, *(found.content.name for found in listed if isinstance(found.content, RoleItem))}
         made = [self._make(wish, effect, there.get(name_rule(wish, effect))) for wish in wanted]

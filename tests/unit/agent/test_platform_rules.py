@@ -67,6 +67,7 @@ def test_where_the_server_does_not_tell_the_publisher_the_rule_does() -> None:
     [found] = read(rule(group="tp1", role="student", effect="deny", given_by=BOB), publisher=None).rules
     assert found.key == (NODE, "platform", "deny", "group:tp1", "role:student")
     assert found.granted_by == BOB
+    assert read(rule(subject=BOB, right="info"), publisher=None).rules[0].granted_by == "an administrator of the platform"
 
 
 def test_a_role_is_read() -> None:
