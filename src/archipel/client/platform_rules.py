@@ -75,7 +75,7 @@ class PlatformRules:
 
     async def rules(self) -> tuple[Rule, ...]:
         """Return all rules, also those whose time is over."""
-        return tuple(Rule(**{**vars(found), "entity": NODE}) for found in (await self._rules()).values())
+        return tuple(Rule(**{**vars(found), "entity": NODE}) for _name, found in sorted((await self._rules()).items()))
 
     async def roles(self) -> tuple[RoleItem, ...]:
         """Return the roles of the platform."""
