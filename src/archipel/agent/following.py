@@ -4,13 +4,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from archipel.agent.rule_changes import Concern, RuleChanges
+from archipel.protocol.errors import CommandError
 from archipel.protocol.events import Topic
 from archipel.protocol.rights import ALL
+from archipel.xmpp.errors import WireError
 
 if TYPE_CHECKING:
     from archipel.agent.entity import Entity
@@ -43,6 +47,19 @@ async def _follow(entity: Entity, concerns: list[Concern]) -> None:
                 await entity.withdraw(person)
             else:
                 await entity.dismiss(person)
+
+
+async def follow_directory(hypervisor: Hypervisor, interval: float) -> None:
+    """Read the hypervisor's roster again and again, for ever; ``interval`` is in seconds."""
+    while True:
+        await asyncio.sleep(interval)
+        await hypervisor.online.wait()
+        with contextlib.suppress(CommandError, WireError):  # as long as the server does not tell, they stay as they were
+            before = hypervisor.contacts.seeing
+            await hypervisor.contacts.read_again()
+            await follow_roster_groups(hypervisor)
+            if hypervisor.contacts.seeing != before:
+                await hypervisor.refresh_readers()
 
 
 async def follow_roster_groups(hypervisor: Hypervisor) -> None:

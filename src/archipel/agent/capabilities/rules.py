@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import cast
 
 from archipel.agent import following, golden_facts
@@ -15,6 +16,7 @@ from archipel.agent.entity import Entity
 from archipel.agent.grants import Unchanged
 from archipel.agent.hooks import after_event, in_background
 from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.options import Section, seconds
 from archipel.agent.rule_changes import Concern, RuleChanges, RuleWish
 from archipel.agent.rules import Reach, RuleRecord, Scope
 from archipel.agent.store import GrantRecord
@@ -27,6 +29,16 @@ from archipel.protocol.roles import BUILT_IN, Role
 
 HYPERVISOR = EntityKind.HYPERVISOR
 SEES_RIGHTS = "permission_get"
+RIGHTS = Section("RIGHTS")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SETTINGS:
+    """How rights follow what is kept elsewhere."""
+
+    groups_interval: float = RIGHTS.option(
+        "rights_groups_interval", seconds(1, 3600), "60", "How often the groups of the server are read again: of LDAP's it tells no change."
+    )
 
 
 def _say_decision(decision: wire.Decision) -> str:
@@ -186,6 +198,13 @@ async def read_goldens(hypervisor: Hypervisor) -> None:
     """Read on which golden images the machines stand, as soon as libvirt and the server can be asked."""
     await hypervisor.online.wait()
     await golden_facts.refresh(hypervisor, hypervisor.machines.values())
+
+
+@in_background
+async def follow_groups(hypervisor: Hypervisor) -> None:
+    """Follow groups of which the server tells no change: ejabberd's of LDAP."""
+    settings: SETTINGS = hypervisor.services.settings.capabilities["rules"]
+    await following.follow_directory(hypervisor, settings.groups_interval)
 
 
 @after_event
