@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOOK_AGAIN: Final = 10.0  # seconds; nobody is told that a node was made
+LOOK_AGAIN: Final = 10.0  # seconds; nobody is told that a node was made, nor that a subscription went with the old one
 
 
 @dataclass(frozen=True)
@@ -51,21 +51,26 @@ class TrustedNode:
 
     async def follow(self) -> None:
         """Subscribe to the node and read it; without one, what was known before counts."""
-        try:
-            await self._hypervisor.pubsub.subscribe(self.name)
-        except CommandError as error:
-            self._miss(logging.INFO, f"no {self._contents.words} ({self.name}): {error.text}")
-        else:
+        if await self._subscribe() is not None:
             await self.refresh()
 
     async def look_out(self) -> None:
-        """Find the node that is made after the agent was started, and read again what could not be read."""
+        """Find the node that is made after the agent was started, or made anew, and read again what could not be read."""
         while True:
             await asyncio.sleep(LOOK_AGAIN)
             await self._hypervisor.online.wait()
-            if not self._follows:
-                with contextlib.suppress(WireError):
-                    await self.follow()
+            with contextlib.suppress(WireError):
+                is_new = await self._subscribe()
+                if is_new or (is_new is False and not self._follows):
+                    await self.refresh()
+
+    async def _subscribe(self) -> bool | None:
+        """Subscribe to the node; returns whether that was needed, ``None`` if there is none to be read."""
+        try:
+            return await self._hypervisor.pubsub.subscribe(self.name)
+        except CommandError as error:
+            self._miss(logging.INFO, f"no {self._contents.words} ({self.name}): {error.text}")
+            return None
 
     async def refresh(self) -> None:
         """Read the node, one reading after the other; who asks while another waits to begin is served by that."""

@@ -115,7 +115,7 @@ class Rule(RuleName, tag="rule"):
     given_at: str = attribute(default="")
     expires: str = attribute(default=NEVER)
     reason: str = attribute(default="")
-    note: str = attribute(default="")
+    note: str | None = attribute(default=None)
 
 
 @payload

@@ -64,6 +64,21 @@ async def test_a_list_that_is_made_later_is_found(xmpp: FakeXmpp, hypervisor: Hy
     looking.cancel()
 
 
+async def test_a_list_that_is_deleted_and_made_anew_is_followed_again(
+    xmpp: FakeXmpp, hypervisor: Hypervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trusted_nodes, "LOOK_AGAIN", 0.001)
+    publish(xmpp, "boss")
+    await go_online(hypervisor)
+    looking = asyncio.create_task(the_list(hypervisor).look_out())
+    await asyncio.sleep(0.01)
+    assert admins(hypervisor) == {ADMIN, BOSS}
+    publish(xmpp)
+    await eventually(lambda: xmpp.nodes[NODE].subscribers == [HYP])
+    await eventually(lambda: admins(hypervisor) == {ADMIN})
+    looking.cancel()
+
+
 async def test_who_is_taken_off_the_list_is_one_no_more(xmpp: FakeXmpp, hypervisor: Hypervisor) -> None:
     publish(xmpp, "boss")
     await the_list(hypervisor).follow()

@@ -378,7 +378,7 @@ async def test_who_asks_for_the_rules_of_an_entity_sees_those_that_count_there(
     assert set(shown) == {"message", "alloc", "nobody-knows"}
     assert shown["message"].attrib == {
         "subject": STUDENT.bare, "right": "message", "scope": "platform", "effect": "allow", "entity": NODE, "given_by": ADMIN.bare,
-        "given_at": NOON, "expires": "never", "reason": "", "note": "",
+        "given_at": NOON, "expires": "never", "reason": "",
     }  # fmt: skip
     assert "changes nothing" in shown["nobody-knows"].get("note")
 

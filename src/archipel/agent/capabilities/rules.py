@@ -98,7 +98,7 @@ def _show_rule(rule: RuleRecord, note: str) -> wire.Rule:
     who = {"group" if rule.is_group else "subject": rule.subject}
     what = {"role" if rule.is_role else "right": rule.right}
     effect = wire.DENY if rule.denies else wire.ALLOW
-    return wire.Rule(**who, **what, scope=str(rule.scope), effect=effect, **_show_origin(rule), note=note)
+    return wire.Rule(**who, **what, scope=str(rule.scope), effect=effect, **_show_origin(rule), note=note or None)
 
 
 def _show_origin(basis: GrantRecord | RuleRecord) -> dict[str, str]:
