@@ -59,7 +59,7 @@ test-faults: bootstrap ## server, agent and connections fail twenty times each; 
 
 .PHONY: test-e2e
 test-e2e: bootstrap ## tests with real guests and another client library, one after the other
-	@command -v npm >/dev/null && command -v chromium >/dev/null || tools/bootstrap nodejs npm chromium
+	@command -v npm >/dev/null && command -v chromium >/dev/null && [ -x /usr/sbin/slapd ] || tools/bootstrap nodejs npm chromium slapd ldap-utils
 	pytest $(PYTEST_ARGS) tests/e2e
 
 .PHONY: lint

@@ -10,7 +10,7 @@ import secrets
 import socket
 import sqlite3
 import uuid as uuids
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -220,15 +220,23 @@ async def open_platform(
     websocket: bool = False,
     proxied: bool = False,
     patient: bool = False,
+    configure: Callable[[Ejabberd], None] = lambda _ejabberd: None,
 ) -> AsyncIterator[Platform]:
-    """Start ejabberd, libvirt's test driver and an agent, each of its own; end them afterwards.
+    """Start ejabberd, libvirt's test driver and an agent, each of its own; end them afterwards. ``configure`` changes the server before.
 
     ``proxied`` puts a network that can fail between agent and ejabberd; people are not concerned. ``patient``: people stay logged in
     although nobody turns their loop for a while.
     """
     ejabberd = make_ejabberd(
-        folder / "ejabberd", domain, authority, hypervisors=(HYPERVISOR,), admins=(ADMIN,), websocket=websocket, patient=patient
+        folder / "ejabberd",
+        domain,
+        authority,
+        hypervisors=(HYPERVISOR,),
+        admins=(ADMIN,),
+        websocket=websocket,
+        patient=patient,
     )
+    configure(ejabberd)
     async with contextlib.AsyncExitStack() as stack:
         libvirtd = stack.enter_context(TestLibvirtd())
         ejabberd.start()

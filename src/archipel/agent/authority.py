@@ -15,6 +15,7 @@ from archipel.protocol.rights import ALL, EntityKind
 
 CHANGES_RIGHTS: Final = "permission_set"
 _NAMED: Final = frozenset({Reach.TAG, Reach.GOLDEN})
+_WIDEST: Final = frozenset({Reach.HYPERVISOR, Reach.PLATFORM})
 
 
 class Authority:
@@ -108,7 +109,7 @@ class Authority:
     def _covers(self, rule: RuleRecord, scope: Scope, token: str) -> bool:
         same = rule.scope == scope and scope.reach in _NAMED
         names = {token} if self._is_reserved(token) else {token, ALL}
-        return not rule.denies and (same or rule.scope.reach is Reach.HYPERVISOR) and bool(names & self._book.tokens(rule))
+        return not rule.denies and (same or rule.scope.reach in _WIDEST) and bool(names & self._book.tokens(rule))
 
     def _is_reserved(self, token: str) -> bool:
         found = self._rights.catalogue.find(EntityKind.VIRTUAL_MACHINE, token)

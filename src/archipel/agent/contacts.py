@@ -71,6 +71,10 @@ class Contacts:
     async def load(self) -> None:
         """Ask the server for the roster; afterwards the contacts' presences come anew."""
         self._online.clear()
+        await self.read_again()
+
+    async def read_again(self) -> None:
+        """Ask the server for the roster as it is now; of what comes from LDAP it tells no change."""
         answer = await self._stream.request(stanzas.iq("get", None, stanzas.query(ns.IQ_ROSTER)))
         self._subscriptions.clear()
         self._groups.clear()

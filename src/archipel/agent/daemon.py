@@ -20,7 +20,7 @@ from typing import Final
 
 import uvloop
 
-from archipel.agent import administrators, check, following, plugins
+from archipel.agent import check, following, plugins
 from archipel.agent.audit import AuditLog
 from archipel.agent.config import DEFAULT_PATH, ConfigError, load_settings
 from archipel.agent.database import claim
@@ -170,7 +170,8 @@ async def run_entities(services: Services) -> AsyncIterator[Hypervisor]:
     for entity in (hypervisor, *hypervisor.machines.values()):
         entity.start()
     hypervisor.spawn(keep_house(hypervisor))
-    hypervisor.spawn(administrators.look_out(hypervisor))
+    for node in hypervisor.trusted_nodes:
+        hypervisor.spawn(node.look_out())
     for work in services.registry.hooks.background(hypervisor):
         hypervisor.spawn(work)
     try:

@@ -198,6 +198,8 @@ class Decisions:
     def _reaches(self, rule: RuleRecord, place: str, who: str) -> bool:
         if rule.scope.reach is Reach.ENTITY:
             return rule.entity == place
+        if rule.of_platform:
+            return True
         is_machine = self._find(place).kind is EntityKind.VIRTUAL_MACHINE
         return is_machine and self.book.reaches(rule, place, owned=self.owns(place, who))
 
@@ -209,6 +211,12 @@ class Decisions:
         """Return the rights that a rule is about, as far as the entity has them."""
         kind = self._find(place).kind
         return [token for token in sorted(self.book.tokens(rule)) if self.catalogue.find(kind, token)]
+
+    def find_fault(self, rule: RuleRecord) -> str:
+        """Return why a rule means nothing on this agent; empty if it means something."""
+        if any(self.catalogue.find(kind, token) for kind in EntityKind for token in self.book.tokens(rule)):
+            return ""
+        return f"the {'role' if rule.is_role else 'right'} {rule.right!r} names no right that exists here: the rule changes nothing"
 
     def is_known(self, entity: str | JID, subject: str | JID) -> bool:
         """Whether an entity has to do with somebody at all: administrator, or in its roster or holder of a right, if not denied all."""

@@ -4,19 +4,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from archipel.agent.rule_changes import Concern, RuleChanges
+from archipel.protocol.errors import CommandError
 from archipel.protocol.events import Topic
 from archipel.protocol.rights import ALL
+from archipel.xmpp.errors import WireError
 
 if TYPE_CHECKING:
     from archipel.agent.entity import Entity
     from archipel.agent.hypervisor import Hypervisor
 
 PRESENCE: Final = "presence"
+PATIENCE: Final = 10  # times what the last reading took, to the next one at least
 
 
 async def follow(hypervisor: Hypervisor, concerns: Iterable[Concern]) -> None:
@@ -43,6 +49,25 @@ async def _follow(entity: Entity, concerns: list[Concern]) -> None:
                 await entity.withdraw(person)
             else:
                 await entity.dismiss(person)
+
+
+async def follow_directory(hypervisor: Hypervisor, interval: float) -> None:
+    """Read the hypervisor's roster again and again, for ever; ``interval`` is in seconds.
+
+    While the directory is away, ejabberd answers late or never, and nothing else of this session meanwhile: then it is asked seldom.
+    """
+    pause = interval
+    while True:
+        await asyncio.sleep(pause)
+        await hypervisor.online.wait()
+        began = time.monotonic()
+        with contextlib.suppress(CommandError, WireError):  # as long as the server does not tell, groups stay as they were
+            before = hypervisor.contacts.seeing
+            await hypervisor.contacts.read_again()
+            await follow_roster_groups(hypervisor)
+            if hypervisor.contacts.seeing != before:
+                await hypervisor.refresh_readers()
+        pause = max(interval, PATIENCE * (time.monotonic() - began))
 
 
 async def follow_roster_groups(hypervisor: Hypervisor) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 from xml.etree import ElementTree as ET
 
-from archipel.agent import administrators, following
+from archipel.agent import administrators, following, platform_rules
 from archipel.agent.avatars import show_avatar
 from archipel.agent.entity import Entity
 from archipel.agent.jids import MalformedJid, bare_jid
@@ -21,6 +21,7 @@ from archipel.agent.names import name_key
 from archipel.agent.secret import Secret
 from archipel.agent.services import Services
 from archipel.agent.store import MachineRecord, canonical_uuid
+from archipel.agent.trusted_nodes import TrustedNode
 from archipel.agent.virt.lifecycle import DomainEvent
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import namespaces as ns
@@ -65,7 +66,7 @@ class Hypervisor(Entity):
         self.unfinished: dict[str, VirtualMachine] = {}
         self.untidy = asyncio.Event()
         self.arrivals: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self.follows_list: bool | None = None
+        self.trusted_nodes = tuple(TrustedNode(self, contents) for contents in (administrators.LIST, platform_rules.LIST))
         self._busy: list[str] = []
         self._registering = asyncio.Semaphore(REGISTRATIONS_AT_ONCE)
         self._virtualisation = has_hardware_virtualisation()
@@ -274,12 +275,13 @@ class Hypervisor(Entity):
             if any(item.id == bare for item in await self.pubsub.items(TAGS_NODE)):
                 raise
 
-    # -- administrators -------------------------------------------------------------------------------------------------
+    # -- the platform ---------------------------------------------------------------------------------------------------
 
     async def set_up(self) -> None:
-        """Follow the platform's list of administrators, and finish what the last session left undone."""
-        await administrators.follow(self)
+        """Follow the server's groups, the platform's administrators and rules, and finish what the last session left undone."""
         await following.follow_roster_groups(self)
+        for node in self.trusted_nodes:
+            await node.follow()
         self.spawn(self.recover())
 
     def _take_roster_push(self, iq: ET.Element) -> None:
@@ -290,8 +292,10 @@ class Hypervisor(Entity):
         notification = read_notification(message, self.pubsub.service)
         if notification is None:
             super()._take_message(message)
-        elif notification.node == administrators.NODE:
-            self.spawn(administrators.refresh(self))
+            return
+        for node in self.trusted_nodes:
+            if notification.node == node.name:
+                self.spawn(node.refresh())
 
 
 def has_hardware_virtualisation() -> bool:

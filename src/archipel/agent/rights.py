@@ -79,6 +79,7 @@ class Rights(Decisions):
         kept = await rule_store.load(store)
         rights.book.keep(kept.rules)
         rights.book.keep_roles(kept.roles)
+        rights.book.set_platform_roles(kept.platform_roles)
         rights.book.keep_groups(kept.groups)
         rights.book.note_makers(kept.makers)
         return rights

@@ -25,6 +25,7 @@ class RuleBook:
         self._rules: dict[Key, RuleRecord] = {}
         self._of_subject: defaultdict[tuple[bool, str], dict[Key, RuleRecord]] = defaultdict(dict)
         self._own_roles: dict[str, Role] = {}
+        self._platform_roles: dict[str, Role] = {}
         self._kept: dict[str, frozenset[str]] = {}
         self._of_roster: dict[str, frozenset[str]] = {}
         self._groups_of: dict[str, frozenset[str]] = {}
@@ -46,6 +47,10 @@ class RuleBook:
         """Yield all rules that still count."""
         return filter(self.lasts, self._rules.values())
 
+    def of_platform(self) -> tuple[RuleRecord, ...]:
+        """Return the rules of the whole platform, over or not."""
+        return tuple(rule for rule in self._rules.values() if rule.of_platform)
+
     def over(self) -> list[RuleRecord]:
         """Return the rules whose time is over."""
         return [rule for rule in self._rules.values() if not self.lasts(rule)]
@@ -53,9 +58,8 @@ class RuleBook:
     def of(self, person: str) -> Iterator[RuleRecord]:
         """Yield the lasting rules about a person, and about the groups that he is in."""
         subjects = [(False, person), *((True, name) for name in sorted(self.groups_of(person)))]
-        return (
-            rule for subject in subjects if subject in self._of_subject for rule in self._of_subject[subject].values() if self.lasts(rule)
-        )
+        found = (rule for subject in subjects if subject in self._of_subject for rule in self._of_subject[subject].values())
+        return (rule for rule in found if self.lasts(rule) and person in self.people(rule))
 
     def keep(self, rules: Iterable[RuleRecord]) -> None:
         """Take rules in, each in the place of the one that was there."""
@@ -80,22 +84,32 @@ class RuleBook:
 
     @property
     def roles(self) -> Mapping[str, Role]:
-        """All roles by name, the built-in ones first."""
-        return {**BUILT_IN, **self._own_roles}
+        """All roles by name, the built-in ones first; one of the hypervisor's own hides the platform's of that name."""
+        return {**BUILT_IN, **self._platform_roles, **self._own_roles}
 
     def keep_roles(self, roles: Iterable[Role]) -> None:
-        """Take roles of the platform's own in."""
+        """Take roles of the hypervisor's own in."""
         self._own_roles |= {role.name: role for role in roles}
 
     def forget_role(self, name: str) -> None:
-        """Remove a role of the platform's own."""
+        """Remove a role of the hypervisor's own."""
         self._own_roles.pop(name, None)
 
+    @property
+    def platform_roles(self) -> Mapping[str, Role]:
+        """The roles of the whole platform."""
+        return self._platform_roles
+
+    def set_platform_roles(self, roles: Iterable[Role]) -> None:
+        """Replace the roles of the whole platform."""
+        self._platform_roles = {role.name: role for role in roles}
+
     def tokens(self, rule: RuleRecord) -> frozenset[str]:
-        """Return the rights that a rule is about."""
+        """Return the rights that a rule is about; the hypervisor's own roles mean nothing to the platform's rules."""
         if not rule.is_role:
             return frozenset({rule.right})
-        role = BUILT_IN.get(rule.right) or self._own_roles.get(rule.right)
+        own = None if rule.of_platform else self._own_roles.get(rule.right)
+        role = BUILT_IN.get(rule.right) or own or self._platform_roles.get(rule.right)
         return frozenset() if role is None else role.tokens
 
     # -- groups ---------------------------------------------------------------------------------------------------------
@@ -139,8 +153,10 @@ class RuleBook:
         self._groups_of = {person: frozenset(names) for person, names in groups_of.items()}
 
     def people(self, rule: RuleRecord) -> frozenset[str]:
-        """Return whom a rule is about."""
-        return self.members(rule.subject) if rule.is_group else frozenset({rule.subject})
+        """Return whom a rule is about; groups that are kept here mean nothing to the platform's rules."""
+        if not rule.is_group:
+            return frozenset({rule.subject})
+        return self._of_roster.get(rule.subject, frozenset()) if rule.of_platform else self.members(rule.subject)
 
     # -- facts of machines ----------------------------------------------------------------------------------------------
 
@@ -172,7 +188,7 @@ class RuleBook:
         return changed
 
     def reaches(self, rule: RuleRecord, machine: str, *, owned: bool) -> bool:
-        """Whether a rule of the hypervisor reaches a machine, which is the concerned person's own or not."""
+        """Whether a rule of more than one entity reaches a machine, which is the concerned person's own or not."""
         match rule.scope.reach:
             case Reach.OWN:
                 return owned
@@ -180,7 +196,7 @@ class RuleBook:
                 return rule.scope.name in self.tags(machine)
             case Reach.GOLDEN:
                 return rule.scope.name in self.goldens(machine)
-            case Reach.HYPERVISOR:
+            case Reach.HYPERVISOR | Reach.PLATFORM:
                 return True
             case Reach.ENTITY:
                 return False

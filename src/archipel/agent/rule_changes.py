@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 
 from archipel.agent import rule_store
 from archipel.agent.authority import Authority
@@ -21,8 +22,14 @@ from archipel.agent.rule_store import RuleChange
 from archipel.agent.rules import BadRule, Reach, RuleRecord, Scope, check_group_name, check_role_name
 from archipel.agent.standing import earliest
 from archipel.protocol.errors import CommandError, Condition, ErrorCode
+from archipel.protocol.events import RULES_NODE
 from archipel.protocol.rights import EntityKind
 from archipel.protocol.roles import BUILT_IN, Role
+
+_NOT_HERE: Final = (
+    f"scope: no hypervisor keeps the rules of the platform: they stand on {RULES_NODE} of the server, where its administrators "
+    "change them with archipel grant, deny and revoke --scope platform"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +171,8 @@ class RuleChanges:
 
     def _name(self, place: str, wish: RuleWish) -> RuleRecord:
         """Return the rule that a wish names."""
+        if wish.scope.reach is Reach.PLATFORM:
+            raise BadRule(_NOT_HERE)
         if wish.scope.reach is not Reach.ENTITY and self._rights.kind_of(place) is not EntityKind.HYPERVISOR:
             raise BadRule(f"scope: {wish.scope} reaches beyond this machine: ask its hypervisor")
         if wish.denies and wish.scope.reach is Reach.GOLDEN:
@@ -187,7 +196,7 @@ class RuleChanges:
     # -- roles and groups -----------------------------------------------------------------------------------------------
 
     async def set_role(self, role: Role, *, caller: str) -> tuple[Concern, ...]:
-        """Make or change a role of the platform's own; who uses it in a rule must be able to make that rule anew."""
+        """Make or change a role of the hypervisor's own; who uses it in a rule must be able to make that rule anew."""
         name, giver = check_role_name(role.name), account_jid(caller)
         if name in BUILT_IN:
             raise BadRule(f"role: {name!r} is built in and stays as it is: choose another name")
@@ -211,12 +220,12 @@ class RuleChanges:
         return tuple(concerns)
 
     async def remove_role(self, name: str) -> None:
-        """Remove a role of the platform's own that no rule uses; one that is not there is no error."""
+        """Remove a role of the hypervisor's own that no rule uses; one that is not there is no error."""
 
         async def work() -> None:
             if name in BUILT_IN:
                 raise BadRule(f"role: {name!r} is built in and stays")
-            users = [rule.words for rule in self._book.lasting() if rule.is_role and rule.right == name]
+            users = [rule.words for rule in self._book.lasting() if rule.is_role and rule.right == name and not rule.of_platform]
             if users:
                 raise CommandError(f"role: withdraw first what uses it: {'; '.join(users[:5])}", ErrorCode.SET_RIGHTS, Condition.CONFLICT)
             await rule_store.remove_role(self._rights.store, name)
@@ -279,10 +288,11 @@ class RuleChanges:
         if rule.scope.reach is Reach.ENTITY:
             reached = {rule.entity: whom}
         else:
-            machines = [entity for entity in rights.entities if rights.kind_of(entity) is EntityKind.VIRTUAL_MACHINE]
+            kinds = EntityKind if rule.of_platform else (EntityKind.VIRTUAL_MACHINE,)
             reached = {
-                machine: frozenset(person for person in whom if book.reaches(rule, machine, owned=rights.owns(machine, person)))
-                for machine in machines
+                entity: frozenset(person for person in whom if book.reaches(rule, entity, owned=rights.owns(entity, person)))
+                for entity in rights.entities
+                if rights.kind_of(entity) in kinds
             }
         tokens = book.tokens(rule)
         return [Concern(entity, rule.subject, reach, tokens) for entity, reach in reached.items() if reach]

@@ -6,13 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, select
 from sqlalchemy.orm import Session
 
-from archipel.agent.rule_tables import GroupRow, MakerRow, RoleRow, RuleRow
+from archipel.agent.rule_tables import GroupRow, MakerRow, PlatformRoleRow, RoleRow, RuleRow
 from archipel.agent.rules import Key, RuleRecord, Scope
 from archipel.agent.store import GrantRecord, Store, write_grants
+from archipel.agent.tables import Base
+from archipel.protocol.events import RULES_NODE
 from archipel.protocol.rights import ALL
 from archipel.protocol.roles import Role
 
@@ -23,6 +26,7 @@ class Kept:
 
     rules: tuple[RuleRecord, ...]
     roles: tuple[Role, ...]
+    platform_roles: tuple[Role, ...]
     groups: Mapping[str, frozenset[str]]
     makers: Mapping[str, str]
 
@@ -46,9 +50,8 @@ async def load(store: Store) -> Kept:
     def read(session: Session) -> Kept:
         return Kept(
             tuple(_rule(row) for row in session.scalars(select(RuleRow).order_by(RuleRow.id))),
-            tuple(
-                Role(row.name, row.description, frozenset(row.tokens)) for row in session.scalars(select(RoleRow).order_by(RoleRow.name))
-            ),
+            tuple(map(_role, session.scalars(select(RoleRow).order_by(RoleRow.name)))),
+            tuple(map(_role, session.scalars(select(PlatformRoleRow).order_by(PlatformRoleRow.name)))),
             {row.name: frozenset(row.members) for row in session.scalars(select(GroupRow))},
             {row.entity: row.maker for row in session.scalars(select(MakerRow))},
         )
@@ -70,13 +73,24 @@ async def write(store: Store, change: RuleChange) -> None:
 
 async def write_role(store: Store, role: Role) -> None:
     """Keep a role."""
-    row = {"name": role.name, "description": role.description, "tokens": sorted(role.tokens)}
-    await store.run(lambda session: session.merge(RoleRow(**row)) and None)
+    await store.run(lambda session: session.merge(RoleRow(**_role_values(role))) and None)
 
 
 async def remove_role(store: Store, name: str) -> None:
     """Forget a role."""
     await store.run(lambda session: session.execute(delete(RoleRow).where(RoleRow.name == name)).close())
+
+
+async def write_platform(store: Store, rules: Iterable[RuleRecord], roles: Iterable[Role]) -> None:
+    """Keep the rules and roles of the whole platform in the place of those that were kept."""
+    rows: list[Base] = [*map(_row, rules), *(PlatformRoleRow(**_role_values(role)) for role in roles)]
+
+    def work(session: Session) -> None:
+        session.execute(delete(RuleRow).where(RuleRow.entity == RULES_NODE))
+        session.execute(delete(PlatformRoleRow))
+        session.add_all(rows)
+
+    await store.run(work)
 
 
 async def write_group(store: Store, name: str, members: Iterable[str]) -> None:
@@ -136,6 +150,14 @@ def _matches(key: Key) -> ColumnElement[bool]:
         RuleRow.is_role == (what_kind == "role"),
         RuleRow.right == right,
     )
+
+
+def _role(row: RoleRow | PlatformRoleRow) -> Role:
+    return Role(row.name, row.description, frozenset(row.tokens))
+
+
+def _role_values(role: Role) -> dict[str, Any]:
+    return {"name": role.name, "description": role.description, "tokens": sorted(role.tokens)}
 
 
 def _row(rule: RuleRecord) -> RuleRow:

@@ -36,9 +36,19 @@ class RuleRow(Base):
 
 
 class RoleRow(Base):
-    """A role of this platform's own."""
+    """A role of this hypervisor's own."""
 
     __tablename__ = "roles"
+
+    name: Mapped[str] = mapped_column(String, primary_key=True)
+    description: Mapped[str]
+    tokens: Mapped[list[str]] = mapped_column(JSON)
+
+
+class PlatformRoleRow(Base):
+    """A role of the whole platform, as its node had it when it was last read."""
+
+    __tablename__ = "platform_roles"
 
     name: Mapped[str] = mapped_column(String, primary_key=True)
     description: Mapped[str]

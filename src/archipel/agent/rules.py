@@ -5,15 +5,14 @@
 from __future__ import annotations
 
 import enum
-import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
 from archipel.protocol.errors import BadRequest, ErrorCode
+from archipel.protocol.roles import ROLE_NAME
 
 _LONGEST_NAME: Final = 100
-_ROLE: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
 
 class BadRule(BadRequest):
@@ -24,20 +23,18 @@ class BadRule(BadRequest):
 
 
 class Reach(enum.StrEnum):
-    """How far a rule reaches.
-
-    What reaches over several hypervisors is not kept by one of their agents: a word for it would go here.
-    """
+    """How far a rule reaches, the nearest first; what reaches over all hypervisors is kept by none of their agents."""
 
     ENTITY = "entity"
     OWN = "own"
     TAG = "tag"
     GOLDEN = "golden"
     HYPERVISOR = "hypervisor"
+    PLATFORM = "platform"
 
 
 _NAMED: Final = frozenset({Reach.TAG, Reach.GOLDEN})
-SCOPES: Final = "entity, own, tag:NAME, golden:NAME or hypervisor"
+SCOPES: Final = "entity, own, tag:NAME, golden:NAME, hypervisor or platform"
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,12 @@ class Scope:
     def words(self) -> str:
         """Where that is."""
         named = {Reach.TAG: f"machines with the tag {self.name!r}", Reach.GOLDEN: f"machines that stand on the golden image {self.name!r}"}
-        plain = {Reach.ENTITY: "this entity", Reach.OWN: "one's own machines", Reach.HYPERVISOR: "all machines of this hypervisor"}
+        plain = {
+            Reach.ENTITY: "this entity",
+            Reach.OWN: "one's own machines",
+            Reach.HYPERVISOR: "all machines of this hypervisor",
+            Reach.PLATFORM: "all hypervisors and machines of the platform",
+        }
         return {**named, **plain}[self.reach]
 
 
@@ -79,8 +81,9 @@ Key = tuple[str, str, str, str, str]
 class RuleRecord:
     """A rule as the agent remembers it.
 
-    ``entity`` (bare JID) is whose rule it is: a machine's counts there, a hypervisor's where ``scope`` says. It is about the
-    person ``subject`` (bare JID), or about the group of that name; ``right`` is a token, or a role's name.
+    ``entity`` (bare JID) is whose rule it is: a machine's counts there, a hypervisor's where ``scope`` says, the platform's (the
+    name of its node) everywhere. It is about the person ``subject`` (bare JID), or about the group of that name; ``right`` is a
+    token, or a role's name.
     """
 
     entity: str
@@ -101,6 +104,11 @@ class RuleRecord:
         who = f"{'group' if self.is_group else 'person'}:{self.subject}"
         what = f"{'role' if self.is_role else 'right'}:{self.right}"
         return self.entity, str(self.scope), "deny" if self.denies else "allow", who, what
+
+    @property
+    def of_platform(self) -> bool:
+        """Whether it counts on every hypervisor of the platform."""
+        return self.scope.reach is Reach.PLATFORM
 
     @property
     def words(self) -> str:
@@ -126,6 +134,6 @@ def check_group_name(name: str) -> str:
 
 def check_role_name(name: str) -> str:
     """Return a role's name. Raises :class:`BadRule`."""
-    if not _ROLE.fullmatch(name.strip()):
+    if not ROLE_NAME.fullmatch(name.strip()):
         raise BadRule(f"role: a name has lower-case letters, digits and hyphens, 40 at most, not {name[:60]!r}")
     return name.strip()

@@ -111,7 +111,7 @@ class Xmpp:
         "xmpp_trusted_publishers",
         list_of(kinds.ACCOUNT),
         "%(archipel_root_admins)s",
-        "Accounts that may name further administrators on /archipel/adminaccounts.",
+        "Accounts that may name administrators on /archipel/adminaccounts, and make rules for the platform on /archipel/rules.",
     )
     login_parallel: int = GLOBAL.option(
         "xmpp_login_parallel", integer(1, 300), "20", "How many entities log in at once: a restarted server is not stormed."

@@ -22,7 +22,7 @@ async def init(run: Run, hypervisors: tuple[str, ...]) -> None:
     """Make the PubSub nodes that all hypervisors share, or correct them.
 
     Everybody may read them; the hypervisors given here may publish tags, and only the account that runs this may publish
-    roles and administrators. What is right already is left alone: run it again when a hypervisor joins.
+    roles, administrators and rules. What is right already is left alone: run it again when a hypervisor joins.
     """
     report = await prepare_platform(run.session, hypervisors)
     if run.output.as_json:

@@ -12,6 +12,7 @@ import click
 from archipel.cli import rules
 from archipel.cli.finder import FAILURES
 from archipel.cli.invocation import Run, end_with, in_session
+from archipel.cli.places import find_place
 from archipel.cli.rules import Target, about_rules, read_old, require_something, tell, with_terms
 from archipel.client.addresses import bare_address
 from archipel.client.entity import Entity
@@ -47,25 +48,25 @@ async def grant(
     run: Run,
     who: str,
     rights: tuple[str, ...],
-    where: str,
+    where: str | None,
     roles: tuple[str, ...],
     group: bool,
     scope: str,
     until: str | None,
     reason: str,
 ) -> None:
-    """Give WHO (an account) rights or roles on a machine or a hypervisor, all or none.
+    """Give WHO (an account) rights or roles on a machine or a hypervisor, all or none; or on all of them (--scope platform).
 
     `archipel rights list --on MACHINE` lists the rights that exist there, `archipel rights roles --on HYPERVISOR` the roles.
     """
     require_something(rights, roles)
-    target, entity = Target(who, group, roles, scope), await run.finder.entity(where)
-    if target.is_plain and until is None and not reason:
-        await entity.grant(who, *rights)
-        _tell(run, who, rights, entity, "granted")
+    target, place = Target(who, group, roles, scope), await find_place(run, where, scope)
+    if isinstance(place, Entity) and target.is_plain and until is None and not reason:
+        await place.grant(who, *rights)
+        _tell(run, who, rights, place, "granted")
     else:
-        await entity.grant_rules(*(NewRule(**name, expires=until, reason=reason) for name in target.names(rights)))
-        tell(run, entity.bare, target, rights, "granted", where)
+        await place.grant_rules(*(NewRule(**name, expires=until, reason=reason) for name in target.names(rights)))
+        await tell(run, place, target, rights, "granted", where)
 
 
 @click.command()
@@ -75,17 +76,17 @@ async def grant(
 @click.option("--denied", is_flag=True, help="Lift a denial instead.")
 @in_session
 async def revoke(
-    run: Run, who: str, rights: tuple[str, ...], where: str, roles: tuple[str, ...], group: bool, scope: str, denied: bool
+    run: Run, who: str, rights: tuple[str, ...], where: str | None, roles: tuple[str, ...], group: bool, scope: str, denied: bool
 ) -> None:
-    """Take rights or roles on a machine or a hypervisor from WHO, all or none."""
+    """Take rights or roles on a machine or a hypervisor from WHO, all or none; or what he has on all of them (--scope platform)."""
     require_something(rights, roles)
-    target, entity = Target(who, group, roles, scope), await run.finder.entity(where)
-    if target.is_plain and not denied:
-        await entity.revoke(who, *rights)
-        _tell(run, who, rights, entity, "revoked")
+    target, place = Target(who, group, roles, scope), await find_place(run, where, scope)
+    if isinstance(place, Entity) and target.is_plain and not denied:
+        await place.revoke(who, *rights)
+        _tell(run, who, rights, place, "revoked")
     else:
-        await entity.withdraw_rules(*read_old(target, rights, DENY if denied else ALLOW))
-        tell(run, entity.bare, target, rights, "no longer denied" if denied else "revoked", where)
+        await place.withdraw_rules(*read_old(target, rights, DENY if denied else ALLOW))
+        await tell(run, place, target, rights, "no longer denied" if denied else "revoked", where)
 
 
 @rights_commands.command("list")

@@ -12,8 +12,11 @@ from typing import Any, Final, TypeVar
 import click
 
 from archipel.cli.invocation import Run, in_session
+from archipel.cli.places import check_followed, find_keeper, find_place
 from archipel.client.addresses import bare_address
-from archipel.protocol.rules import NEVER, NewRule, OldRule, Rule, write_moment
+from archipel.client.entity import Entity
+from archipel.client.platform_rules import PlatformRules
+from archipel.protocol.rules import NEVER, PLATFORM, NewRule, OldRule, Rule, write_moment
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 ENTITY: Final = "entity"
@@ -66,13 +69,25 @@ class Target:
         return f"{'group ' if self.group else ''}{self.name} {what}{where}"
 
 
+with_place: Final = click.option("--on", "where", metavar="MACHINE|HYPERVISOR", help="The machine, or a hypervisor's JID.")
+with_keeper: Final = click.option("--on", "where", metavar="HYPERVISOR", help="The hypervisor's JID.")
+with_scope: Final = click.option(
+    "--scope", default=ENTITY, type=click.Choice([ENTITY, PLATFORM]), help="Without --on: platform, for what counts everywhere."
+)
+
+
 def about_rules(function: FunctionT) -> FunctionT:
     """Add the options by which a command names rules."""
     options = (
-        click.option("--on", "where", required=True, metavar="MACHINE|HYPERVISOR", help="The machine, or a hypervisor's JID."),
+        with_place,
         click.option("--role", "roles", multiple=True, metavar="ROLE", help="A role, beside or instead of rights; may be repeated."),
         click.option("--group", is_flag=True, help="WHO is a group's name."),
-        click.option("--scope", default=ENTITY, show_default=True, help="With a hypervisor: own, tag:NAME, golden:NAME or hypervisor."),
+        click.option(
+            "--scope",
+            default=ENTITY,
+            show_default=True,
+            help="With a hypervisor: own, tag:NAME, golden:NAME or hypervisor; without --on: platform.",
+        ),
     )
     for option in reversed(options):
         function = option(function)
@@ -101,7 +116,7 @@ async def deny(
     run: Run,
     who: str,
     rights: tuple[str, ...],
-    where: str,
+    where: str | None,
     roles: tuple[str, ...],
     group: bool,
     scope: str,
@@ -113,18 +128,19 @@ async def deny(
     You need all rights there yourself.
     """
     require_something(rights, roles)
-    target, entity = Target(who, group, roles, scope), await run.finder.entity(where)
-    await entity.deny_rules(*(NewRule(**name, expires=until, reason=reason) for name in target.names(rights)))
-    tell(run, entity.bare, target, rights, "denied", where)
+    target, place = Target(who, group, roles, scope), await find_place(run, where, scope)
+    await place.deny_rules(*(NewRule(**name, expires=until, reason=reason) for name in target.names(rights)))
+    await tell(run, place, target, rights, "denied", where)
 
 
-def tell(run: Run, bare: str, target: Target, rights: tuple[str, ...], done: str, where: str) -> None:
-    """Say what was done."""
+async def tell(run: Run, place: Entity | PlatformRules, target: Target, rights: tuple[str, ...], done: str, where: str | None) -> None:
+    """Say what was done, and by which hypervisors not, if it is for all of them."""
     if run.output.as_json:
         kind = "group" if target.group else "jid"
-        run.output.json({"on": bare, kind: target.name, done: list(rights), "roles": list(target.roles), "scope": target.scope})
+        run.output.json({"on": place.bare, kind: target.name, done: list(rights), "roles": list(target.roles), "scope": target.scope})
     else:
-        run.output.line(f"{where}: {done} {target.describe(rights)}")
+        run.output.line(f"{where or place.bare}: {done} {target.describe(rights)}")
+    await check_followed(run, place)
 
 
 def read_old(target: Target, rights: tuple[str, ...], effect: str) -> Iterator[OldRule]:
@@ -153,16 +169,17 @@ async def why(run: Run, jid: str, right: str, where: str) -> None:
 
 
 @click.command("rules")
-@click.option("--on", "where", required=True, metavar="MACHINE|HYPERVISOR", help="The machine, or a hypervisor's JID.")
+@with_place
+@with_scope
 @in_session
-async def list_rules(run: Run, where: str) -> None:
-    """List all grants, roles and denials that count on a machine or a hypervisor."""
-    rules = await (await run.finder.entity(where)).rules()
+async def list_rules(run: Run, where: str | None, scope: str) -> None:
+    """List all grants, roles and denials that count on a machine or a hypervisor, or those of the platform."""
+    rules = await (await find_place(run, where, scope)).rules()
     if run.output.as_json:
         run.output.json([vars(rule) for rule in rules])
     else:
         rows = [
-            (rule.effect, _who(rule), rule.right or f"role {rule.role}", rule.scope, rule.expires, rule.given_by, rule.reason)
+            (rule.effect, _who(rule), rule.right or f"role {rule.role}", rule.scope, rule.expires, rule.given_by, rule.note or rule.reason)
             for rule in rules
         ]
         run.output.table(("EFFECT", "WHO", "WHAT", "SCOPE", "UNTIL", "BY", "REASON"), rows)
@@ -173,11 +190,12 @@ def _who(rule: Rule) -> str:
 
 
 @click.command("roles")
-@click.option("--on", "where", required=True, metavar="HYPERVISOR", help="The hypervisor's JID.")
+@with_keeper
+@with_scope
 @in_session
-async def list_roles(run: Run, where: str) -> None:
-    """List the roles of a hypervisor and its machines."""
-    roles = await (await run.finder.entity(where)).roles()
+async def list_roles(run: Run, where: str | None, scope: str) -> None:
+    """List the roles of a hypervisor and its machines, or those that the platform has besides the built-in ones."""
+    roles = await (await find_place(run, where, scope)).roles()
     if run.output.as_json:
         run.output.json([{**vars(role), "rights": sorted(role.tokens)} for role in roles])
     else:
@@ -204,23 +222,27 @@ async def list_groups(run: Run, where: str) -> None:
 @click.command("set-role")
 @click.argument("name")
 @click.argument("rights", nargs=-1, required=True, metavar="RIGHT...")
-@click.option("--on", "where", required=True, metavar="HYPERVISOR", help="The hypervisor's JID.")
+@with_keeper
+@with_scope
 @click.option("--description", default="", help="What the role is for.")
 @in_session
-async def set_role(run: Run, name: str, rights: tuple[str, ...], where: str, description: str) -> None:
+async def set_role(run: Run, name: str, rights: tuple[str, ...], where: str | None, scope: str, description: str) -> None:
     """Make a role of these rights, or change it."""
-    await run.session.hypervisor(where).set_role(name, rights, description=description)
-    run.output.line(f"{where}: role {name}: {' '.join(rights)}")
+    keeper = find_keeper(run, where, scope)
+    await keeper.set_role(name, rights, description=description)
+    run.output.line(f"{where or keeper.bare}: role {name}: {' '.join(rights)}")
 
 
 @click.command("remove-role")
 @click.argument("name")
-@click.option("--on", "where", required=True, metavar="HYPERVISOR", help="The hypervisor's JID.")
+@with_keeper
+@with_scope
 @in_session
-async def remove_role(run: Run, name: str, where: str) -> None:
+async def remove_role(run: Run, name: str, where: str | None, scope: str) -> None:
     """Remove a role that no rule uses."""
-    await run.session.hypervisor(where).remove_role(name)
-    run.output.line(f"{where}: no role {name}")
+    keeper = find_keeper(run, where, scope)
+    await keeper.remove_role(name)
+    run.output.line(f"{where or keeper.bare}: no role {name}")
 
 
 @click.command("set-group")

@@ -1,25 +1,20 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The list of the platform's administrators, /archipel/adminaccounts.
-
-Agents believe it only while nobody may publish there whom their ``xmpp_trusted_publishers`` does not name;
-:func:`wait_until_counted` finds out whether one does.
-"""
+"""The list of the platform's administrators, /archipel/adminaccounts."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import math
 from dataclasses import dataclass
 from typing import Final
 
 from archipel.client.addresses import bare_address, parse_address
-from archipel.client.errors import ClientError, MalformedAddress
+from archipel.client.errors import MalformedAddress
 from archipel.client.hypervisor import Hypervisor
+from archipel.client.platform_lists import FOLLOW_TIMEOUT, publish, read_list, retract, wait_until
 from archipel.client.session import Session
 from archipel.protocol.administrators import AdministratorItem
-from archipel.protocol.errors import BadRequest, CommandError, Condition
+from archipel.protocol.errors import BadRequest
 from archipel.protocol.events import ADMIN_ACCOUNTS_NODE as NODE
 from archipel.xmpp.pubsub import Item
 
@@ -27,13 +22,6 @@ log = logging.getLogger(__name__)
 
 EVERYTHING: Final = "all"  # a right that administrators always have
 BY_BEING_ONE: Final = "administrator"  # the rule by which they have it
-FOLLOW_TIMEOUT: Final = 20.0  # seconds for an agent to read the list anew; it is told at once that it changed
-_LOOK_AGAIN: Final = 0.2
-_REFUSALS: Final = frozenset({Condition.FORBIDDEN, Condition.NOT_ALLOWED})
-
-
-class ListUnusable(ClientError):
-    """There is no list of administrators, or this account may not change it."""
 
 
 @dataclass(frozen=True)
@@ -46,38 +34,32 @@ class Administrator:
 
 
 async def list_administrators(session: Session) -> tuple[Administrator, ...]:
-    """Return who is on the list; raises :class:`ListUnusable` where there is none."""
-    try:
-        items = await session.pubsub.items(NODE)
-    except CommandError as error:
-        if error.condition != Condition.ITEM_NOT_FOUND:
-            raise
-        raise ListUnusable(f"there is no list of administrators ({NODE}) yet: archipel platform init makes it") from None
+    """Return who is on the list; raises :class:`~archipel.client.platform_lists.ListMissing` where there is none."""
+    items = await read_list(session, NODE, "list of administrators")
     return tuple(sorted((found for item in items if (found := _read(item))), key=lambda found: found.jid))
 
 
 async def name_administrator(session: Session, jid: str) -> bool:
-    """Put an account on the list; returns whether it was not there. Raises :class:`ListUnusable`."""
+    """Put an account on the list; returns whether it was not there.
+
+    Raises :class:`~archipel.client.platform_lists.ListUnusable`.
+    """
     account = parse_address(jid)
     if any(found.jid == account.bare for found in await list_administrators(session)):
         return False
     item = AdministratorItem(node=str(account.node), domain=str(account.domain))
-    try:
-        await session.pubsub.publish(NODE, item.write(), str(account.bare))
-    except CommandError as error:
-        raise _explain(error) from None
+    await publish(session, NODE, item.write(), str(account.bare))
     return True
 
 
 async def remove_administrator(session: Session, jid: str) -> bool:
-    """Take an account off the list, however often it stands there; returns whether it did. Raises :class:`ListUnusable`."""
+    """Take an account off the list, however often it stands there; returns whether it did.
+
+    Raises :class:`~archipel.client.platform_lists.ListUnusable`.
+    """
     account = bare_address(jid)
-    found = [entry for entry in await list_administrators(session) if entry.jid == account]
-    try:
-        for entry in found:
-            await session.pubsub.retract(NODE, entry.item)
-    except CommandError as error:
-        raise _explain(error) from None
+    found = [entry.item for entry in await list_administrators(session) if entry.jid == account]
+    await retract(session, NODE, found)
     return bool(found)
 
 
@@ -86,15 +68,11 @@ async def wait_until_counted(hypervisor: Hypervisor, jid: str, *, wanted: bool, 
 
     It takes the right ``permission_get`` there.
     """
-    for _ in range(math.ceil(timeout / _LOOK_AGAIN)):
-        if await _is_administrator(hypervisor, jid) == wanted:
-            return wanted
-        await asyncio.sleep(_LOOK_AGAIN)
-    return await _is_administrator(hypervisor, jid)
 
+    async def is_as_wanted() -> bool:
+        return ((await hypervisor.why(EVERYTHING, jid)).rule == BY_BEING_ONE) == wanted
 
-async def _is_administrator(hypervisor: Hypervisor, jid: str) -> bool:
-    return (await hypervisor.why(EVERYTHING, jid)).rule == BY_BEING_ONE
+    return await wait_until(is_as_wanted, timeout) == wanted
 
 
 def _read(item: Item) -> Administrator | None:
@@ -104,9 +82,3 @@ def _read(item: Item) -> Administrator | None:
     except (BadRequest, MalformedAddress) as error:
         log.warning("%s: item %r is left out: %s", NODE, item.id, error)
         return None
-
-
-def _explain(error: CommandError) -> Exception:
-    if error.condition in _REFUSALS:
-        return ListUnusable(f"{NODE}: this account may not change it ({error.text}); use the account that ran archipel platform init")
-    return error

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The PubSub nodes that a platform shares, made once by an administrator: tags, roles, administrators' accounts."""
+"""The PubSub nodes that a platform shares, made once by an administrator: tags, roles, administrators' accounts, rules."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Final
 from archipel.client.addresses import bare_address
 from archipel.client.session import Session
 from archipel.protocol.errors import CommandError, Condition
-from archipel.protocol.events import ADMIN_ACCOUNTS_NODE, ROLES_NODE, TAGS_NODE
+from archipel.protocol.events import ADMIN_ACCOUNTS_NODE, ROLES_NODE, RULES_NODE, TAGS_NODE
 
-SHARED_NODES: Final = (TAGS_NODE, ROLES_NODE, ADMIN_ACCOUNTS_NODE)
+SHARED_NODES: Final = (TAGS_NODE, ROLES_NODE, ADMIN_ACCOUNTS_NODE, RULES_NODE)
 CONFIGURATION: Final = {
     "pubsub#access_model": "open",
     # The founders' tools let everybody publish: anybody could make himself an administrator.
@@ -64,13 +64,16 @@ async def prepare_platform(session: Session, hypervisors: Collection[str]) -> Pl
     and own those that exist: raises :class:`~archipel.protocol.errors.CommandError`, whose text names the node.
     """
     publishers = {bare_address(jid) for jid in hypervisors}
-    reports = []
-    for node in SHARED_NODES:
-        try:
-            reports.append(await _prepare_node(session, node, publishers if node == TAGS_NODE else set()))
-        except CommandError as error:
-            raise CommandError(f"{node}: {_explain(error)}", error.code, error.condition) from None
+    reports = [await prepare_node(session, node, publishers if node == TAGS_NODE else ()) for node in SHARED_NODES]
     return PlatformReport(tuple(reports))
+
+
+async def prepare_node(session: Session, node: str, publishers: Collection[str] = ()) -> NodeReport:
+    """Do that with one node; ``publishers`` (bare JIDs) may publish there besides its owner."""
+    try:
+        return await _prepare_node(session, node, publishers)
+    except CommandError as error:
+        raise CommandError(f"{node}: {_explain(error)}", error.code, error.condition) from None
 
 
 async def _prepare_node(session: Session, node: str, publishers: Collection[str]) -> NodeReport:

@@ -14,6 +14,7 @@ from archipel.protocol import namespaces as ns
 from archipel.protocol.xml import namespace_of
 
 ADMIN_ACCOUNTS_NODE = "/archipel/adminaccounts"
+RULES_NODE = "/archipel/rules"
 TAGS_NODE = "/archipel/tags"
 ROLES_NODE = "/archipel/roles"
 _DATE_FORMAT = "%Y-%m-%d %H:%M:%S.%f"  # the founders': local time without a zone

@@ -12,18 +12,25 @@ from datetime import UTC, datetime
 from typing import Final
 
 from archipel.protocol import namespaces as ns
+from archipel.protocol.errors import BadRequest, ErrorCode
 from archipel.protocol.payload import Payload, Request, at_most_characters, attribute, children, not_empty, payload, text
 
 NEVER: Final = "never"
 ALLOW, DENY = "allow", "deny"
+PLATFORM: Final = "platform"
 LONGEST_REASON: Final = 500
+_TIME: Final = "a time with its zone such as 2027-07-01T12:00:00Z"
 
 
 def _check_moment(value: str) -> str | None:
+    return None if value == NEVER or _check_time(value) is None else f"must be {_TIME}, or {NEVER}, not {value[:40]!r}"
+
+
+def _check_time(value: str) -> str | None:
     try:
-        read_moment(value)
+        read_time(value)
     except ValueError:
-        return f"must be a time with its zone such as 2027-07-01T12:00:00Z, or {NEVER}, not {value[:40]!r}"
+        return f"must be {_TIME}, not {value[:40]!r}"
     return None
 
 
@@ -31,14 +38,24 @@ def _check_effect(value: str) -> str | None:
     return None if value in {ALLOW, DENY} else f"must be {ALLOW} or {DENY}, not {value[:40]!r}"
 
 
+def _check_scope(value: str) -> str | None:
+    return None if value == PLATFORM else f"must be {PLATFORM}, not {value[:40]!r}"
+
+
 def read_moment(value: str) -> datetime | None:
     """Return the moment that is written (XEP-0082); ``None`` for never. Raises :class:`ValueError`."""
-    if value == NEVER:
-        return None
+    return None if value == NEVER else read_time(value)
+
+
+def read_time(value: str) -> datetime:
+    """Return the moment that is written (XEP-0082). Raises :class:`ValueError`."""
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError("no time zone")
-    return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("outside of the calendar") from None
 
 
 def write_moment(moment: datetime | None) -> str:
@@ -55,6 +72,22 @@ class RuleName(Payload, tag="rule"):
     right: str | None = attribute(not_empty, default=None)
     role: str | None = attribute(not_empty, default=None)
     scope: str = attribute(not_empty, default="entity")
+
+    @property
+    def whom(self) -> tuple[str, bool]:
+        """Whom the rule is about, and whether that is a group. Raises :class:`BadRequest`."""
+        return _choose("subject", self.subject, "group", self.group)
+
+    @property
+    def what(self) -> tuple[str, bool]:
+        """What it gives or denies, and whether that is a role. Raises :class:`BadRequest`."""
+        return _choose("right", self.right, "role", self.role)
+
+
+def _choose(one: str, first: str | None, other: str, second: str | None) -> tuple[str, bool]:
+    if (first is None) == (second is None):
+        raise BadRequest(f"{one}, {other}: a rule has exactly one of the two", ErrorCode.SET_RIGHTS)
+    return (first, False) if first is not None else (second or "", True)
 
 
 @payload
@@ -74,7 +107,7 @@ class OldRule(RuleName, tag="rule"):
 
 @payload
 class Rule(RuleName, tag="rule"):
-    """A rule as it stands, with the entity that it was made on."""
+    """A rule as it stands, with the entity that it was made on; ``note`` says why it means nothing there, if so."""
 
     effect: str = attribute(default=ALLOW)
     entity: str = attribute(default="")
@@ -82,6 +115,19 @@ class Rule(RuleName, tag="rule"):
     given_at: str = attribute(default="")
     expires: str = attribute(default=NEVER)
     reason: str = attribute(default="")
+    note: str | None = attribute(default=None)
+
+
+@payload
+class PlatformRule(RuleName, tag="rule"):
+    """A rule of the whole platform, an item of its node; whoever published it counts before ``given_by``, where that is known."""
+
+    scope: str = attribute(_check_scope, default=PLATFORM)
+    effect: str = attribute(_check_effect, default=ALLOW)
+    given_by: str = attribute(default="")
+    given_at: str = attribute(_check_time)
+    expires: str = attribute(_check_moment, default=NEVER)
+    reason: str = attribute(at_most_characters(LONGEST_REASON), default="")
 
 
 @payload

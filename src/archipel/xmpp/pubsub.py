@@ -117,14 +117,15 @@ class PubSub:
         answer = await self._ask("get", ns.PUBSUB, ET.Element(f"{{{ns.PUBSUB}}}items", {"node": node}))
         return [read_item(found) for found in answer.iter(f"{{{ns.PUBSUB}}}item")]
 
-    async def subscribe(self, node: str) -> None:
-        """Subscribe this account (bare JID) to a node, unless it is subscribed already."""
+    async def subscribe(self, node: str) -> bool:
+        """Subscribe this account (bare JID) to a node; returns whether it was not subscribed already."""
         bare = self._stream.boundjid.bare
         asked = ET.Element(f"{{{ns.PUBSUB}}}{SUBSCRIPTIONS}", {"node": node})
         answer = await self._ask("get", ns.PUBSUB, asked)
         if any(item.get("jid") == bare and item.get("node", node) == node for item in answer.iter(f"{{{ns.PUBSUB}}}subscription")):
-            return
+            return False
         await self._ask("set", ns.PUBSUB, ET.Element(f"{{{ns.PUBSUB}}}subscribe", {"node": node, "jid": bare}))
+        return True
 
     async def unsubscribe(self, node: str) -> None:
         """End this account's subscription to a node."""

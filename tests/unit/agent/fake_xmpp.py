@@ -52,6 +52,7 @@ class FakeXmpp:
     def __init__(self) -> None:
         self.accounts: dict[str, str] = {"hyp": "secret"}
         self.rosters: dict[str, dict[str, str]] = {}
+        self.groups: dict[tuple[str, str], str] = {}
         self.vcards: dict[str, ET.Element] = {}
         self.nodes: dict[str, Node] = {}
         self.refuse: dict[str, Exception] = {}
@@ -108,7 +109,9 @@ class FakeXmpp:
     def _read_roster(self, stream: FakeStream, _asked: ET.Element) -> list[ET.Element]:
         query = ET.Element(f"{{{ns.IQ_ROSTER}}}query")
         for jid, subscription in self.rosters.get(stream.boundjid.bare, {}).items():
-            ET.SubElement(query, f"{{{ns.IQ_ROSTER}}}item", {"jid": jid, "subscription": subscription})
+            item = ET.SubElement(query, f"{{{ns.IQ_ROSTER}}}item", {"jid": jid, "subscription": subscription})
+            if (group := self.groups.get((stream.boundjid.bare, jid))) is not None:
+                ET.SubElement(item, f"{{{ns.IQ_ROSTER}}}group").text = group
         return [query]
 
     def _change_roster(self, stream: FakeStream, asked: ET.Element) -> list[ET.Element]:

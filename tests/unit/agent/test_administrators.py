@@ -9,9 +9,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from archipel.agent import administrators
+from archipel.agent import trusted_nodes
 from archipel.agent.administrators import NODE
 from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.trusted_nodes import TrustedNode
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import CommandError
 from archipel.protocol.events import events_node
@@ -30,26 +31,30 @@ def publish(xmpp: FakeXmpp, *names: str, publisher: str | None = ADMIN, owner: s
     xmpp.nodes[NODE] = Node(owner, items=dict(items))
 
 
+def the_list(hypervisor: Hypervisor) -> TrustedNode:
+    return next(node for node in hypervisor.trusted_nodes if node.name == NODE)
+
+
 def admins(hypervisor: Hypervisor) -> set[str]:
     return set(hypervisor.services.rights.admins)
 
 
 async def test_who_is_on_the_list_is_an_administrator(xmpp: FakeXmpp, hypervisor: Hypervisor) -> None:
     publish(xmpp, "boss")
-    await administrators.follow(hypervisor)
+    await the_list(hypervisor).follow()
     assert admins(hypervisor) == {ADMIN, BOSS}
     assert xmpp.nodes[NODE].subscribers == [HYP]
 
 
 async def test_a_platform_without_a_list_has_the_administrators_of_the_settings(hypervisor: Hypervisor) -> None:
-    await administrators.follow(hypervisor)
+    await the_list(hypervisor).follow()
     assert admins(hypervisor) == {ADMIN}
 
 
 async def test_a_list_that_is_made_later_is_found(xmpp: FakeXmpp, hypervisor: Hypervisor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(administrators, "LOOK_AGAIN", 0.001)
+    monkeypatch.setattr(trusted_nodes, "LOOK_AGAIN", 0.001)
     await go_online(hypervisor)
-    looking = asyncio.create_task(administrators.look_out(hypervisor))
+    looking = asyncio.create_task(the_list(hypervisor).look_out())
     await asyncio.sleep(0.01)
     assert admins(hypervisor) == {ADMIN}
     publish(xmpp, "boss")
@@ -59,11 +64,26 @@ async def test_a_list_that_is_made_later_is_found(xmpp: FakeXmpp, hypervisor: Hy
     looking.cancel()
 
 
+async def test_a_list_that_is_deleted_and_made_anew_is_followed_again(
+    xmpp: FakeXmpp, hypervisor: Hypervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trusted_nodes, "LOOK_AGAIN", 0.001)
+    publish(xmpp, "boss")
+    await go_online(hypervisor)
+    looking = asyncio.create_task(the_list(hypervisor).look_out())
+    await asyncio.sleep(0.01)
+    assert admins(hypervisor) == {ADMIN, BOSS}
+    publish(xmpp)
+    await eventually(lambda: xmpp.nodes[NODE].subscribers == [HYP])
+    await eventually(lambda: admins(hypervisor) == {ADMIN})
+    looking.cancel()
+
+
 async def test_who_is_taken_off_the_list_is_one_no_more(xmpp: FakeXmpp, hypervisor: Hypervisor) -> None:
     publish(xmpp, "boss")
-    await administrators.follow(hypervisor)
+    await the_list(hypervisor).follow()
     publish(xmpp)
-    await administrators.refresh(hypervisor)
+    await the_list(hypervisor).refresh()
     assert admins(hypervisor) == {ADMIN}
 
 
@@ -72,7 +92,7 @@ async def test_a_list_is_ignored_if_anybody_owns_it_who_is_not_trusted(
     xmpp: FakeXmpp, hypervisor: Hypervisor, caplog: pytest.LogCaptureFixture, owner: str
 ) -> None:
     publish(xmpp, "eve", owner=owner)
-    await administrators.follow(hypervisor)
+    await the_list(hypervisor).follow()
     assert admins(hypervisor) == {ADMIN}
     assert "not trusted" in caplog.text
 
@@ -81,7 +101,7 @@ async def test_a_list_is_ignored_if_anybody_owns_it_who_is_not_trusted(
 async def test_a_list_is_ignored_if_others_may_publish_there(xmpp: FakeXmpp, hypervisor: Hypervisor, model: str) -> None:
     publish(xmpp, "boss")
     xmpp.nodes[NODE].publish_model = model
-    await administrators.follow(hypervisor)
+    await the_list(hypervisor).follow()
     assert admins(hypervisor) == {ADMIN}
 
 
@@ -89,15 +109,15 @@ async def test_a_list_is_ignored_if_others_may_publish_there(xmpp: FakeXmpp, hyp
 async def test_those_who_may_publish_must_be_trusted_too(xmpp: FakeXmpp, hypervisor: Hypervisor, publisher: str, counts: bool) -> None:
     publish(xmpp, "boss")
     xmpp.nodes[NODE].publishers = [publisher]
-    await administrators.follow(hypervisor)
+    await the_list(hypervisor).follow()
     assert (BOSS in admins(hypervisor)) is counts
 
 
 async def test_a_list_that_is_taken_over_loses_its_effect(xmpp: FakeXmpp, hypervisor: Hypervisor) -> None:
     publish(xmpp, "boss")
-    await administrators.follow(hypervisor)
+    await the_list(hypervisor).follow()
     publish(xmpp, "boss", "eve", owner=EVE)
-    await administrators.refresh(hypervisor)
+    await the_list(hypervisor).refresh()
     assert admins(hypervisor) == {ADMIN}
 
 
@@ -108,7 +128,7 @@ async def test_an_item_counts_if_its_publisher_is_trusted_where_the_server_tells
     xmpp: FakeXmpp, hypervisor: Hypervisor, publisher: str | None, counts: bool
 ) -> None:
     publish(xmpp, "boss", publisher=publisher)
-    await administrators.follow(hypervisor)
+    await the_list(hypervisor).follow()
     assert (BOSS in admins(hypervisor)) is counts
 
 
@@ -116,14 +136,14 @@ async def test_an_item_counts_if_its_publisher_is_trusted_where_the_server_tells
 async def test_an_item_that_names_no_account_spoils_nothing(xmpp: FakeXmpp, hypervisor: Hypervisor, node: str, domain: str) -> None:
     publish(xmpp, "boss")
     xmpp.nodes[NODE].items |= {"odd": (ET.Element("admin", {"node": node, "domain": domain}), ADMIN), "empty": (None, ADMIN)}
-    await administrators.follow(hypervisor)
+    await the_list(hypervisor).follow()
     assert admins(hypervisor) == {ADMIN, BOSS}
 
 
 async def test_an_item_of_a_publisher_that_cannot_be_read_spoils_nothing(xmpp: FakeXmpp, hypervisor: Hypervisor) -> None:
     publish(xmpp, "boss")
     xmpp.nodes[NODE].items["odd"] = (ET.Element("admin", {"node": "eve", "domain": "lab.example"}), "@@")
-    await administrators.follow(hypervisor)
+    await the_list(hypervisor).follow()
     assert admins(hypervisor) == {ADMIN, BOSS}
 
 
@@ -133,18 +153,18 @@ async def test_a_list_that_cannot_be_read_now_leaves_the_administrators_as_they_
     xmpp: FakeXmpp, hypervisor: Hypervisor, step: str, error: Exception
 ) -> None:
     publish(xmpp, "boss")
-    await administrators.follow(hypervisor)
+    await the_list(hypervisor).follow()
     xmpp.refuse[step] = error
-    await administrators.refresh(hypervisor)
+    await the_list(hypervisor).refresh()
     assert admins(hypervisor) == {ADMIN, BOSS}
 
 
 async def test_a_retraction_cannot_remove_an_administrator_of_the_settings(xmpp: FakeXmpp, hypervisor: Hypervisor) -> None:
     """A forged retraction did that to the founders' agent."""
     publish(xmpp, "admin")
-    await administrators.follow(hypervisor)
+    await the_list(hypervisor).follow()
     publish(xmpp)
-    await administrators.refresh(hypervisor)
+    await the_list(hypervisor).refresh()
     assert ADMIN in admins(hypervisor)
 
 

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from archipel.agent import daemon
+from archipel.agent import daemon, following
 from archipel.agent.chat import reply
 from archipel.agent.dispatch import Caller
 from archipel.agent.hypervisor import Hypervisor
@@ -17,9 +18,11 @@ from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import CommandError, PermissionDenied
 from archipel.protocol.events import TAGS_NODE, events_node
+from archipel.xmpp.errors import NoAnswer
 from tests.unit.agent.conftest import ask, finish_work, go_online
 from tests.unit.agent.fake_xmpp import FakeStream, FakeXmpp, Node, parse_stanza
 from tests.unit.agent.fakes import ADMIN, HYP, OWNER, STUDENT, VM, Calendar
+from tests.wire.waiting import eventually
 
 NODE = events_node(VM)
 
@@ -102,6 +105,26 @@ async def test_the_groups_of_the_hypervisor_s_roster_are_the_server_s(xmpp: Fake
     await finish_work(hypervisor, both)
     assert not both.decide(STUDENT.bare, "create").allowed
     assert STUDENT.bare not in xmpp.nodes[NODE].affiliations
+
+
+async def test_groups_of_which_the_server_tells_no_change_are_read_again(xmpp: FakeXmpp, both: VirtualMachine) -> None:
+    """ejabberd tells nobody what changes in a directory."""
+    hypervisor = both.hypervisor
+    await change(hypervisor, "grant", "group='tp1' role='student' scope='hypervisor'")
+    following_it = asyncio.create_task(following.follow_directory(hypervisor, 0.001))
+    xmpp.rosters[HYP] = {STUDENT.bare: "both"}
+    xmpp.groups[HYP, STUDENT.bare] = "tp1"
+    await eventually(lambda: both.decide(STUDENT.bare, "create").allowed)
+    await eventually(lambda: xmpp.nodes[NODE].affiliations.get(STUDENT.bare) == "member")
+    xmpp.refuse["read roster"] = NoAnswer("late")
+    xmpp.rosters[HYP] = {}
+    await asyncio.sleep(0.01)
+    assert both.decide(STUDENT.bare, "create").allowed, "what cannot be read stays as it was"
+    del xmpp.refuse["read roster"]
+    await eventually(lambda: not both.decide(STUDENT.bare, "create").allowed)
+    await eventually(lambda: STUDENT.bare not in xmpp.nodes[NODE].affiliations)
+    await eventually(lambda: STUDENT.bare not in xmpp.nodes[events_node(HYP)].affiliations)
+    following_it.cancel()
 
 
 async def test_a_tag_brings_the_rights_that_go_by_it(xmpp: FakeXmpp, both: VirtualMachine) -> None:

@@ -361,11 +361,11 @@ class TestGroups:
 
 
 class TestWords:
-    @pytest.mark.parametrize("text", ["entity", "own", "hypervisor", "tag:a b", "golden:debian-13.qcow2", "tag:a:b"])
+    @pytest.mark.parametrize("text", ["entity", "own", "hypervisor", "platform", "tag:a b", "golden:debian-13.qcow2", "tag:a:b"])
     def test_a_scope_is_written_as_it_is_read(self, text: str):
         assert str(Scope.parse(f" {text} ")) == text
 
-    @pytest.mark.parametrize("text", ["", "platform", "tag", "tag:", "tag: ", "own:x", "entity:", "Tag:x", f"tag:{'x' * 256}"])
+    @pytest.mark.parametrize("text", ["", "platform:x", "tag", "tag:", "tag: ", "own:x", "entity:", "Tag:x", f"tag:{'x' * 256}"])
     def test_what_is_no_scope_is_refused(self, text: str):
         with pytest.raises(BadRule, match="scope: "):
             Scope.parse(text)

@@ -337,7 +337,7 @@ class TestMigrations:
         with closing(sqlite3.connect(path)) as connection:
             connection.executescript(
                 "DROP TABLE rules; DROP TABLE roles; DROP TABLE subject_groups; DROP TABLE makers; ALTER TABLE grants DROP COLUMN reason;"
-                "DROP TABLE contact_preferences; DROP TABLE migrations_out; DROP TABLE migrations_in; DROP TABLE appliances; DROP TABLE appliance_feeds; DROP TABLE parked_machines;"
+                "DROP TABLE platform_roles; DROP TABLE contact_preferences; DROP TABLE migrations_out; DROP TABLE migrations_in; DROP TABLE appliances; DROP TABLE appliance_feeds; DROP TABLE parked_machines;"
                 "DROP TABLE health_samples; DROP TABLE scheduled_jobs; DROP TABLE kept_folders;"
                 "UPDATE alembic_version SET version_num = '0001'"
             )

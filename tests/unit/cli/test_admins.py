@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from archipel.client import administrators
+from archipel.client import platform_lists
 from archipel.protocol import namespaces as ns
 from archipel.protocol.events import ADMIN_ACCOUNTS_NODE as NODE
 from tests.unit.cli.conftest import CommandLine, query
@@ -16,8 +16,8 @@ ITEMS = f"<iq type='get' to='{PUBSUB}'><pubsub xmlns='{ns.PUBSUB}'><items node='
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(administrators, "_LOOK_AGAIN", 1.0)
-    monkeypatch.setattr(administrators.asyncio, "sleep", _sleep_no_time)
+    monkeypatch.setattr(platform_lists, "_LOOK_AGAIN", 1.0)
+    monkeypatch.setattr(platform_lists.asyncio, "sleep", _sleep_no_time)
 
 
 async def _sleep_no_time(_seconds: float) -> None:

@@ -10,7 +10,7 @@ from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import CommandError, Condition
 from tests.unit.client.scripted_stream import HYPERVISOR, HYPERVISOR_FULL, OWN, PUBSUB, ScriptedStream, error, normal
 
-TAGS, ROLES, ADMINS = SHARED_NODES
+TAGS, ROLES, ADMINS, RULES = SHARED_NODES
 
 
 def form(kind: str, fields: dict[str, str]) -> str:
@@ -58,12 +58,17 @@ async def test_missing_nodes_are_made_and_hypervisors_may_publish_tags_only(sess
     stream.answer(promotion(HYPERVISOR), "")
     report = await prepare_platform(session, [HYPERVISOR_FULL])
     assert report.changed
-    assert report.nodes == (NodeReport(TAGS, True, (), (HYPERVISOR,)), NodeReport(ROLES, True), NodeReport(ADMINS, True))
+    assert report.nodes == (
+        NodeReport(TAGS, True, (), (HYPERVISOR,)),
+        NodeReport(ROLES, True),
+        NodeReport(ADMINS, True),
+        NodeReport(RULES, True),
+    )
 
 
 async def test_nobody_but_publishers_may_publish_who_is_administrator() -> None:
     assert CONFIGURATION["pubsub#publish_model"] == "publishers"
-    assert ADMINS == "/archipel/adminaccounts"
+    assert (ADMINS, RULES) == ("/archipel/adminaccounts", "/archipel/rules")
 
 
 async def test_what_is_right_already_is_left_alone(session: Session, service: ScriptedStream) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from archipel.agent import following, golden_facts
 from archipel.agent.capabilities.rights import read_account
@@ -14,6 +15,7 @@ from archipel.agent.entity import Entity
 from archipel.agent.grants import Unchanged
 from archipel.agent.hooks import after_event, in_background
 from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.options import Section, seconds
 from archipel.agent.rule_changes import Concern, RuleChanges, RuleWish
 from archipel.agent.rules import Reach, RuleRecord, Scope
 from archipel.agent.store import GrantRecord
@@ -26,6 +28,16 @@ from archipel.protocol.roles import BUILT_IN, Role
 
 HYPERVISOR = EntityKind.HYPERVISOR
 SEES_RIGHTS = "permission_get"
+RIGHTS = Section("RIGHTS")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SETTINGS:
+    """How rights follow what is kept elsewhere."""
+
+    groups_interval: float = RIGHTS.option(
+        "rights_groups_interval", seconds(1, 3600), "60", "How often the groups of the server are read again: of LDAP's it tells no change."
+    )
 
 
 def _say_decision(decision: wire.Decision) -> str:
@@ -66,19 +78,26 @@ def _find_right(entity: Entity, words: str) -> str:
 async def list_rules(entity: Entity, _request: wire.ListRules, _caller: Caller) -> tuple[wire.Rule, ...]:
     """Who was granted and denied what."""
     rights = entity.services.rights
-    rules = (rule for rule in rights.book.lasting() if rule.entity == entity.bare or rights.reaches_anybody(entity.bare, rule))
-    return (*map(_show_grant, rights.grants_on(entity.bare)), *map(_show_rule, rules))
+    rules = (_show_rule(rule, rights.find_fault(rule)) for rule in rights.book.lasting() if _belongs_here(entity, rule))
+    return (*map(_show_grant, rights.grants_on(entity.bare)), *rules)
+
+
+def _belongs_here(entity: Entity, rule: RuleRecord) -> bool:
+    rights = entity.services.rights
+    if rule.of_platform:
+        return entity.kind is HYPERVISOR or bool(rights.tokens_there(entity.bare, rule))
+    return rule.entity == entity.bare or rights.reaches_anybody(entity.bare, rule)
 
 
 def _show_grant(grant: GrantRecord) -> wire.Rule:
     return wire.Rule(subject=grant.subject, right=grant.token, **_show_origin(grant))
 
 
-def _show_rule(rule: RuleRecord) -> wire.Rule:
+def _show_rule(rule: RuleRecord, note: str) -> wire.Rule:
     who = {"group" if rule.is_group else "subject": rule.subject}
     what = {"role" if rule.is_role else "right": rule.right}
     effect = wire.DENY if rule.denies else wire.ALLOW
-    return wire.Rule(**who, **what, scope=str(rule.scope), effect=effect, **_show_origin(rule))
+    return wire.Rule(**who, **what, scope=str(rule.scope), effect=effect, **_show_origin(rule), note=note or None)
 
 
 def _show_origin(basis: GrantRecord | RuleRecord) -> dict[str, str]:
@@ -116,8 +135,7 @@ def _read(rules: Iterable[wire.RuleName], denies: Callable[[wire.RuleName], bool
 
 
 def _read_rule(rule: wire.RuleName, *, denies: bool) -> RuleWish:
-    subject, is_group = _choose("subject", rule.subject, "group", rule.group)
-    right, is_role = _choose("right", rule.right, "role", rule.role)
+    (subject, is_group), (right, is_role) = rule.whom, rule.what
     expires = rule.expires if isinstance(rule, wire.NewRule) else None
     return RuleWish(
         subject=subject,
@@ -129,13 +147,6 @@ def _read_rule(rule: wire.RuleName, *, denies: bool) -> RuleWish:
         expires_at=Unchanged.EXPIRY if expires is None else wire.read_moment(expires),
         reason=rule.reason if isinstance(rule, wire.NewRule) else "",
     )
-
-
-def _choose(one: str, first: str | None, other: str, second: str | None) -> tuple[str, bool]:
-    """Return which of two attributes is there, and whether it is the second."""
-    if (first is None) == (second is None):
-        raise BadRequest(f"{one}, {other}: a rule has exactly one of the two", ErrorCode.SET_RIGHTS)
-    return (first, False) if first is not None else (second or "", True)
 
 
 # -- roles and groups ---------------------------------------------------------------------------------------------------
@@ -186,6 +197,13 @@ async def read_goldens(hypervisor: Hypervisor) -> None:
     """Read on which golden images the machines stand, as soon as libvirt and the server can be asked."""
     await hypervisor.online.wait()
     await golden_facts.refresh(hypervisor, hypervisor.machines.values())
+
+
+@in_background
+async def follow_groups(hypervisor: Hypervisor) -> None:
+    """Follow groups of which the server tells no change: ejabberd's of LDAP."""
+    settings: SETTINGS = hypervisor.services.settings.capabilities["rules"]
+    await following.follow_directory(hypervisor, settings.groups_interval)
 
 
 @after_event
