@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -11,12 +12,13 @@ from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from archipel.agent import plugins
+from archipel.agent import image_access, plugins
 from archipel.agent.settings import Settings
 from archipel.agent.store import Store, StoreError
 from archipel.agent.virt.connection import LibvirtConnection
 from archipel.agent.virt.errors import VirtError
 from archipel.agent.virt.host import Host
+from archipel.agent.virt.oom_adjustment import SOCKET
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import CommandError
 from archipel.xmpp import stanzas
@@ -102,6 +104,17 @@ async def _try_folders(settings: Settings) -> str:
     return "machines' folders and logs can be written"
 
 
+async def _try_images(settings: Settings) -> str:
+    return await asyncio.to_thread(image_access.describe, settings)
+
+
+async def _try_processes(_settings: Settings) -> str:
+    """Tell whether machines' processes are reached; an agent that cannot is of use all the same."""
+    if os.geteuid() == 0 or os.access(SOCKET, os.R_OK | os.W_OK):
+        return "the kernel's choice when memory runs out can be adjusted"
+    return f"{SOCKET} cannot be used, so that no running machine is adjusted: systemctl enable --now archipel-oom.socket"
+
+
 def _folders(settings: Settings) -> Iterator[Path]:
     yield settings.machines.base_path
     yield settings.logging.audit_file.parent
@@ -128,4 +141,6 @@ _TRIALS: Final[dict[str, Trial]] = {
     "libvirt": _try_libvirt,
     "database": _try_database,
     "folders": _try_folders,
+    "images": _try_images,
+    "processes": _try_processes,
 }

@@ -36,7 +36,19 @@ class Host:
         self.unit = folder / "archipel-agent.service"
         self.data = folder / "vm"
         (folder / "given").write_text(f"{SECRET}\n")
-        self.places = ("--configuration", self.configuration, "--unit", self.unit, "--user", USER, "--image-group", GROUP)
+        self.rules = folder / "50-archipel.rules"
+        self.places = (
+            "--configuration",
+            self.configuration,
+            "--unit",
+            self.unit,
+            "--user",
+            USER,
+            "--image-group",
+            GROUP,
+            "--rules",
+            self.rules,
+        )
         self.answers = (
             *("--server", "lab.example", "--data-folder", self.data, "--state-folder", folder / "lib"),
             *("--audit-log", folder / "log" / "audit.log", "--password-file", folder / "given"),

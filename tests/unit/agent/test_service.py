@@ -68,7 +68,7 @@ def test_the_unit_is_of_a_user_of_its_own_and_may_write_where_the_agent_writes()
 
 
 def test_the_rules_name_what_libvirt_knows_and_nothing_that_the_page_excludes(root: Path):
-    rules = (root / "packaging" / "polkit" / "50-archipel.rules").read_text()
+    rules = (root / "src/archipel/agent/polkit/50-archipel.rules").read_text()
     named = set(re.findall(r'"(org\.libvirt\.[a-z.-]+)": true', rules))
     assert {"org.libvirt.unix.manage", "org.libvirt.api.domain.start", "org.libvirt.api.domain.write"} <= named
     excluded = ("mem-read", "send-input", "open-graphics", "core-dump", "interface.", "secret.", "node-device", "connect.write")
