@@ -179,11 +179,11 @@ def _files_of_the_host(options: argparse.Namespace, settings: Settings) -> Itera
     """Yield units and rules, which anybody may read."""
     owner, narrow = Owner(*own_names(), 0o644), _is_narrow(options)
     groups = "" if narrow else LIBVIRT_GROUP
-    yield File(options.unit, owner, render_unit(options.program, options.configuration, options.user, settings, groups=groups))
     for name, text in render_oom_units(options.program, options.user).items():
         yield File(options.unit.with_name(name), owner, text)
     if narrow:
         yield File(options.rules, owner, render_rules(options.user))
+    yield File(options.unit, owner, render_unit(options.program, options.configuration, options.user, settings, groups=groups))
 
 
 def _folders(options: argparse.Namespace, settings: Settings) -> Iterator[Folder]:
