@@ -235,6 +235,13 @@ async def test_a_machine_starts_again_although_libvirt_gave_its_image_to_root(se
     assert drive.virtual_size == 32 << 20
 
 
+async def test_an_image_that_the_agent_cannot_reach_is_named_beforehand(service: SystemdHost) -> None:
+    service.run("install", "-D", "--mode=600", "/dev/null", "/vm/drives/elsewhere/moved.qcow2")
+    told = service.run("runuser", "-u", "archipel", "--", f"{PLACE}/bin/archipel-agent", "--check", check=False)
+    assert "FAIL  images: 1 images cannot be read and written, such as /vm/drives/elsewhere/moved.qcow2" in told
+    service.run("rm", "-r", "/vm/drives/elsewhere")
+
+
 # -- memory runs out ----------------------------------------------------------------------------------------------------
 
 

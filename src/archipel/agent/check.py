@@ -36,7 +36,7 @@ Trial = Callable[[Settings], Awaitable[str]]
 async def run(settings: Settings) -> int:
     """Try everything, print a line for each; returns 0 if all is well, else 1."""
     failed = 0
-    for warning in settings.warnings:
+    for warning in (*settings.warnings, *_remark(settings)):
         say(f"note  {warning}")
     for what, trial in _TRIALS.items():
         try:
@@ -46,6 +46,12 @@ async def run(settings: Settings) -> int:
             say(f"FAIL  {what}: {error}")
     say("everything is usable" if not failed else f"{failed} of {len(_TRIALS)} checks failed: the agent would not work")
     return 1 if failed else 0
+
+
+def _remark(settings: Settings) -> Iterator[str]:
+    """Yield what the agent can do without."""
+    if not image_access.is_alone(settings) and not os.access(SOCKET, os.R_OK | os.W_OK):
+        yield f"{SOCKET} cannot be used, so no running machine is adjusted (oomkiller): systemctl enable --now archipel-oom.socket"
 
 
 async def _try_configuration(settings: Settings) -> str:
@@ -108,13 +114,6 @@ async def _try_images(settings: Settings) -> str:
     return await asyncio.to_thread(image_access.describe, settings)
 
 
-async def _try_processes(_settings: Settings) -> str:
-    """Tell whether machines' processes are reached; an agent that cannot is of use all the same."""
-    if os.geteuid() == 0 or os.access(SOCKET, os.R_OK | os.W_OK):
-        return "the kernel's choice when memory runs out can be adjusted"
-    return f"{SOCKET} cannot be used, so that no running machine is adjusted: systemctl enable --now archipel-oom.socket"
-
-
 def _folders(settings: Settings) -> Iterator[Path]:
     yield settings.machines.base_path
     yield settings.logging.audit_file.parent
@@ -142,5 +141,4 @@ _TRIALS: Final[dict[str, Trial]] = {
     "database": _try_database,
     "folders": _try_folders,
     "images": _try_images,
-    "processes": _try_processes,
 }

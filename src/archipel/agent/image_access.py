@@ -29,9 +29,14 @@ def image_folders(settings: Settings) -> tuple[Path, ...]:
     return tuple(dict.fromkeys((settings.places.data, machines.base_path, *machines.iso_folders, *machines.golden_folders)))
 
 
+def is_alone(settings: Settings) -> bool:
+    """Whether QEMU is no other user, or this is root, whom that need not trouble."""
+    return os.geteuid() == 0 or not settings.libvirt.uri.partition("?")[0].endswith("/system")
+
+
 def describe(settings: Settings) -> str:
     """Return how the folders of images are reached; raises :class:`ImagesOutOfReach` with all that is wrong."""
-    if os.geteuid() == 0 or not settings.libvirt.uri.partition("?")[0].endswith("/system"):
+    if is_alone(settings):
         return "nothing stands between this user and QEMU's images"
     folders = [folder for folder in image_folders(settings) if folder.exists()]
     problems = [problem for folder in folders for problem in _look_at(folder)]

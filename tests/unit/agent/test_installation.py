@@ -183,6 +183,7 @@ def test_another_password_is_not_taken_without_force(host: Host):
         (("--admin", "admin@lab.example\n[GLOBAL]"), "one line"),
         (("--image-group", "no-such-group-here"), "no group no-such-group-here"),
         (("--password-file", "/nowhere/password"), "/nowhere/password"),
+        (("--polkit", "--rules", "/nowhere/archipel.rules"), "install polkit"),
     ],
 )
 def test_a_wrong_answer_is_told(host: Host, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], told: str):

@@ -179,6 +179,10 @@ def _files_of_the_host(options: argparse.Namespace, settings: Settings) -> Itera
     """Yield units and rules, which anybody may read."""
     owner, narrow = Owner(*own_names(), 0o644), _is_narrow(options)
     groups = "" if narrow else LIBVIRT_GROUP
+    if narrow and not options.rules.parent.is_dir():
+        raise InstallationFailed(
+            f"there is no folder {options.rules.parent}: install polkit (Debian's package polkitd), or leave out --polkit"
+        )
     for name, text in render_oom_units(options.program, options.user).items():
         yield File(options.unit.with_name(name), owner, text)
     if narrow:
