@@ -59,7 +59,8 @@ test-faults: bootstrap ## server, agent and connections fail twenty times each; 
 
 .PHONY: test-e2e
 test-e2e: bootstrap ## tests with real guests and another client library, one after the other
-	@command -v npm >/dev/null && command -v chromium >/dev/null && [ -x /usr/sbin/slapd ] || tools/bootstrap nodejs npm chromium slapd ldap-utils
+	@command -v npm >/dev/null && command -v chromium >/dev/null || tools/bootstrap nodejs npm chromium
+	@tools/bootstrap slapd ldap-utils systemd-container # and what tests run of their own, in namespaces
 	pytest $(PYTEST_ARGS) tests/e2e
 
 .PHONY: lint

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -11,12 +12,13 @@ from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from archipel.agent import plugins
+from archipel.agent import image_access, plugins
 from archipel.agent.settings import Settings
 from archipel.agent.store import Store, StoreError
 from archipel.agent.virt.connection import LibvirtConnection
 from archipel.agent.virt.errors import VirtError
 from archipel.agent.virt.host import Host
+from archipel.agent.virt.oom_adjustment import SOCKET
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import CommandError
 from archipel.xmpp import stanzas
@@ -34,7 +36,7 @@ Trial = Callable[[Settings], Awaitable[str]]
 async def run(settings: Settings) -> int:
     """Try everything, print a line for each; returns 0 if all is well, else 1."""
     failed = 0
-    for warning in settings.warnings:
+    for warning in (*settings.warnings, *_remark(settings)):
         say(f"note  {warning}")
     for what, trial in _TRIALS.items():
         try:
@@ -44,6 +46,12 @@ async def run(settings: Settings) -> int:
             say(f"FAIL  {what}: {error}")
     say("everything is usable" if not failed else f"{failed} of {len(_TRIALS)} checks failed: the agent would not work")
     return 1 if failed else 0
+
+
+def _remark(settings: Settings) -> Iterator[str]:
+    """Yield what the agent can do without."""
+    if not image_access.is_alone(settings) and not os.access(SOCKET, os.R_OK | os.W_OK):
+        yield f"{SOCKET} cannot be used, so no running machine is adjusted (oomkiller): systemctl enable --now archipel-oom.socket"
 
 
 async def _try_configuration(settings: Settings) -> str:
@@ -102,6 +110,10 @@ async def _try_folders(settings: Settings) -> str:
     return "machines' folders and logs can be written"
 
 
+async def _try_images(settings: Settings) -> str:
+    return await asyncio.to_thread(image_access.describe, settings)
+
+
 def _folders(settings: Settings) -> Iterator[Path]:
     yield settings.machines.base_path
     yield settings.logging.audit_file.parent
@@ -128,4 +140,5 @@ _TRIALS: Final[dict[str, Trial]] = {
     "libvirt": _try_libvirt,
     "database": _try_database,
     "folders": _try_folders,
+    "images": _try_images,
 }

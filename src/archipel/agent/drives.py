@@ -9,6 +9,7 @@ away if the drive changed meanwhile. QEMU's own locks keep a machine from starti
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -146,7 +147,8 @@ def _take_owner(made: Path, source: Path) -> None:
     """Let a new file belong to whom the old one did, with its mode, and be on the disk before anybody has to wait for that."""
     found = source.stat()
     shutil.copymode(source, made)
-    os.chown(made, found.st_uid, found.st_gid)
+    with contextlib.suppress(PermissionError):  # who is not root gives nothing away; QEMU reaches it by the folder's group
+        os.chown(made, found.st_uid, found.st_gid)
     make_durable(made)
 
 

@@ -17,6 +17,7 @@ from archipel.agent.virt import snapshots as virt
 from archipel.agent.virt.confined_paths import PathRefused, confine
 from archipel.agent.virt.domain_policy import DomainPolicy
 from archipel.agent.virt.image_chain import follow_chain, read_image
+from archipel.agent.virt.unfinished_files import IMAGE_MODE
 from archipel.protocol.domain.domain import parse
 from archipel.protocol.domain.xml_values import DomainXmlError
 from archipel.protocol.errors import CommandError
@@ -27,12 +28,35 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-async def make_folder(machine: VirtualMachine) -> None:
-    """Make the machine's folder, which an adopted machine may lack; raises :class:`CommandError`."""
+async def make_files(machine: VirtualMachine, files: Iterable[Path]) -> None:
+    """Make empty files for libvirt to write images into, and the machine's folder, which an adopted machine may lack.
+
+    libvirt would make them root's alone: where it gives no image to QEMU (``dynamic_ownership = 0``) QEMU could not open them.
+    Raises :class:`CommandError`.
+    """
+
+    def make() -> None:
+        machine.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        for file in files:
+            file.touch(mode=IMAGE_MODE, exist_ok=False)
+
     try:
-        await asyncio.to_thread(machine.folder.mkdir, mode=0o755, parents=True, exist_ok=True)
+        await asyncio.to_thread(make)
     except OSError as error:
-        raise CommandError(f"cannot make the machine's folder: {error}") from error
+        await remove_empty(files)
+        raise CommandError(f"cannot make the files of the snapshot in the machine's folder: {error}") from error
+
+
+async def remove_empty(files: Iterable[Path]) -> None:
+    """Remove those of the files that nobody has written to."""
+
+    def remove() -> None:
+        for file in files:
+            with contextlib.suppress(OSError):
+                if not file.stat().st_size:
+                    file.unlink()
+
+    await asyncio.to_thread(remove)
 
 
 def check_images(images: Mapping[str, tuple[str, str]], policy: DomainPolicy) -> None:

@@ -16,7 +16,7 @@ from archipel.agent.dispatch import Caller
 from archipel.agent.domain_rules import policy_of, refuse_changed_images, refuse_forbidden
 from archipel.agent.virt import snapshots as virt
 from archipel.agent.virt.confined_paths import PathRefused
-from archipel.agent.virt.errors import DomainNotFound, LibvirtError, VirtError
+from archipel.agent.virt.errors import DomainNotFound, LibvirtBusy, LibvirtError, VirtError
 from archipel.agent.virt.host import LibvirtVersion
 from archipel.agent.virt.snapshots import Plan, StoredSnapshot
 from archipel.protocol import snapshots as wire
@@ -59,9 +59,12 @@ async def take(machine: VirtualMachine, request: wire.TakeSnapshot, caller: Call
 
 async def _take(machine: VirtualMachine, plan: Plan, within: float) -> None:
     if plan.files:
-        await snapshot_files.make_folder(machine)
+        await snapshot_files.make_files(machine, plan.images)
     try:
         await machine.domain.change("snapshot", lambda domain: virt.take(domain, plan), within)
+    except LibvirtBusy:  # it was not begun
+        await snapshot_files.remove_empty(plan.images)
+        raise
     except LibvirtError:  # after a time-out, or without a connection, nobody knows what became of it
         try:
             await machine.domain.change("removal of a half-made snapshot", lambda domain: virt.remove_half_made(domain, plan))

@@ -39,7 +39,7 @@ async def lines(settings: Settings, capsys: pytest.CaptureFixture[str]) -> tuple
 async def test_all_is_well(server: FakeXmpp, agent_settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     status, said, last = await lines(agent_settings, capsys)
     assert (status, last) == (0, "everything is usable")
-    assert list(said) == ["ok    configuration", "ok    XMPP server", "ok    libvirt", "ok    database", "ok    folders"]
+    assert list(said) == ["ok    configuration", "ok    XMPP server", "ok    libvirt", "ok    database", "ok    folders", "ok    images"]
     assert said["ok    configuration"] == f"the agent is {HYP}/host1, and its capabilities can be loaded"
     assert said["ok    XMPP server"] == f"logged in as {HYP}, pubsub.lab.example answers"
     assert re.fullmatch(r"test:///default, libvirt \d+\.\d+\.\d+, \d+ domains", said["ok    libvirt"])
@@ -60,7 +60,7 @@ async def test_a_wrong_password_is_told_without_it(server: FakeXmpp, agent_setti
     said = capsys.readouterr().out
     assert status == 1
     assert "FAIL  XMPP server: wrong password" in said
-    assert said.endswith("1 of 5 checks failed: the agent would not work\n")
+    assert said.endswith("1 of 6 checks failed: the agent would not work\n")
     assert agent_settings.xmpp.password.reveal() not in said.replace("wrong password", "")
 
 
@@ -132,5 +132,5 @@ async def test_everything_is_tried_whatever_failed_before(
     agent_settings.state.database.parent.mkdir(parents=True)
     agent_settings.state.database.write_text("not at all a database" * 100)
     _status, said, last = await lines(agent_settings, capsys)
-    assert [name[:4] for name in said] == ["ok  ", "FAIL", "ok  ", "FAIL", "ok  "]
-    assert last == "2 of 5 checks failed: the agent would not work"
+    assert [name[:4] for name in said] == ["ok  ", "FAIL", "ok  ", "FAIL", "ok  ", "ok  "]
+    assert last == "2 of 6 checks failed: the agent would not work"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -136,7 +137,6 @@ def test_what_a_definition_spells_out_below_a_disk_counts_as_its_source(folder: 
 
 def test_an_unfinished_file_is_gone_unless_it_got_its_name(tmp_path: Path) -> None:
     with unfinished_file(tmp_path, "host/1") as made:
-        assert made.stat().st_mode & 0o777 == 0o600
         assert made.name.startswith(".archipel+host_1+")
     with pytest.raises(RuntimeError), unfinished_file(tmp_path, "host"):
         raise RuntimeError
@@ -144,6 +144,16 @@ def test_an_unfinished_file_is_gone_unless_it_got_its_name(tmp_path: Path) -> No
     with unfinished_file(tmp_path, "host") as made:
         put_in_place(made, tmp_path / "done")
     assert names(list(tmp_path.iterdir())) == ["done"]
+
+
+@pytest.mark.parametrize("umask, mode", [(0o007, 0o660), (0o022, 0o640), (0o077, 0o600)])
+def test_a_new_image_is_for_the_group_that_qemu_is_in_as_far_as_the_umask_says(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        with unfinished_file(tmp_path, "host") as made:
+            assert made.stat().st_mode & 0o777 == mode
+    finally:
+        os.umask(before)
 
 
 def test_only_what_an_earlier_run_on_this_host_left_is_swept_away(tmp_path: Path) -> None:

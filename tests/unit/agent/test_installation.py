@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archipel.agent import access_list
 from archipel.agent.config import parse_settings
 from archipel.agent.installation import pieces, program
 from archipel.agent.installation.configuration import check_configuration, render_configuration, render_unit
@@ -36,7 +37,19 @@ class Host:
         self.unit = folder / "archipel-agent.service"
         self.data = folder / "vm"
         (folder / "given").write_text(f"{SECRET}\n")
-        self.places = ("--configuration", self.configuration, "--unit", self.unit, "--user", USER, "--image-group", GROUP)
+        self.rules = folder / "50-archipel.rules"
+        self.places = (
+            "--configuration",
+            self.configuration,
+            "--unit",
+            self.unit,
+            "--user",
+            USER,
+            "--image-group",
+            GROUP,
+            "--rules",
+            self.rules,
+        )
         self.answers = (
             *("--server", "lab.example", "--data-folder", self.data, "--state-folder", folder / "lib"),
             *("--audit-log", folder / "log" / "audit.log", "--password-file", folder / "given"),
@@ -170,6 +183,7 @@ def test_another_password_is_not_taken_without_force(host: Host):
         (("--admin", "admin@lab.example\n[GLOBAL]"), "one line"),
         (("--image-group", "no-such-group-here"), "no group no-such-group-here"),
         (("--password-file", "/nowhere/password"), "/nowhere/password"),
+        (("--polkit", "--rules", "/nowhere/archipel.rules"), "install polkit"),
     ],
 )
 def test_a_wrong_answer_is_told(host: Host, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], told: str):
@@ -234,6 +248,54 @@ def test_a_user_that_cannot_be_made_is_told(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(InstallationFailed, match="Permission denied"):
         Account("no-such-user-here", Path("/"), ("no-such-user-here",)).make()
+
+
+def test_who_is_in_a_group_that_he_must_not_be_in_is_told_and_taken_out(monkeypatch: pytest.MonkeyPatch):
+    groups = {"libvirt": SimpleNamespace(gr_gid=120, gr_mem=["archipel-test"])}
+    monkeypatch.setattr(pieces, "_user", lambda name: SimpleNamespace(pw_uid=990, pw_gid=990))
+    monkeypatch.setattr(pieces, "_group", groups.get)
+    monkeypatch.setattr(subprocess, "run", lambda command, **_options: groups[command[-1]].gr_mem.remove(command[-2]))
+    account = Account("archipel-test", Path("/"), (), ("libvirt", "not-there"))
+    assert account.look() == pieces.Finding(wrong=("is a member of the group libvirt",))
+    account.make()
+    assert account.look() == pieces.Finding()
+
+
+# -- what else stands on the host ---------------------------------------------------------------------------------------
+
+
+def test_the_units_of_the_out_of_memory_adjustment_are_for_this_host(host: Host):
+    assert host.run("--program", "/opt/archipel/bin/archipel-agent") == 0
+    assert f"SocketGroup={USER}\n" in (host.folder / "archipel-oom.socket").read_text()
+    assert "ExecStart=/opt/archipel/bin/archipel-oom\n" in (host.folder / "archipel-oom@.service").read_text()
+
+
+def test_the_rules_for_polkit_are_installed_when_they_are_asked_for_and_then_kept_up(host: Host, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(program, "LIBVIRT_GROUP", "no-such-group-here")
+    assert host.run() == 0
+    assert not host.rules.exists()
+    assert "SupplementaryGroups=no-such-group-here\n" in host.unit.read_text()
+    assert host.run("--polkit") == program.EXIT_DIFFERS, "the unit says something else"
+    assert host.run("--polkit", "--force") == 0
+    assert f'subject.user != "{USER}"' in host.rules.read_text()
+    assert "SupplementaryGroups=\n" in host.unit.read_text()
+    before = host.snapshot()
+    assert host.run(answers=False) == 0
+    assert host.snapshot() == before
+
+
+def test_the_service_reaches_what_others_own_in_the_folders_of_images(host: Host, capsys: pytest.CaptureFixture[str]):
+    host.run()
+    if not access_list.is_supported(host.data):
+        assert host.run() == 0, "there is nothing to do where the file system keeps no lists"
+        return
+    assert all(access_list.reaches_all(folder, os.geteuid()) for folder in (host.data, host.data / "iso", host.data / "drives"))
+    assert not access_list.reaches_all(host.folder / "lib", os.geteuid())
+    os.removexattr(host.data / "iso", "system.posix_acl_default")  # as an older agent made it
+    capsys.readouterr()
+    assert host.run() == 0
+    assert f"made     folder {host.data / 'iso'}: access of {USER} to what others own in it" in capsys.readouterr().out
+    assert access_list.reaches_all(host.data / "iso", os.geteuid())
 
 
 # -- texts --------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from archipel.agent.capabilities import oomkiller
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.oom_setting import FILE, read_setting, write_setting
-from archipel.agent.virt import qemu_process
+from archipel.agent.virt import oom_adjustment, qemu_process
 from archipel.agent.virt.lifecycle import DomainEvent, DomainState, LifecycleEvent
 from archipel.agent.virt.qemu_process import ProcessNotFound, QemuProcess
 from archipel.agent.virtual_machine import VirtualMachine
@@ -57,6 +57,7 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernel:
     kernel = Kernel(tmp_path / "host")
     monkeypatch.setattr(qemu_process, "PID_FOLDER", kernel.notes)
     monkeypatch.setattr(qemu_process, "PROC", kernel.proc)
+    monkeypatch.setattr(oom_adjustment, "SOCKET", tmp_path / "oom.sock")  # this host's own may be there
     return kernel
 
 
@@ -105,19 +106,23 @@ async def test_another_process_with_its_number_is_left_alone(running: VirtualMac
     with pytest.raises(CommandError, match="is not the one of"):
         await set_to(running, 300)
     assert kernel.adjust == "0"
-    assert not (running.folder / FILE).exists()
 
 
-async def test_what_the_kernel_refuses_is_not_kept(running: VirtualMachine, kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    await set_to(running, 300)
-
+async def test_what_the_kernel_refuses_is_kept_and_said_not_to_be_in_force(
+    running: VirtualMachine, kernel: Kernel, xmpp: FakeXmpp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(_process: QemuProcess, _wanted: int) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(oomkiller, "_adjust", refuse)
-    with pytest.raises(CommandError, match="CAP_SYS_RESOURCE"):
+    await go_online(running)
+    monkeypatch.setattr(QemuProcess, "oom_score_adj", property(lambda _process: 0, refuse))
+    with pytest.raises(
+        CommandError, match=r"kept for the next start of web, and not in force: .*Permission denied.*archipel-oom\.socket"
+    ) as caught:
         await set_to(running, -17)
-    assert (running.folder / FILE).read_text() == "300"
+    assert caught.value.condition == Condition.NOT_ALLOWED
+    assert (running.folder / FILE).read_text() == "-17"
+    assert xmpp.pushes(VM)[-1] == ("oom", "adjusted")
 
 
 async def test_what_cannot_be_kept_is_not_done(running: VirtualMachine, kernel: Kernel) -> None:
@@ -135,6 +140,7 @@ async def test_a_driver_without_processes_says_so(machine: VirtualMachine, host:
             await ask(machine, OOM, f"<archipel action='{action}'/>")
         assert caught.value.condition == Condition.FEATURE_NOT_IMPLEMENTED
     assert kernel.adjust == "0"
+    assert not (machine.folder / FILE).exists()
 
 
 # -- a machine that is off ----------------------------------------------------------------------------------------------

@@ -81,6 +81,21 @@ UNASKED = {"ID", "UUID", "UUIDString", "name", "getName", "connect", "close", "i
 UNASKED |= {"abort", "finish", "recv", "send", "eventAddCallback", "eventRemoveCallback", "eventUpdateCallback"}
 # Words that the agent has for other things than libvirt's objects.
 OTHERS = {"domain", "hostname", "key", "metadata", "network", "parameters", "parent", "save", "update", "value", "vcpus"}
+RULES = "src/archipel/agent/polkit/50-archipel.rules"
+# The whole of the rules but for their comments: what polkit makes of them is tried in tests/e2e/test_host_setup.py.
+PROGRAM = re.compile(
+    r"""polkit\.addRule\(function\(action, subject\) \{
+    if \(subject\.user != "archipel" \|\| action\.id\.indexOf\("org\.libvirt\."\) != 0\) \{
+        return polkit\.Result\.NOT_HANDLED;
+    \}
+    var allowed = \{
+(        "org\.libvirt\.[a-z.-]+": true,
+)+        "org\.libvirt\.[a-z.-]+": true
+    \};
+    return allowed\[action\.id\] === true \? polkit\.Result\.YES : polkit\.Result\.NO;
+\}\);
+"""
+)
 TO_CONNECT = {"org.libvirt.unix.manage", "org.libvirt.api.connect.getattr", "org.libvirt.api.connect.read"}
 
 
@@ -96,8 +111,7 @@ def words_of_agent(root: Path) -> set[str]:
 
 
 def allowed(root: Path) -> set[str]:
-    rules = (root / "packaging/polkit/50-archipel.rules").read_text()
-    return set(re.findall(r'"(org\.libvirt\.[a-z.-]+)": true', rules))
+    return set(re.findall(r'"(org\.libvirt\.[a-z.-]+)": true', (root / RULES).read_text()))
 
 
 def test_it_is_known_of_every_call_what_libvirt_asks_for(root: Path) -> None:
@@ -109,3 +123,8 @@ def test_it_is_known_of_every_call_what_libvirt_asks_for(root: Path) -> None:
 def test_the_rules_allow_what_the_agent_calls_and_nothing_more(root: Path) -> None:
     needed = {f"org.libvirt.api.{permission}" for permissions in NEEDED.values() for permission in permissions} | TO_CONNECT
     assert allowed(root) == needed
+
+
+def test_the_rules_are_a_program(root: Path) -> None:
+    lines = (root / RULES).read_text().splitlines(keepends=True)
+    assert PROGRAM.fullmatch("".join(line for line in lines if not line.startswith("//")))

@@ -16,7 +16,7 @@ import libvirt
 import pytest
 
 from archipel.agent import snapshots
-from archipel.agent.snapshot_files import _remove
+from archipel.agent.snapshot_files import _remove, make_files, remove_empty
 from archipel.agent.virt import binding
 from archipel.agent.virt import snapshots as virt
 from archipel.agent.virt.errors import LibvirtTimeout
@@ -291,3 +291,19 @@ def test_files_go_only_when_nothing_stands_on_them(tmp_path: Path) -> None:
     assert _remove(candidates, texts, {f"{folder}/kept"}, folder) == [folder / "gone"]
     assert sorted(path.name for path in folder.iterdir()) == ["base", "kept", "link", "live", "middle", "top"]
     assert outside.exists()
+
+
+async def test_files_of_a_snapshot_are_made_for_the_group_that_qemu_is_in(machine: VirtualMachine) -> None:
+    files = [machine.folder / "snapshot-1.qcow2", machine.folder / "snapshot-2.qcow2"]
+    await make_files(machine, files)
+    assert {(file.stat().st_size, file.stat().st_mode & 0o600) for file in files} == {(0, 0o600)}
+    files[1].write_text("an image")
+    await remove_empty(files)
+    assert list(machine.folder.iterdir()) == files[1:]
+
+
+async def test_a_file_that_cannot_be_made_leaves_none(machine: VirtualMachine) -> None:
+    files = [machine.folder / "snapshot-1.qcow2", machine.folder / "missing" / "snapshot-2.qcow2"]
+    with pytest.raises(CommandError, match="cannot make the files of the snapshot"):
+        await make_files(machine, files)
+    assert list(machine.folder.iterdir()) == []

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 
 from archipel.agent.dispatch import Caller, command
 from archipel.agent.hooks import after_event, in_background, when_arrived
@@ -15,14 +14,14 @@ from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.oom_setting import read_setting, write_setting
 from archipel.agent.virt.errors import DomainNotFound, VirtError
 from archipel.agent.virt.lifecycle import DomainEvent, LifecycleEvent
-from archipel.agent.virt.qemu_process import ProcessNotFound, QemuProcess
+from archipel.agent.virt.oom_adjustment import AdjustmentRefused, OomQuestion, OomState, settle
+from archipel.agent.virt.qemu_process import ProcessNotFound
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import oom as wire
 from archipel.protocol.errors import CommandError, Condition
 from archipel.protocol.rights import ON_VIRTUAL_MACHINE, EntityKind, Token
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 TOKENS = (
     Token("oom_getadjust", "See how likely the kernel ends the virtual machine when memory runs out", ON_VIRTUAL_MACHINE),
@@ -36,7 +35,8 @@ QEMU: Final = "QEMU"  # the driver whose machines are processes of this host
 async def get_adjust(vm: VirtualMachine, _request: wire.GetAdjust, _caller: Caller) -> wire.Oom:
     """How likely the kernel ends this machine when memory runs out."""
     if await _runs(vm):
-        adjust, score = await _at_process(vm, lambda process: (process.oom_score_adj, process.oom_score))
+        found = await _at_process(vm)
+        adjust, score = found.adjust, found.score
     else:
         adjust, score = await _kept(vm) or 0, 0
     return wire.Oom(adjust=wire.from_kernel(adjust), score=score, kernel=adjust)
@@ -47,16 +47,23 @@ async def set_adjust(vm: VirtualMachine, request: wire.SetAdjust, _caller: Calle
     """Adjust how likely the kernel ends this machine, now and at each start."""
     wanted = wire.to_kernel(request.adjust)
     async with vm.changing:
-        before = await _kept(vm)
+        runs = await _runs(vm)
+        if runs:
+            _refuse_without_process(vm)
         await _keep(vm, wanted)
-        try:
-            if await _runs(vm):
-                await _at_process(vm, lambda process: _adjust(process, wanted))
-        except (CommandError, VirtError):
-            await _keep(vm, before)
-            raise
-    for topic in wire.TOPICS:
-        vm.push(topic, "adjusted")
+        for topic in wire.TOPICS:
+            vm.push(topic, "adjusted")
+        if runs:
+            await _put_in_force(vm, wanted)
+
+
+async def _put_in_force(vm: VirtualMachine, wanted: int) -> None:
+    """Give the process what is kept; where that fails it is kept for the next start, and that is said."""
+    try:
+        await _at_process(vm, wanted)
+    except CommandError as error:
+        text = f"kept for the next start of {vm.name}, and not in force: {error}"
+        raise CommandError(text, condition=error.condition) from error
 
 
 @after_event
@@ -85,15 +92,9 @@ async def apply(vm: VirtualMachine) -> None:
     try:
         wanted = await _kept(vm)
         if wanted is not None and await _runs(vm):
-            await _at_process(vm, lambda process: _adjust(process, wanted))
+            await _at_process(vm, wanted)
     except (CommandError, VirtError) as error:
         log.error("%s: the kernel's choice when memory runs out is not adjusted: %s", vm.bare, error)
-
-
-def _adjust(process: QemuProcess, wanted: int) -> None:
-    """Set a value; what is the same is not set again, which would take a right of the kernel's."""
-    if process.oom_score_adj != wanted:
-        process.oom_score_adj = wanted
 
 
 async def _runs(vm: VirtualMachine) -> bool:
@@ -117,26 +118,24 @@ async def _keep(vm: VirtualMachine, score_adj: int | None) -> None:
         raise CommandError(f"the value cannot be kept: {error}", condition=Condition.INTERNAL_SERVER_ERROR) from error
 
 
-async def _at_process(vm: VirtualMachine, work: Callable[[QemuProcess], T]) -> T:
-    """Do something with the process of a machine that runs."""
+def _refuse_without_process(vm: VirtualMachine) -> None:
     driver = vm.services.driver
     if driver != QEMU:
         text = (
             f"{vm.name} runs under libvirt's driver {driver}, which gives it no process of its own; switch it off to set what counts later"
         )
         raise CommandError(text, condition=Condition.FEATURE_NOT_IMPLEMENTED)
-    name = await vm.domain.name()
+
+
+async def _at_process(vm: VirtualMachine, wanted: int | None = None) -> OomState:
+    """Read what the kernel has of a machine that runs, adjusted before if a value is given."""
+    _refuse_without_process(vm)
     try:
-        return await asyncio.to_thread(_visit, vm.uuid, name, work)
+        return await settle(OomQuestion(vm.uuid, await vm.domain.name(), wanted))
     except ProcessNotFound as error:
         raise CommandError(f"the process of {vm.name} is not found: {error}", condition=Condition.ITEM_NOT_FOUND) from error
-    except PermissionError as error:
-        text = f"the kernel does not let this agent adjust {vm.name} ({error.strerror}): it takes root with CAP_SYS_RESOURCE"
-        raise CommandError(text, condition=Condition.NOT_ALLOWED) from error
-    except OSError as error:
-        raise CommandError(f"the process of {vm.name} cannot be adjusted: {error}", condition=Condition.INTERNAL_SERVER_ERROR) from error
-
-
-def _visit(uuid: str, name: str, work: Callable[[QemuProcess], T]) -> T:
-    with QemuProcess.open(uuid, name) as process:
-        return work(process)
+    except AdjustmentRefused as error:
+        raise CommandError(f"the process of {vm.name} may not be adjusted: {error}", condition=Condition.NOT_ALLOWED) from error
+    except OSError as error:  # a time-out has no text
+        text = f"the process of {vm.name} cannot be adjusted: {str(error) or 'archipel-oom.socket does not answer'}"
+        raise CommandError(text, condition=Condition.INTERNAL_SERVER_ERROR) from error

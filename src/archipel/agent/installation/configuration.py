@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The configuration file and the unit of a new agent: what is packaged, with this host's answers in it."""
+"""The configuration file, the units and the rules of a new agent: what is packaged, with this host's answers in it."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from importlib.resources import files
@@ -17,6 +18,7 @@ from archipel.agent.settings import Settings
 Place = tuple[str, str]
 """Section and name of an option."""
 
+LIBVIRT_GROUP: Final = "libvirt"
 PASSWORD: Final = ("HYPERVISOR", "hypervisor_xmpp_password")
 PASSWORD_FILE: Final = ("HYPERVISOR", "hypervisor_xmpp_password_file")
 _HEADER: Final = re.compile(r"\[(?P<section>[^]]+)\]$")
@@ -57,17 +59,33 @@ def check_configuration(text: str, file: Path) -> Settings:
     return parse_settings(_PASSWORD.sub("", text) + stand_in, file=str(file), capabilities=plugins.declared_settings())
 
 
-def render_unit(program: Path, configuration: Path, user: str, settings: Settings) -> str:
-    """Return the service's unit for this host."""
+def render_unit(program: Path, configuration: Path, user: str, settings: Settings, *, groups: str = LIBVIRT_GROUP) -> str:
+    """Return the service's unit for this host; ``groups``: those that it has besides the user's own."""
     command = str(program) if configuration == DEFAULT_PATH else f"{program} --config {configuration}"
     writable = dict.fromkeys((settings.places.data, settings.places.lib, settings.logging.audit_file.parent))
     answers = {
         "ExecStart": command,
         "User": user,
         "Group": user,
+        "SupplementaryGroups": groups,
         "ReadWritePaths": " ".join(f"-{path}" for path in writable if not _of_systemd(path)),
     }
-    lines = (line.partition("=") for line in _read("systemd/archipel-agent.service").splitlines())
+    return _fill("archipel-agent.service", answers)
+
+
+def render_oom_units(program: Path, user: str) -> dict[str, str]:
+    """Return the units, by their names, of what adjusts machines' processes for the agent."""
+    answers = {"SocketGroup": user, "ExecStart": str(program.with_name("archipel-oom"))}
+    return {name: _fill(name, answers) for name in ("archipel-oom.socket", "archipel-oom@.service")}
+
+
+def render_rules(user: str) -> str:
+    """Return what polkit is told of this user."""
+    return _read("polkit/50-archipel.rules").replace('"archipel"', json.dumps(user))
+
+
+def _fill(unit: str, answers: Mapping[str, str]) -> str:
+    lines = (line.partition("=") for line in _read(f"systemd/{unit}").splitlines())
     return "".join(f"{name}{equals}{answers.get(name, value)}\n" for name, equals, value in lines)
 
 

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from archipel.agent import access_list
+
 NOLOGIN: Final = "/usr/sbin/nologin"
 _STEP: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
@@ -90,11 +92,12 @@ class Owner:
 
 @dataclass(frozen=True)
 class Account:
-    """The system user of the service, with a group of the same name, and further groups."""
+    """The system user of the service, with a group of the same name, further groups, and those that it must not be in."""
 
     user: str
     home: Path
     extra_groups: tuple[str, ...]
+    other_groups: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -102,25 +105,30 @@ class Account:
         return f"user {self.user}"
 
     def look(self) -> Finding:
-        """Return whether it is missing, or is not in the further groups."""
+        """Return whether it is missing, is not in the further groups, or in others."""
         if user_id(self.user) is None:
             return Finding(missing=("a system user that cannot log in", *self._memberships()))
-        return Finding(missing=self._memberships())
+        return Finding(missing=self._memberships(), wrong=tuple(f"is a member of the group {group}" for group in self._leaving()))
 
     def make(self) -> None:
-        """Make the user, and put it into the further groups."""
+        """Make the user, put it into the further groups, and take it out of others."""
         joins = self._joining()
         if user_id(self.user) is None:
             options = ["--system", "--user-group", "--no-create-home", "--home-dir", str(self.home), "--shell", NOLOGIN]
             _run("useradd", *options, self.user)
         if joins:
             _run("usermod", "--append", "--groups", ",".join(joins), self.user)
+        for group in self._leaving():
+            _run("gpasswd", "--delete", self.user, group)
 
     def _memberships(self) -> tuple[str, ...]:
         return tuple(f"member of the group {group}" for group in self._joining())
 
     def _joining(self) -> list[str]:
         return [group for group in self.extra_groups if group != self.user and self._is_outside(group)]
+
+    def _leaving(self) -> list[str]:
+        return [group for group in self.other_groups if user_id(self.user) is not None and not self._is_outside(group) and _group(group)]
 
     def _is_outside(self, group: str) -> bool:
         entry, user = _group(group), _user(self.user)
@@ -129,10 +137,11 @@ class Account:
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder."""
+    """A folder; its owner reaches all that is made in it if it is ``shared`` with others who may own that."""
 
     path: Path
     owner: Owner
+    shared: bool = False
 
     @property
     def name(self) -> str:
@@ -143,14 +152,24 @@ class Folder:
         """Return whether it is missing, or somebody else's."""
         try:
             with _open_folder(self.path) as folder:
-                return Finding(wrong=tuple(self.owner.differences(os.fstat(folder))))
+                unlisted = self._lacks_list(folder)
+                return Finding(missing=unlisted, wrong=tuple(self.owner.differences(os.fstat(folder))))
         except FileNotFoundError:
             return Finding(missing=(str(self.owner),))
+
+    def _lacks_list(self, folder: int) -> tuple[str, ...]:
+        user = user_id(self.owner.user)
+        if not self.shared or not access_list.is_supported(folder) or (user is not None and access_list.reaches_all(folder, user)):
+            return ()
+        return (f"access of {self.owner.user} to what others own in it",)
 
     def make(self) -> None:
         """Make it, with the folders above it where those are missing, or correct it."""
         with _open_folder(self.path, make=True) as folder:
             self.owner.give(folder)
+            user = user_id(self.owner.user)
+            if self._lacks_list(folder) and user is not None:
+                access_list.let_reach_all(folder, user)
 
 
 @contextlib.contextmanager

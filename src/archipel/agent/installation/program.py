@@ -15,13 +15,18 @@ from pathlib import Path
 from typing import Final
 
 from archipel.agent.config import DEFAULT_PATH, ConfigError
+from archipel.agent.image_access import QEMU_GROUPS, image_folders
+from archipel.agent.installation import libvirt_configuration
 from archipel.agent.installation.configuration import (
+    LIBVIRT_GROUP,
     PASSWORD,
     PASSWORD_FILE,
     Place,
     check_configuration,
     hidden_by_unit,
     render_configuration,
+    render_oom_units,
+    render_rules,
     render_unit,
 )
 from archipel.agent.installation.pieces import Account, File, Folder, InstallationFailed, Owner, Piece, group_id, own_names
@@ -31,8 +36,7 @@ say = print  # the output of this program is for whoever started it
 UNIT: Final = Path("/etc/systemd/system/archipel-agent.service")
 EXIT_FAILED, EXIT_DIFFERS = 1, 3
 STANDARD_INPUT: Final = "-"
-QEMU_GROUPS: Final = ("libvirt-qemu", "qemu")  # of Debian; of Fedora and its like
-LIBVIRT_GROUP: Final = "libvirt"
+RULES: Final = Path("/etc/polkit-1/rules.d/50-archipel.rules")
 _SYSTEMD_RUNS: Final = Path("/run/systemd/system")
 _ANSWERS: Final[dict[str, tuple[Place, str, str]]] = {
     "--server": (("DEFAULT", "xmpp_server"), "NAME", "the XMPP domain"),
@@ -73,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (InstallationFailed, OSError) as error:
         say(f"archipel-agent-init: {error}", file=sys.stderr)
         return EXIT_FAILED
-    _conclude(told, options)
+    _conclude(told, options, pieces)
     return EXIT_DIFFERS if told.left else 0
 
 
@@ -98,6 +102,12 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--configuration", type=Path, default=DEFAULT_PATH, metavar="FILE", help=f"[default: {DEFAULT_PATH}]")
     parser.add_argument("--unit", type=Path, default=UNIT, metavar="FILE", help=f"[default: {UNIT}]")
     parser.add_argument("--program", type=Path, default=_own_program(), metavar="FILE", help="the agent [default: the one beside this]")
+    parser.add_argument(
+        "--polkit", action="store_true", help="allow the service what it needs of libvirt, and not all by the group libvirt"
+    )
+    parser.add_argument(
+        "--rules", type=Path, default=RULES, metavar="FILE", help=f"polkit's rules, kept up once they are there [default: {RULES}]"
+    )
     parser.add_argument("--check", action="store_true", help="change nothing, tell what would be done")
     parser.add_argument("--diff", action="store_true", help="show how files change")
     parser.add_argument("--force", action="store_true", help="make what differs as it should be; files are kept as NAME.old")
@@ -144,29 +154,53 @@ def _plan(options: argparse.Namespace) -> list[Piece]:
             values.setdefault(("GLOBAL", "modules_configuration_path"), str(configuration.with_name("modules.d")).replace("%", "%%"))
         text = render_configuration(values)
     settings = check_configuration(text, configuration)
-    user, (installer, group) = options.user, own_names()
+    user, (installer, _group) = options.user, own_names()
     return [
-        Account(user, settings.places.lib, (options.image_group or _image_group(user), LIBVIRT_GROUP)),
+        _account(options, settings),
         *_folders(options, settings),
         File(configuration, Owner(installer, user, 0o640), None if kept else text),
         *(() if kept else (File(password, Owner(user, user, 0o600), _password(options, password), secret=True),)),
-        File(options.unit, Owner(installer, group, 0o644), render_unit(options.program, configuration, user, settings)),
+        *_files_of_the_host(options, settings),
     ]
+
+
+def _account(options: argparse.Namespace, settings: Settings) -> Account:
+    """Return the service's account; with rules of polkit's it is not in the group that may do everything."""
+    narrow, images = _is_narrow(options), options.image_group or _image_group(options.user)
+    groups = (images,) if narrow else (images, LIBVIRT_GROUP)
+    return Account(options.user, settings.places.lib, groups, (LIBVIRT_GROUP,) if narrow else ())
+
+
+def _is_narrow(options: argparse.Namespace) -> bool:
+    return bool(options.polkit) or options.rules.exists()
+
+
+def _files_of_the_host(options: argparse.Namespace, settings: Settings) -> Iterator[File]:
+    """Yield units and rules, which anybody may read."""
+    owner, narrow = Owner(*own_names(), 0o644), _is_narrow(options)
+    groups = "" if narrow else LIBVIRT_GROUP
+    if narrow and not options.rules.parent.is_dir():
+        raise InstallationFailed(
+            f"there is no folder {options.rules.parent}: install polkit (Debian's package polkitd), or leave out --polkit"
+        )
+    for name, text in render_oom_units(options.program, options.user).items():
+        yield File(options.unit.with_name(name), owner, text)
+    if narrow:
+        yield File(options.rules, owner, render_rules(options.user))
+    yield File(options.unit, owner, render_unit(options.program, options.configuration, options.user, settings, groups=groups))
 
 
 def _folders(options: argparse.Namespace, settings: Settings) -> Iterator[Folder]:
     user = options.user
     installer, _group = own_names()
-    images = Owner(user, options.image_group or _image_group(user), 0o2770)
-    folders = {
+    own = {
         options.configuration.parent: Owner(installer, user, 0o750),
         settings.modules.folder: Owner(installer, user, 0o750),
         settings.places.lib: Owner(user, user, 0o700),
         settings.logging.audit_file.parent: Owner(user, user, 0o750),
     }
-    machines = settings.machines
-    folders |= dict.fromkeys((settings.places.data, machines.base_path, *machines.iso_folders, *machines.golden_folders), images)
-    return (Folder(path, owner) for path, owner in folders.items())
+    images = dict.fromkeys(image_folders(settings), Owner(user, options.image_group or _image_group(user), 0o2770))
+    return (Folder(path, owner, shared=path in images) for path, owner in (own | images).items())
 
 
 def _image_group(user: str) -> str:
@@ -222,12 +256,10 @@ def _go_through(pieces: Sequence[Piece], options: argparse.Namespace) -> Told:
     return told
 
 
-def _conclude(told: Told, options: argparse.Namespace) -> None:
+def _conclude(told: Told, options: argparse.Namespace, pieces: Sequence[Piece]) -> None:
     """Say how it stands, and what is left to be done by hand."""
-    if hidden_by_unit(options.program):
-        say(f"note: the service cannot see {options.program}: its unit hides that folder; install the agent in /opt, or say --program")
-    if group_id(LIBVIRT_GROUP) is None:
-        say(f"note: there is no group {LIBVIRT_GROUP}: install libvirt's daemon, then run this again")
+    for remark in _remark(options, pieces):
+        say(f"note: {remark}")
     if not told.changed:
         say("nothing to do" if not told.left else "nothing was changed")
         return
@@ -236,7 +268,21 @@ def _conclude(told: Told, options: argparse.Namespace) -> None:
     if options.unit.parent == UNIT.parent and _SYSTEMD_RUNS.is_dir():
         subprocess.run(["systemctl", "daemon-reload"], check=False)
     say(f"next: archipel-agent --check --config {options.configuration}, as user {options.user}: is everything usable?")
-    say(f"      systemctl enable --now {options.unit.stem}")
+    say(f"      systemctl enable --now archipel-oom.socket {options.unit.stem}")
+
+
+def _remark(options: argparse.Namespace, pieces: Sequence[Piece]) -> Iterator[str]:
+    if hidden_by_unit(options.program):
+        yield f"the service cannot see {options.program}: its unit hides that folder; install the agent in /opt, or say --program"
+    if group_id(LIBVIRT_GROUP) is None:
+        yield f"there is no group {LIBVIRT_GROUP}: install libvirt's daemon, then run this again"
+    try:
+        if _is_narrow(options):
+            yield from libvirt_configuration.remark_on_polkit()
+        images = next(piece for piece in pieces if isinstance(piece, Folder) and piece.shared)
+        yield from libvirt_configuration.remark_on_images(images.path, images.owner.group)
+    except PermissionError as error:
+        yield f"{error.filename} is for root only: it was not looked at"
 
 
 if __name__ == "__main__":

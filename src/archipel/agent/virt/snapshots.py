@@ -66,9 +66,14 @@ class Plan:
     memory_file: Path | None = None
 
     @property
+    def images(self) -> list[Path]:
+        """The files that disks are to be written into."""
+        return [disk.file for disk in self.disks if disk.file is not None]
+
+    @property
     def files(self) -> list[Path]:
-        """All files that libvirt makes for it."""
-        return [file for file in (self.memory_file, *(disk.file for disk in self.disks)) if file is not None]
+        """All files of it."""
+        return [*([] if self.memory_file is None else [self.memory_file]), *self.images]
 
     @property
     def flags(self) -> int:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+IMAGE_MODE: Final = 0o660
+
 _RUN: Final = secrets.token_hex(6)
 _PART, _NOTE = ".part", ".note"
 
@@ -31,9 +33,12 @@ class Replacement:
 
 @contextlib.contextmanager
 def unfinished_file(folder: Path, host: str) -> Iterator[Path]:
-    """Yield an empty file that only its owner can read; it is removed unless it was renamed by then. Raises :class:`OSError`."""
+    """Yield an empty file; it is removed unless it was renamed by then. Raises :class:`OSError`.
+
+    Its group may read and write it as far as the umask says: an image is for QEMU, which is another user of the folder's group.
+    """
     path = _hidden(folder, host, _PART)
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, IMAGE_MODE))
     try:
         yield path
     finally:
