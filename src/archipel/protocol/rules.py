@@ -84,6 +84,10 @@ class Rule(RuleName, tag="rule"):
     reason: str = attribute(default="")
 
 
+ADMINISTRATOR: Final = "administrator"
+"""The rule of a decision about somebody who may everything."""
+
+
 @payload
 class Decision(Payload, tag="decision"):
     """Whether somebody has a right, and the reason in words."""

@@ -69,6 +69,10 @@ SCRIPT = (
         "<archipel path='/etc/motd' offset='0' count='49152' action='fileread'/>",
         f"<file path='/etc/motd' size='8' eof='1'>{encode(MOTD.encode())}</file>",
     ),
+    ("get", MACHINE_FULL, ns.VM_GUEST, "<archipel action='ping'/>", ""),
+    ("set", MACHINE_FULL, ns.VM_GUEST, "<archipel action='freeze'/>", "<filesystems count='1'/>"),
+    ("set", MACHINE_FULL, ns.VM_GUEST, "<archipel action='thaw'/>", "<filesystems count='1'/>"),
+    ("set", MACHINE_FULL, ns.VM_GUEST, "<archipel action='synctime'/>", "<time seconds='1795280400' offset='0.1'/>"),
     (
         "get",
         HYPERVISOR_FULL,
