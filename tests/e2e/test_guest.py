@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -13,7 +14,8 @@ import pytest_asyncio
 from archipel.client import Session, VirtualMachine
 from archipel.protocol import guest as wire
 from archipel.protocol.errors import CommandError, PermissionDenied
-from tests.e2e.real_guest import Place
+from tests.documentation import is_like, read_blocks, read_steps
+from tests.e2e.real_guest import DEFINITION, Place
 from tests.integration.collection.platform import DOMAIN
 from tests.wire.waiting import eventually
 
@@ -56,6 +58,14 @@ async def test_a_guest_tells_about_itself(guest: VirtualMachine) -> None:
     assert "lo" in {card.name for card in found.interfaces}
     assert found.time is not None
     assert abs(found.time - time.time()) < 3600
+
+
+async def test_what_the_page_says_from_a_shell_is_answered_so(guest: VirtualMachine, root: Path) -> None:
+    [channel] = read_blocks(root / "docs" / "guest.md", "xml")
+    assert channel.strip() in DEFINITION
+    for step in read_steps(root / "docs" / "guest.md"):
+        reply = await guest.chat(step.command.removeprefix("archipel chat web "), 60)
+        assert is_like("\n".join(step.shown), reply.text), f"{step.command}: {reply.text}"
 
 
 async def test_programs_run_with_arguments_and_input(guest: VirtualMachine) -> None:
