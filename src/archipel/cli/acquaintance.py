@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``archipel avatar``, ``contacts``, ``notices``: what machines and hypervisors show, to whom, and what they tell of their own accord."""
+"""``archipel avatar``, ``contacts``, ``notices``, ``notifier``: what entities show, and what they tell whom of their own accord."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from archipel.cli.subcommands import On, Subcommand, make_group, show_facts
 from archipel.client.avatars import Avatars
 from archipel.client.entity import Entity
 from archipel.client.notices import Notices
+from archipel.client.notifier import Notifier
 from archipel.protocol.preferences import Preferences, Verbosity
 
 
@@ -71,5 +72,38 @@ notices = make_group(
             show=show_facts(_lines),
         ),
         _row("reset", "Forget what you chose.", Notices.reset, concern=Notices, show=show_facts(_lines)),
+    ),
+)
+
+notifier = make_group(
+    "notifier",
+    "See who is told of events by mail, webhook or message, and try it; --hypervisor chooses the host.",
+    (
+        Subcommand(
+            "routes",
+            "List the routes of all known hypervisors, and how they do.",
+            Notifier.routes,
+            on=On.ALL_HYPERVISORS,
+            concern=Notifier,
+            columns={
+                "ROUTE": "name",
+                "WAY": "way",
+                "TO": "to",
+                "SENT": "sent",
+                "FAILED": "failed",
+                "DROPPED": "dropped",
+                "TROUBLE": "trouble",
+            },
+            none="no routes",
+        ),
+        Subcommand(
+            "test",
+            "Send a test by a route.",
+            Notifier.test,
+            (argument("route"),),
+            on=On.HYPERVISOR,
+            concern=Notifier,
+            says="{on}: {route} has taken it",
+        ),
     ),
 )

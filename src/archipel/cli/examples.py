@@ -80,6 +80,8 @@ archipel contacts remove web student@example.org
 archipel notices show web
 archipel notices set web --verbosity alarms --quiet 22:00-07:00 --zone Europe/Berlin
 archipel notices reset web
+archipel notifier routes
+archipel notifier test night-shift
 archipel health
 archipel health --history 2 --step sample
 archipel health web

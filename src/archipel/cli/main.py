@@ -8,7 +8,7 @@ import click
 
 import archipel
 from archipel.cli import machines, power
-from archipel.cli.acquaintance import avatar, contacts, notices
+from archipel.cli.acquaintance import avatar, contacts, notices, notifier
 from archipel.cli.admins import admins
 from archipel.cli.appliances import appliance
 from archipel.cli.audit import audit
@@ -81,6 +81,7 @@ for _command in (
     avatar,
     contacts,
     notices,
+    notifier,
     health,
     network,
     nwfilter,
