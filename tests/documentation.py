@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROMPT = "$ "
-FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<body>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(
+    r"(?:^ *<!-- not run: (?P<reason>[^\n]*) -->\n)?^(?P<indent> *)```(?P<language>\w*)\n(?P<body>.*?)^(?P=indent)```$",
+    re.MULTILINE | re.DOTALL,
+)
 LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)\s]*)?\)")
 
 
@@ -27,9 +30,26 @@ def list_pages(root: Path) -> list[Path]:
     return [root / "README.md", root / "CONTRIBUTING.md", *sorted((root / "docs").glob("*.md"))]
 
 
+@dataclass(frozen=True)
+class Block:
+    """A code block, without the indentation of the list that it stands in; ``reason``: why nothing of it can be run, if it says so.
+
+    A page says that in the line before: ``<!-- not run: REASON -->``.
+    """
+
+    language: str
+    body: str
+    reason: str | None
+
+
+def list_blocks(page: Path) -> list[Block]:
+    """Return all code blocks of a page."""
+    return [Block(found["language"], textwrap.dedent(found["body"]), found["reason"]) for found in FENCE.finditer(page.read_text())]
+
+
 def read_blocks(page: Path, language: str) -> list[str]:
-    """Return the code blocks of a language, without the indentation of the list that they stand in."""
-    return [textwrap.dedent(found["body"]) for found in FENCE.finditer(page.read_text()) if found["language"] == language]
+    """Return the code blocks of a language that some test runs (tests/unit/test_page_examples.py says which)."""
+    return [block.body for block in list_blocks(page) if block.language == language and block.reason is None]
 
 
 def read_links(page: Path) -> list[str]:
@@ -65,3 +85,26 @@ def read_talks(page: Path) -> list[list[Said]]:
         lines = [part.rstrip("\n").split("\n") for part in parts]
         talks.append([Said(words, "\n".join(shown).partition(": ")[2]) for words, *shown in lines])
     return talks
+
+
+# What differs from day to day and from host to host.
+_CHANGING = (
+    (re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "UUID"),
+    (re.compile(r"\S+@\S+"), "JID"),
+    (re.compile(r"\([A-Z]\w+(/\w+)*\)"), "(ZONE)"),
+    (re.compile(r"[-+]\d\d:\d\d\b|Z\b"), ""),
+)
+
+
+def _shape(text: str) -> list[str]:
+    """Return the lines of an answer without what differs."""
+    for pattern, word in _CHANGING:
+        text = pattern.sub(word, text)
+    return [re.sub(r"\d+([.:]\d+)*", "N", line) for line in text.splitlines()]
+
+
+def is_like(shown: str, answer: str) -> bool:
+    """Whether each line that a page shows is in the answer; ``...`` at the end of one stands for the rest."""
+    given = _shape(answer)
+    assert shown, "the page shows no answer"
+    return all(any(line == told or (line.endswith("...") and told.startswith(line[:-3])) for told in given) for line in _shape(shown))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -13,7 +14,8 @@ import pytest_asyncio
 from archipel.client import Session, VirtualMachine
 from archipel.protocol import guest as wire
 from archipel.protocol.errors import CommandError, PermissionDenied
-from tests.e2e.real_guest import Place
+from tests.documentation import is_like, read_blocks, read_steps
+from tests.e2e.real_guest import DEFINITION, Place
 from tests.integration.collection.platform import DOMAIN
 from tests.wire.waiting import eventually
 
@@ -21,6 +23,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BOOT_DEADLINE = 90  # seconds; under emulation, on a machine that is busy
 SHELL = "/bin/sh"
+CLOCK = "ln -sf /bin/busybox /sbin/hwclock"  # which the guest agent wants there
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -56,6 +59,15 @@ async def test_a_guest_tells_about_itself(guest: VirtualMachine) -> None:
     assert "lo" in {card.name for card in found.interfaces}
     assert found.time is not None
     assert abs(found.time - time.time()) < 3600
+
+
+async def test_what_the_page_says_from_a_shell_is_answered_so(guest: VirtualMachine, root: Path) -> None:
+    [channel] = read_blocks(root / "docs" / "guest.md", "xml")
+    assert channel.strip() in DEFINITION
+    await guest.ask(program(CLOCK), 60)
+    for step in read_steps(root / "docs" / "guest.md"):
+        reply = await guest.chat(step.command.removeprefix("archipel chat web "), 60)
+        assert is_like("\n".join(step.shown), reply.text), f"{step.command}: {reply.text}"
 
 
 async def test_programs_run_with_arguments_and_input(guest: VirtualMachine) -> None:
@@ -108,7 +120,7 @@ async def test_files_are_written_and_read(guest: VirtualMachine) -> None:
 
 
 async def test_the_clock_follows_the_hosts(guest: VirtualMachine) -> None:
-    await guest.ask(program("date -s 2001-01-01; ln -s /bin/busybox /sbin/hwclock"), 60)  # which the guest agent wants there
+    await guest.ask(program(f"date -s 2001-01-01; {CLOCK}"), 60)
     clock = await guest.ask(wire.SetTime(), 60)
     assert abs(clock.offset) < 60
     now = await guest.ask(program("date +%Y"), 60)

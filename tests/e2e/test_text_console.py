@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import pytest_asyncio
 
 from archipel.client import Session, VirtualMachine
 from archipel.xmpp.tls import client_context
+from tests.documentation import is_like, read_talks
 from tests.e2e.real_guest import Place
 from tests.integration.collection.platform import DOMAIN, password_of
 from tests.wire.matching import CLIENT
@@ -44,11 +47,14 @@ async def expect(person: Person, words: str, since: int = 0) -> None:
     await person.until(lambda: words in told(), words, BOOT_DEADLINE)
 
 
-async def test_a_shell_answers_in_a_chat(place: Place, machine: VirtualMachine) -> None:
+async def test_a_shell_answers_in_a_chat(place: Place, machine: VirtualMachine, root: Path) -> None:
     person = await enter(place, "phone")
     await machine.start()
-    assert "serial console" in await person.say(str(machine.jid), "open console")
+    _commands, [opening, typed] = read_talks(root / "docs" / "chat.md")
+    assert is_like(opening.answer, await person.say(str(machine.jid), opening.words))
     await expect(person, "READY")
+    await write(person, machine, typed.words)
+    await expect(person, f"\n{typed.answer}")
     await write(person, machine, "echo $((6 * 7))-seen")
     await expect(person, "42-seen")
     other = await enter(place, "tablet")

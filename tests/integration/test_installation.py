@@ -17,7 +17,7 @@ import pytest
 
 from testbed.ejabberd import Ejabberd
 from testbed.libvirtd import TestLibvirtd
-from tests.documentation import read_blocks
+from tests.documentation import list_blocks
 from tests.integration.conftest import Account
 
 PROGRAMS = Path(sys.executable).parent
@@ -60,5 +60,5 @@ def test_the_page_of_the_installation_names_the_options_that_there_are(root: Pat
     explained = run("archipel-agent-init", "--help").stdout
     existing = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", explained)) - {"--help"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", page.read_text())) - OTHERS == existing
-    [example] = [block for block in read_blocks(page, "sh") if "archipel-agent-init --server" in block]
+    [example] = [block.body for block in list_blocks(page) if "archipel-agent-init --server" in block.body]
     assert "--password-file" in example

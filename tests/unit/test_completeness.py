@@ -11,6 +11,8 @@ from pathlib import Path
 
 from archipel.agent import capabilities
 from archipel.agent.dispatch import Command, Registry
+from archipel.protocol.console import FAILURE as VNC
+from archipel.protocol.errors import ErrorCode
 from archipel.protocol.payload import Payload, fields_of
 from archipel.protocol.rights import CORE_TOKENS, EntityKind
 from tests.wire.actions import ACTIONS
@@ -25,6 +27,15 @@ FREE_TEXTS = {
     ("set", "permission_value"),
     ("setown", "permission_value"),
     ("screenshot", "size"),
+}
+# Numbers that the founders gave to several things; and what is new beside something of theirs, and fails like it.
+SHARED_CODES = {
+    ErrorCode.PERMISSION: {"avatars", "oomkiller", "scheduler"},
+    ErrorCode.ALLOC: {"geolocalization", "machines"},
+    ErrorCode.GET_RIGHTS: {"rights", "rules"},
+    ErrorCode.SET_RIGHTS: {"rights", "rules"},
+    ErrorCode.LIST_RIGHTS: {"rights", "rules"},
+    VNC: {"text_console", "vnc"},
 }
 
 
@@ -67,6 +78,18 @@ def test_every_action_is_tried_on_a_real_server(root: Path) -> None:
 def test_the_table_of_actions_names_their_error_codes(root: Path) -> None:
     actions = all_actions(root)
     assert {key: command.failure for key, command in actions.items()} == {action.key: action.code for action in ACTIONS}
+
+
+def test_no_two_capabilities_share_a_number_of_errors_unless_the_founders_did(root: Path) -> None:
+    """Who reads a number shall know what failed."""
+    owners: dict[int, set[str]] = {}
+    for name in declared_capabilities(root).values():
+        registry = Registry()
+        registry.add(importlib.import_module(name))
+        for kind in EntityKind:
+            for command in registry.commands(kind):
+                owners.setdefault(int(command.failure), set()).add(name.rpartition(".")[2])
+    assert {code: names for code, names in owners.items() if len(names) > 1} == SHARED_CODES
 
 
 def test_the_table_of_actions_names_their_rights(root: Path) -> None:

@@ -24,7 +24,7 @@ from archipel.cli.exit_codes import ExitCode
 from archipel.cli.main import main
 from archipel.protocol.errors import BadRequest
 from archipel.protocol.rights import EntityKind, core_catalogue
-from tests.documentation import list_pages, read_blocks, read_links, read_steps
+from tests.documentation import list_blocks, list_pages, read_blocks, read_links, read_steps
 from tests.unit.agent.fakes import STUDENT
 
 ROOT = Path(__file__).parent.parent.parent
@@ -67,7 +67,7 @@ def test_every_link_within_the_documentation_leads_somewhere(page: Path) -> None
 def test_every_target_of_make_that_is_named_exists(page: Path, root: Path) -> None:
     targets = set(re.findall(r"^([a-z0-9-]+):", (root / "Makefile").read_text(), re.MULTILINE))
     inline = re.findall(r"`make ([^`]+)`", page.read_text()) + re.findall(
-        r"^make ([^#\n]+)", "\n".join(read_blocks(page, "sh")), re.MULTILINE
+        r"^make ([^#\n]+)", "\n".join(block.body for block in list_blocks(page) if block.language == "sh"), re.MULTILINE
     )
     named = {word for words in inline for word in re.sub(r"\w+=('[^']*'|\S+)", "", words).split()}
     assert named - targets == set()

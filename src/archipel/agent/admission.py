@@ -95,7 +95,7 @@ async def reply_in_turn(entity: Entity, caller: Caller, message: ET.Element) -> 
         async with _turn(entity, caller):
             await chat.answer_message(entity, message, caller)
     except TooManyWaiting:
-        entity.stream.transmit(stanzas.chat(caller.full, chat.BUSY))
+        entity.stream.transmit(stanzas.chat(caller.full, chat.BUSY, failure=Condition.RESOURCE_CONSTRAINT))
 
 
 @contextlib.asynccontextmanager

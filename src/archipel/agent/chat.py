@@ -3,7 +3,8 @@
 """Talking with an entity from any XMPP client: the same commands, in words.
 
 A phrase matches whole words, the longest phrase first; what is left fills its placeholders. What a phrase lacks is asked for, and
-whoever wants something destroyed is asked whether he means it (:mod:`archipel.agent.dialogues`).
+whoever wants something destroyed is asked whether he means it (:mod:`archipel.agent.dialogues`). An answer that says that nothing
+came of it has the condition beside its words, for programs.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from xml.etree import ElementTree as ET
 from archipel.agent.dialogues import MOST_TRIES, Dialogue
 from archipel.agent.dispatch import Caller, Command, refuse_early, run_command
 from archipel.protocol import namespaces as ns
-from archipel.protocol.errors import BadRequest, CommandError, PermissionDenied
+from archipel.protocol.errors import BadRequest, CommandError, Condition, PermissionDenied
 from archipel.protocol.forms import request_element
 from archipel.xmpp import stanzas
 
@@ -76,18 +77,39 @@ class Phrase:
         return dict(zip(fields, values, strict=False))
 
 
+class NotDone(Exception):
+    """What was asked for is not done: in words, and as a condition."""
+
+    def __init__(self, text: str, condition: Condition) -> None:
+        super().__init__(text)
+        self.text = text
+        self.condition = condition
+
+
 async def answer_message(entity: Entity, message: ET.Element, caller: Caller) -> None:
     """Answer one chat message; nobody gets more than one answer for one message."""
     body = message.findtext(f"{{{ns.CLIENT}}}body") or ""
     thread = message.findtext(f"{{{ns.CLIENT}}}thread") or ""
-    text = await reply(entity, body, caller)
-    entity.stream.transmit(stanzas.chat(caller.full, text, thread if len(thread) <= LONGEST_THREAD else None))
+    failure: Condition | None = None
+    try:
+        text = await _reply(entity, body, caller)
+    except NotDone as error:
+        text, failure = error.text, error.condition
+    entity.stream.transmit(stanzas.chat(caller.full, text, thread if len(thread) <= LONGEST_THREAD else None, failure))
 
 
 async def reply(entity: Entity, body: str, caller: Caller) -> str:
     """Return what the entity says to ``body``."""
+    try:
+        return await _reply(entity, body, caller)
+    except NotDone as error:
+        return error.text
+
+
+async def _reply(entity: Entity, body: str, caller: Caller) -> str:
+    """Return what the entity says to ``body``; raises :class:`NotDone`."""
     if not entity.decide(caller.bare, "message").allowed:
-        return REFUSAL
+        raise NotDone(REFUSAL, Condition.FORBIDDEN)
     words = re.findall(r"\S+", body[:LONGEST_MESSAGE])
     plain = " ".join(words).lower().rstrip("?!. ")
     dialogue = entity.dialogues.take(caller.bare)
@@ -118,7 +140,7 @@ async def _obey(entity: Entity, words: list[str], caller: Caller) -> str:
     if dialogue is None and any(" ".join(words[:count]).lower().rstrip(",!") in GREETINGS for count in (1, 2)):
         return _greet(entity)
     if dialogue is None:
-        return "I do not understand. Say help to see what I can do for you."
+        raise NotDone("I do not understand. Say help to see what I can do for you.", Condition.FEATURE_NOT_IMPLEMENTED)
     return await _proceed(entity, dialogue, caller)
 
 
@@ -154,7 +176,7 @@ async def _take_value(entity: Entity, dialogue: Dialogue, value: str, caller: Ca
         dialogue.tries += 1
         if dialogue.tries < MOST_TRIES:
             return f"{error.text}. {_ask(entity, dialogue, caller)}"
-        return f"{error.text}. I forget what you asked for."
+        raise NotDone(f"{error.text}. I forget what you asked for.", error.condition) from None
     return await _proceed(entity, dialogue, caller)
 
 
@@ -177,9 +199,9 @@ async def _proceed(entity: Entity, dialogue: Dialogue, caller: Caller) -> str:
         source = request_element(command.request, dialogue.values)
         answer = await run_command(entity, command.in_chat, source, caller, phrase)
     except PermissionDenied as error:
-        return f"I am sorry, you may not do that: {error.text}."
+        raise NotDone(f"I am sorry, you may not do that: {error.text}.", error.condition) from None
     except CommandError as error:
-        return f"I am sorry, that did not work: {error.text}."
+        raise NotDone(f"I am sorry, that did not work: {error.text}.", error.condition) from None
     return spoken.say(answer)
 
 

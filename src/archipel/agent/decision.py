@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 
 from archipel.agent.rules import RuleRecord, describe_origin
 from archipel.agent.standing import Basis
+from archipel.protocol import rules
 
 
 class Rule(enum.StrEnum):
     """What decided."""
 
-    ADMINISTRATOR = "administrator"
+    ADMINISTRATOR = rules.ADMINISTRATOR
     DENIED = "denied"
     STRANGER = "not known to the entity"
     ALL = "holder of all"

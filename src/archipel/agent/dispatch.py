@@ -167,6 +167,14 @@ class Registry:
         """Whether entities of this kind know the namespace at all."""
         return any(key[:2] == (kind, namespace) for key in self._commands)
 
+    def describe_unknown(self, kind: EntityKind, namespace: str, action: str) -> str:
+        """Return what to tell somebody of an action that there is not: which there are in its namespace, or which namespaces."""
+        known = [(space, name) for (on, space, name) in self._commands if on is kind]
+        actions = sorted(name for space, name in known if space == namespace)
+        if actions:
+            return f"{kind} knows no action {action!r} in {namespace}, but {', '.join(actions)}"
+        return f"{kind} knows no namespace {shorten(namespace)!r}, but {', '.join(sorted({space for space, _ in known}))}"
+
     def commands(self, kind: EntityKind) -> Iterable[Command]:
         """Return the commands of entities of this kind, in the order of their declaration."""
         return (found for (on, _ns, _action), found in self._commands.items() if on is kind)
@@ -233,7 +241,7 @@ def _refuse_unknown(entity: Entity, envelope: Envelope, caller: Caller) -> Comma
     decision, action = entity.decide(caller.bare, ALL), shorten(envelope.action)
     error: CommandError = PermissionDenied(f"{caller.bare} may not {action!r} here")
     if decision.allowed or (envelope.namespace in ns.RETIRED and entity.knows(caller.bare)):
-        error = NotImplementedByEntity(f"{entity.kind} knows no action {action!r}")
+        error = NotImplementedByEntity(entity.services.registry.describe_unknown(entity.kind, envelope.namespace, action))
     entry = _Entry(entity, caller, envelope.namespace, envelope.action, arguments=envelope.archipel)
     entry.rule = decision.short
     entry.note_error(error)

@@ -14,12 +14,13 @@ from archipel.protocol.errors import BadRequest, CommandError, Condition
 
 GUEST = Section("GUEST")
 _ABSOLUTE: Final = re.compile(r"/|[A-Za-z]:[\\/]")  # a Windows guest has drives
+EVERYTHING: Final = "*"
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, kw_only=True)
 class GuestSettings:
-    """Which files of guests are read and written by whoever has the right; entries are shell patterns, and * passes slashes, too."""
+    """What whoever has the right reads, writes and runs in guests; entries are shell patterns, and * passes slashes, too."""
 
     readable: tuple[str, ...] = GUEST.option(
         "guest_readable_paths", list_of(TEXT, blanks=False), "*", "Files in guests that can be read, such as /etc/*, /var/log/*."
@@ -27,6 +28,18 @@ class GuestSettings:
     writable: tuple[str, ...] = GUEST.option(
         "guest_writable_paths", list_of(TEXT, blanks=False), "*", "Files in guests that can be written, such as /srv/exercise/*."
     )
+    programs: tuple[str, ...] = GUEST.option(
+        "guest_programs",
+        list_of(TEXT, blanks=False),
+        "*",
+        "Programs that can be run in guests, such as /usr/bin/systemctl, /opt/course/*; * also lets the guest look one up by its name.",
+    )
+
+
+def refuse_program(path: str, patterns: tuple[str, ...]) -> None:
+    """Raise what speaks against a program in a guest; where all are taken, a mere name is, too, which the guest looks up."""
+    if EVERYTHING not in patterns:
+        refuse_path(path, patterns, "guest_programs")
 
 
 def refuse_path(path: str, patterns: tuple[str, ...], option: str) -> None:

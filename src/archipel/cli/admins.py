@@ -39,7 +39,7 @@ async def list_admins(run: Run) -> None:
     if run.output.as_json:
         run.output.json([{"jid": entry.jid, "named_by": entry.named_by} for entry in found])
     else:
-        run.output.table(("ADMINISTRATOR", "NAMED BY"), [(entry.jid, entry.named_by or "") for entry in found])
+        run.output.table(("ADMINISTRATOR", "NAMED BY"), [(entry.jid, entry.named_by or "") for entry in found], "nobody is on the list")
 
 
 @admins.command()

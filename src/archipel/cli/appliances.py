@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from archipel.cli.parameters import argument, flag, waiting
-from archipel.cli.subcommands import Answer, On, Subcommand, as_object, make_group
+from archipel.cli.subcommands import Answer, On, Subcommand, as_object, make_group, name_of
 from archipel.client.appliances import Appliances, MachineAppliance
 from archipel.protocol.appliances import Status
 
@@ -30,7 +30,8 @@ def _show_feeds(answer: Answer) -> None:
         if source.problem:
             output.warn(f"{source.name}: {source.problem}")
     rows = [(one.name, _state(one.status), one.size, source.name, one.uuid) for source in sources for one in source.appliances]
-    output.table(("APPLIANCE", "STATE", "BYTES", "FEED", "UUID"), rows)
+    none = "the feeds offer nothing" if sources else "no feeds: archipel appliance subscribe URL adds one"
+    output.table(("APPLIANCE", "STATE", "BYTES", "FEED", "UUID"), rows, f"{name_of(answer.entity)}: {none}")
 
 
 def _host(name: str, help: str, call: Any, *parameters: click.Parameter, on: On = On.HYPERVISOR, **more: Any) -> Subcommand:  # noqa: A002 - click's word
@@ -60,6 +61,7 @@ appliance = make_group(
             Appliances.list,
             on=On.ALL_HYPERVISORS,
             columns={"APPLIANCE": "name", "DESCRIPTION": "description", "UUID": "uuid"},
+            none="no appliances",
         ),
         _host(
             "download",
@@ -75,6 +77,7 @@ appliance = make_group(
             "List what is being downloaded.",
             Appliances.downloads,
             columns={"APPLIANCE": "name", "DONE": lambda found: f"{found.percentage:.0f} %", "BYTES": "total", "UUID": "uuid"},
+            none="no downloads",
         ),
         _host(
             "stop",
@@ -89,6 +92,7 @@ appliance = make_group(
             "List what a machine can be made of.",
             MachineAppliance.list,
             columns={"APPLIANCE": "name", "STATE": "status", "DESCRIPTION": "description", "UUID": "uuid"},
+            none="no appliances",
         ),
         _machine(
             "install",

@@ -42,7 +42,7 @@ async def audit(
         run.output.json([asdict(entry) for entry in found])
     else:
         rows = [(entry.time, entry.who, entry.entity, entry.phrase or entry.command, entry.outcome) for entry in found]
-        run.output.table(("TIME", "WHO", "ON", "WHAT", "OUTCOME"), rows)
+        run.output.table(("TIME", "WHO", "ON", "WHAT", "OUTCOME"), rows, "no such entries")
     end_with(run.errors)
 
 

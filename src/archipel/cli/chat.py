@@ -15,7 +15,8 @@ from archipel.cli.invocation import Run, end_with, in_session
 from archipel.client.entity import Entity
 from archipel.client.errors import ClientError
 from archipel.client.failures import describe
-from archipel.protocol.errors import CommandError
+from archipel.client.inbox import Reply
+from archipel.protocol.errors import CommandError, Condition
 from archipel.xmpp.errors import NoAnswer
 
 PROMPT = "> "
@@ -29,7 +30,8 @@ async def chat(run: Run, words: tuple[str, ...], tags: tuple[str, ...]) -> None:
     """Say TEXT and print the reply; without TEXT talk line by line until the end of input (Ctrl-D).
 
     Say "help" to learn what the other side understands. With --tag no machine is named: all that have the tag, or one of
-    them, are told, and each one's reply is printed behind its name.
+    them, are told, and each one's reply is printed behind its name. What was not done is an error of this command, too, but for a
+    conversation at a terminal.
     """
     if tags:
         await _say_to_all(run, tags, " ".join(words))
@@ -39,10 +41,13 @@ async def chat(run: Run, words: tuple[str, ...], tags: tuple[str, ...]) -> None:
     entity = await run.finder.entity(words[0])
     if words[1:]:
         _print(run, await entity.chat(" ".join(words[1:])))
+        end_with(run.errors)
         return
     while line := await _next_line():
         if line.strip():
             await _say(run, entity, line)
+    if not sys.stdin.isatty():
+        end_with(run.errors)
 
 
 # -- one ----------------------------------------------------------------------------------------------------------------
@@ -52,11 +57,14 @@ async def _say(run: Run, entity: Entity, line: str) -> None:
     try:
         _print(run, await entity.chat(line))
     except NoAnswer as error:
+        run.errors.append(error)
         run.output.warn(describe(error))
 
 
-def _print(run: Run, reply: str) -> None:
-    run.output.json({"reply": reply}) if run.output.as_json else run.output.line(reply)
+def _print(run: Run, reply: Reply) -> None:
+    """Print a reply; one that says that nothing came of it is an error that need not be told a second time."""
+    run.output.json({"reply": reply.text, "failure": reply.failure}) if run.output.as_json else run.output.line(reply.text)
+    run.errors += [reply.error] if reply.error else []
 
 
 async def _next_line() -> str:
@@ -79,12 +87,13 @@ async def _next_line() -> str:
 
 
 @dataclass(frozen=True)
-class Reply:
-    """What an entity (bare JID) replied."""
+class Told:
+    """What an entity (bare JID) replied, and why it did not do what it was told, if it did not."""
 
     entity: str
     name: str
     text: str
+    failure: Condition | None
 
 
 async def _say_to_all(run: Run, tags: tuple[str, ...], text: str) -> None:
@@ -93,7 +102,7 @@ async def _say_to_all(run: Run, tags: tuple[str, ...], text: str) -> None:
     entities = [Entity(run.session, jid) for jid, own in sorted((await run.session.tags()).items()) if set(tags) & set(own)]
     if not entities:
         raise ClientError(f"nobody has the tag {' or '.join(tags)}: archipel ls shows who has which")
-    replies: list[Reply] = []
+    replies: list[Told] = []
     async with run.working(f"waiting for {len(entities)} replies") as show:
         for count, asked in enumerate(asyncio.as_completed([_ask(run, entity, text) for entity in entities]), start=1):
             replies += [reply] if (reply := await asked) else []
@@ -106,14 +115,16 @@ async def _say_to_all(run: Run, tags: tuple[str, ...], text: str) -> None:
     end_with(run.errors)
 
 
-async def _ask(run: Run, entity: Entity, text: str) -> Reply | None:
+async def _ask(run: Run, entity: Entity, text: str) -> Told | None:
     """Return what an entity replies; if it does not, that is noted and the others go on."""
     name = await _name(entity)
     try:
-        return Reply(entity.bare, name, await entity.chat(text))
+        reply = await entity.chat(text)
     except FAILURES as error:
         run.note(name, error)
         return None
+    run.errors += [reply.error] if reply.error else []
+    return Told(entity.bare, name, reply.text, reply.failure)
 
 
 async def _name(entity: Entity) -> str:

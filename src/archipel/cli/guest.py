@@ -126,5 +126,19 @@ guest = make_group(
             flag("--append", "Behind what stands in it."),
             says="{on}: {answer} bytes in {path}",
         ),
+        _guest("ping", "Ask whether the guest agent answers.", Guest.ping, says="{on}: the guest agent answers"),
+        _guest(
+            "freeze",
+            "Let nothing in the guest write, as for a backup, until thaw.",
+            Guest.freeze,
+            says="{on}: {answer} file systems frozen",
+        ),
+        _guest("thaw", "Let the guest write again.", Guest.thaw, says="{on}: {answer} file systems thawed"),
+        _guest(
+            "set-clock",
+            "Set the guest's clock by the host's.",
+            Guest.set_clock,
+            says="{on}: the clock is {answer.offset:+.1f} s off the host's",
+        ),
     ),
 )

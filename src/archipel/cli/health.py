@@ -20,6 +20,7 @@ from archipel.protocol.health import STEPS, MachineStat, Stat
 from archipel.protocol.payload import Payload
 
 KIBIBYTE = 1024
+NO_FIGURES = "there are no figures yet"
 
 
 @click.command()
@@ -54,9 +55,11 @@ def _show_history(run: Run, found: tuple[Stat, ...] | tuple[MachineStat, ...]) -
     if run.output.as_json:
         run.output.json([as_object(stat) for stat in found])
     elif found and isinstance(found[0], MachineStat):
-        run.output.table(("UNTIL", "CPU", "MEMORY", "READ", "WRITTEN", "RECEIVED", "SENT"), [_machine_row(stat) for stat in found])
+        run.output.table(
+            ("UNTIL", "CPU", "MEMORY", "READ", "WRITTEN", "RECEIVED", "SENT"), [_machine_row(stat) for stat in found], NO_FIGURES
+        )
     else:
-        run.output.table(("UNTIL", "CPU", "MEMORY USED", "LOAD"), [_host_row(stat) for stat in found if isinstance(stat, Stat)])
+        run.output.table(("UNTIL", "CPU", "MEMORY USED", "LOAD"), [_host_row(stat) for stat in found if isinstance(stat, Stat)], NO_FIGURES)
 
 
 def _host_row(stat: Stat) -> tuple[str, ...]:

@@ -57,6 +57,7 @@ network = make_group(
                 "FORWARD": "forward",
                 "UUID": "uuid",
             },
+            none="no networks",
         ),
         _network("show", "Print the definition of a network.", Networks.show, NETWORK, show=show_xml),
         _network(
@@ -76,6 +77,7 @@ network = make_group(
             Networks.leases,
             NETWORK,
             columns={"ADDRESS": "ip", "MAC": "mac", "HOST": "hostname"},
+            none="no addresses are given away",
         ),
         _network(
             "bridges",
@@ -83,6 +85,7 @@ network = make_group(
             Networks.bridges,
             on=On.ALL_HYPERVISORS,
             columns={"NAME": "name", "TYPE": "type"},
+            none="no interfaces",
         ),
         _network("interfaces", "List a host's network interfaces.", Networks.interfaces, show=show_names),
     ),
@@ -129,6 +132,7 @@ pool = make_group(
                 "FREE": lambda found: size_of(found.available) if found.active else "",
                 "PATH": "path",
             },
+            none="no pools",
         ),
         _pool(
             "define",
@@ -174,6 +178,7 @@ volume = make_group(
                 "TAKES": lambda found: size_of(found.allocation),
                 "PATH": "path",
             },
+            none="no volumes",
         ),
         _volume(
             "create",
@@ -201,7 +206,7 @@ volume = make_group(
             argument("name"),
             argument("size", kind=Size()),
             flag("--shrink", "Let it become smaller: its end is cut off."),
-            says="{on}: volume {name} of {pool} has {size} MiB now",
+            says="{on}: volume {name} of {pool} has {size} now",
         ),
     ),
 )

@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import IO, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import click
 from rich.text import Text
@@ -18,6 +18,7 @@ from rich.text import Text
 from archipel.cli.exit_codes import ExitCode, as_json, exit_code, exit_code_of_all
 from archipel.cli.finder import Finder
 from archipel.cli.output import Output, printable
+from archipel.cli.start import INTERRUPTED
 from archipel.client import password as passwords
 from archipel.client.errors import LoginMissing
 from archipel.client.failures import EXPECTED, describe
@@ -27,7 +28,6 @@ from archipel.client.settings import ConnectionSettings
 
 P = ParamSpec("P")
 ReturnT = TypeVar("ReturnT")
-INTERRUPTED = 130  # what shells report for a program ended by SIGINT
 TELL_AFTER = 2.0  # seconds; whoever waits longer wants to know for what
 
 
@@ -117,6 +117,16 @@ def in_session(function: Callable[Concatenate[Run, P], Awaitable[None]] | None =
 class Commands(click.Group):
     """The group of all commands, which turns expected errors into a line and an exit code."""
 
+    def make_context(self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any) -> click.Context:
+        """Read the options that stand before the command's name."""
+        given = list(args)
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            raise WrongUsage(error, Output(as_json="--json" in given)) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
         _set_up_logging()
@@ -124,12 +134,31 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError:
             raise  # whoever read our output has enough of it; click ends quietly
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            raise WrongUsage(error, Output(as_json=ctx.params["as_json"])) from None
         except EXPECTED as error:
             invocation = ctx.find_object(Invocation) or Invocation()
             invocation.output.fail(describe(error), as_json(error))
             ctx.exit(exit_code(error))
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, click.Abort):
             ctx.exit(INTERRUPTED)
+
+
+class WrongUsage(click.ClickException):
+    """What is wrong with the arguments, in one line, and where it is told how they should be."""
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, error: click.UsageError, output: Output) -> None:
+        program = error.ctx.command_path if error.ctx else "archipel"
+        super().__init__(f"{' '.join(error.format_message().split())} See: {program} --help")
+        self._output = output
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the line; ``file`` is click's, and stays unused: errors have their place."""
+        self._output.fail(self.message, {"error": self.message, "exit_code": int(self.exit_code)})
 
 
 def _set_up_logging() -> None:

@@ -19,6 +19,7 @@ from archipel.protocol.errors import CommandError, PermissionDenied
 
 UNKNOWN = "?"
 NOT_MANAGED = "not managed"
+NO_HYPERVISOR = "no machines: none of your contacts is a hypervisor, name one with --hypervisor JID, now or at the login"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ async def list_machines(run: Run) -> None:
     if run.output.as_json:
         run.output.json([asdict(row) for row in rows])
     else:
-        run.output.table(("NAME", "STATE", "OWNER", "TAGS", "HYPERVISOR", "UUID"), (row.cells() for row in rows))
+        none = "no machines" if rows or await run.finder.hypervisors() else NO_HYPERVISOR
+        run.output.table(("NAME", "STATE", "OWNER", "TAGS", "HYPERVISOR", "UUID"), (row.cells() for row in rows), none)
     end_with(run.errors)
 
 

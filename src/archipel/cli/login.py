@@ -58,10 +58,19 @@ def _profile(invocation: Invocation, jid: str, options: dict[str, Any]) -> Profi
 
 
 def _read_password(file: Any, jid: str) -> str:
-    password = click.prompt(f"Password of {jid}", hide_input=True, err=True) if file is None else file.readline().rstrip("\r\n")
+    password = _ask_password(jid) if file is None else file.readline().rstrip("\r\n")
     if not password:
         raise LoginMissing("the password is empty")
     return str(password)
+
+
+def _ask_password(jid: str) -> str:
+    try:
+        return str(click.prompt(f"Password of {jid}", hide_input=True, err=True))
+    except click.Abort as abort:
+        if isinstance(abort.__context__, EOFError):
+            raise LoginMissing("nobody is there to type the password: name a file with --password-file, - for standard input") from None
+        raise
 
 
 def _tell(invocation: Invocation, profile: Profile, path: Path) -> None:

@@ -58,6 +58,7 @@ drive = make_group(
                 "TAKES": lambda found: size_of(found.disk_size),
                 "STANDS ON": _backing,
             },
+            none="no drives",
         ),
         _drive(
             "create",
@@ -68,7 +69,7 @@ drive = make_group(
             option("--format", "Its format.", kind=FORMAT, default="qcow2", show_default=True),
             option("--golden", "The golden drive that it stands on.", metavar="NAME"),
             flag("--preallocate", "Make all tables of a qcow2 drive at once."),
-            says="{on}: drive {name} made",
+            says="{on}: drive {answer} made",
         ),
         _drive(
             "delete",
@@ -84,7 +85,7 @@ drive = make_group(
             Drives.convert,
             DRIVE,
             argument("format", kind=FORMAT),
-            says="{on}: drive {drive} is {format} now",
+            says="{on}: drive {drive} is {answer} now",
         ),
         _drive(
             "rename",
@@ -92,7 +93,7 @@ drive = make_group(
             Drives.rename,
             DRIVE,
             argument("name"),
-            says="{on}: drive {drive} is called {name} now",
+            says="{on}: drive {drive} is called {answer} now",
         ),
         _drive(
             "resize",
@@ -101,13 +102,14 @@ drive = make_group(
             DRIVE,
             argument("size", kind=Size()),
             flag("--shrink", "Let it become smaller: its end is cut off."),
-            says="{on}: drive {drive} has {size} MiB now",
+            says="{on}: drive {drive} has {size} now",
         ),
         _drive(
             "goldens",
             "List the golden drives, on which new ones may stand.",
             Drives.goldens,
             columns={"NAME": "name", "PATH": "path"},
+            none="no golden drives",
         ),
         _drive(
             "make-golden",
@@ -118,7 +120,7 @@ drive = make_group(
             flag("--replace", "In place of the golden drive of that name, if nothing stands on it."),
             says="{on}: golden drive {name} made of {drive}",
         ),
-        _drive("isos", "List the images for CD drives.", Drives.isos, columns={"NAME": "name", "PATH": "path"}),
+        _drive("isos", "List the images for CD drives.", Drives.isos, columns={"NAME": "name", "PATH": "path"}, none="no images"),
     ),
 )
 
@@ -138,6 +140,7 @@ snapshot = make_group(
                 "PARENT": lambda found: found.parent.name if found.parent else "",
                 "DESCRIPTION": "description",
             },
+            none="no snapshots",
         ),
         _snapshot(
             "take",

@@ -1,18 +1,20 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which machines there are (``manage``, ``unmanage``, ``free``), and what they have (``autostart``, ``memory``, ``vcpus``, ``device``)."""
+"""Which machines there are (``manage``, ``free`` ...), and what they have (``autostart``, ``memory``, ``vcpus``, ``device``, ``oom``)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import click
 
 from archipel.cli.parameters import Size, XmlFile, argument, flag
-from archipel.cli.subcommands import On, Subcommand, make_group
+from archipel.cli.subcommands import On, Subcommand, make_group, show_facts
 from archipel.client.errors import AmbiguousMachine, MachineNotFound
 from archipel.client.hypervisor import Hypervisor
+from archipel.client.oom import OomKiller
 from archipel.client.virtual_machine import VirtualMachine
+from archipel.protocol.oom import Oom
 
 KIB_PER_MIB = 1024
 DEVICE = (argument("device", metavar="FILE.xml", kind=XmlFile()), flag("--live", "The running machine alone, not its definition."))
@@ -53,6 +55,13 @@ async def _memory(machine: VirtualMachine, size: int) -> None:
     await machine.set_memory(size * KIB_PER_MIB)
 
 
+def _oom(found: Oom) -> Iterator[tuple[str, str]]:
+    """Yield how the kernel sees a machine, for people."""
+    yield "oom_score_adj", str(found.kernel)
+    yield "oom_adj", str(found.adjust)
+    yield "score now", str(found.score)
+
+
 ROWS = (
     Subcommand(
         "manage",
@@ -89,7 +98,7 @@ ROWS = (
         "Set how much memory a machine has now, up to what its definition allows.",
         _memory,
         (argument("size", kind=Size()),),
-        says="{on}: has {size} MiB",
+        says="{on}: has {size}",
     ),
     Subcommand(
         "vcpus",
@@ -103,6 +112,7 @@ ROWS = (
         "List the addresses of a guest, as far as anybody knows them, and who told them.",
         VirtualMachine.addresses,
         columns={"INTERFACE": "interface", "MAC": "mac", "ADDRESS": "address", "TOLD BY": "source"},
+        none="nobody knows an address",
     ),
 )
 
@@ -122,7 +132,26 @@ device = make_group(
     ),
 )
 
+oom = make_group(
+    "oom",
+    "See and change how likely the kernel ends a machine when its host runs out of memory.",
+    (
+        Subcommand(
+            "show", "Show what is in force, or will be at the next start.", OomKiller.read, concern=OomKiller, show=show_facts(_oom)
+        ),
+        Subcommand(
+            "set",
+            "Set the kernel's oom_score_adj: -1000 is never, 0 the kernel's own choice, 1000 first of all.",
+            OomKiller.adjust,
+            (argument("score_adj", metavar="VALUE", kind=click.IntRange(-1000, 1000)),),
+            concern=OomKiller,
+            says="{on}: oom_score_adj is {score_adj}",
+            settings={"ignore_unknown_options": True},  # a value below zero is no option
+        ),
+    ),
+)
+
 
 def commands() -> list[click.Command]:
-    """Return a command for each row, and that for devices."""
-    return [*(row.command() for row in ROWS), device]
+    """Return a command for each row, and the groups."""
+    return [*(row.command() for row in ROWS), device, oom]

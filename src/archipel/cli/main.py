@@ -8,6 +8,7 @@ import click
 
 import archipel
 from archipel.cli import machines, power
+from archipel.cli.acquaintance import avatar, contacts, notices, notifier
 from archipel.cli.admins import admins
 from archipel.cli.appliances import appliance
 from archipel.cli.audit import audit
@@ -15,6 +16,7 @@ from archipel.cli.chat import chat
 from archipel.cli.command import command
 from archipel.cli.completion import completion
 from archipel.cli.define import define
+from archipel.cli.examples import give_examples
 from archipel.cli.guest import guest
 from archipel.cli.health import health
 from archipel.cli.host import network, nwfilter, pool, volume
@@ -79,6 +81,10 @@ for _command in (
     guest,
     schedule,
     tag,
+    avatar,
+    contacts,
+    notices,
+    notifier,
     health,
     network,
     nwfilter,
@@ -98,3 +104,4 @@ for _command in (
     completion,
 ):
     main.add_command(_command)
+give_examples(main)

@@ -63,8 +63,16 @@ class Output:
         """Print a JSON document on one line, at once."""
         print(json.dumps(value, default=str), flush=True)
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Print a table; a state has its colour."""
+    def remark(self, text: str) -> None:
+        """Say something on standard error that is no result, such as that there is none."""
+        self._errors.print(Text(printable(text), "dim"))
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]], none: str) -> None:
+        """Print a table; a state has its colour. Without rows say ``none`` instead."""
+        rows = list(rows)
+        if not rows:
+            self.remark(none)
+            return
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in columns:
             table.add_column(column, overflow="fold")

@@ -17,17 +17,24 @@ _SIZE: Final = re.compile(r"([1-9][0-9]{0,11})([MGT])(?:i?B)?", re.IGNORECASE)
 WAIT: Final = 3600.0  # seconds; whoever waits for a copy of a large drive has the time
 
 
-class Size(click.ParamType[int]):
+class Mebibytes(int):
+    """A size in MiB, which is written as people write sizes."""
+
+    def __format__(self, _specification: str) -> str:
+        return size_of(self << 20)
+
+
+class Size(click.ParamType[Mebibytes]):
     """A size as people write it, such as 500M or 10G; MiB for the client."""
 
     name = "size"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Mebibytes:
         """Return how many MiB it is."""
         found = _SIZE.fullmatch(str(value).strip())
         if found is None:
             self.fail(f"{value!r} is no size such as 500M, 10G or 1T", param, ctx)
-        return int(found[1]) * MEBIBYTES[found[2].upper()]
+        return Mebibytes(int(found[1]) * MEBIBYTES[found[2].upper()])
 
 
 class XmlFile(click.ParamType[Any]):

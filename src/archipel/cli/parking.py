@@ -56,6 +56,7 @@ parked = make_group(
             Parking.list,
             on=On.ALL_HYPERVISORS,
             columns={"NAME": "name", "PARKED BY": "parker", "SINCE": lambda found: found.date.partition(".")[0], "UUID": "uuid"},
+            none="no parked machines",
         ),
         _row("show", "Print the definition of a parked machine.", Parking.find, PARKED, show=_show_definition),
         _row(

@@ -18,7 +18,10 @@ from archipel.client.addresses import bare_address
 from archipel.client.entity import Entity
 from archipel.client.virtual_machine import VirtualMachine
 from archipel.protocol.errors import PermissionDenied
-from archipel.protocol.rules import ALLOW, DENY, NewRule
+from archipel.protocol.rights import ALL
+from archipel.protocol.rules import ADMINISTRATOR, ALLOW, DENY, NewRule
+
+ADMINISTRATORS = "{jid} may everything on {on}, as an administrator, without any grant"
 
 
 class RightsCommands(click.Group):
@@ -109,11 +112,21 @@ async def list_rights(run: Run, jid: str | None, where: str | None) -> None:
 
 
 async def _list_of(run: Run, entity: Entity, jid: str) -> None:
-    granted = sorted(await entity.rights_of(jid))
+    granted, administrator = await asyncio.gather(entity.rights_of(jid), _is_administrator(entity, jid))
     if run.output.as_json:
-        run.output.json({"on": entity.bare, "jid": jid, "granted": granted})
-    else:
-        run.output.line(f"{jid} on {_name(entity)}: {' '.join(granted) or 'no rights'}")
+        run.output.json({"on": entity.bare, "jid": jid, "granted": sorted(granted), "administrator": administrator})
+        return
+    everything = ["everything, as an administrator"] if administrator else []
+    words = [*everything, *([" ".join(sorted(granted))] if granted else [])]
+    run.output.line(f"{jid} on {_name(entity)}: {'; granted: '.join(words) or 'no rights'}")
+
+
+async def _is_administrator(entity: Entity, jid: str) -> bool:
+    """Return whether an entity does everything for somebody, as far as it tells."""
+    try:
+        return (await entity.why(ALL, jid)).rule == ADMINISTRATOR
+    except FAILURES:
+        return False  # an agent of the founders', or one that does not tell us
 
 
 async def _list_existing(run: Run, entity: Entity) -> None:
@@ -127,7 +140,9 @@ async def _list_existing(run: Run, entity: Entity) -> None:
         run.output.json({"on": entity.bare, "rights": [{**asdict(right), "granted": right.name in own} for right in existing]})
         return
     rows = [(right.name, _yes(right.name in own), _yes(right.default), right.description or "") for right in existing]
-    run.output.table(("RIGHT", "YOURS", "EVERYBODY'S", "MEANING"), rows)
+    run.output.table(("RIGHT", "YOURS", "EVERYBODY'S", "MEANING"), rows, f"{_name(entity)}: no rights")
+    if await _is_administrator(entity, run.session.jid):
+        run.output.remark(ADMINISTRATORS.format(jid=run.session.jid, on=_name(entity)))
 
 
 async def _list_everywhere(run: Run, jid: str) -> None:
@@ -139,11 +154,15 @@ async def _list_everywhere(run: Run, jid: str) -> None:
     entities: list[Entity] = [host for host in await run.finder.hypervisors() if host.bare not in listing.failures.keys() - refused]
     entities += [VirtualMachine(run.session, item.entry.jid, item.entry.name) for item in listing.found if item.entry.managed]
     answers = await asyncio.gather(*(_rights_of(run, entity, jid) for entity in entities))
+    ruled = [host for host in await run.finder.hypervisors() if host.bare not in listing.failures and await _is_administrator(host, jid)]
     granted = [(entity, sorted(rights)) for entity, rights in zip(entities, answers, strict=True) if rights]
     if run.output.as_json:
         run.output.json([{"on": entity.bare, "name": _name(entity), "jid": jid, "granted": rights} for entity, rights in granted])
     else:
-        run.output.table(("ON", f"RIGHTS OF {jid}"), [(_name(entity), " ".join(rights)) for entity, rights in granted])
+        rows = [(_name(entity), " ".join(rights)) for entity, rights in granted]
+        run.output.table(("ON", f"RIGHTS OF {jid}"), rows, f"nothing is granted to {jid}")
+        for host in ruled:
+            run.output.remark(ADMINISTRATORS.format(jid=jid, on=f"{host.bare} and all its machines"))
     end_with(run.errors)
 
 

@@ -182,7 +182,7 @@ async def list_rules(run: Run, where: str | None, scope: str) -> None:
             (rule.effect, _who(rule), rule.right or f"role {rule.role}", rule.scope, rule.expires, rule.given_by, rule.note or rule.reason)
             for rule in rules
         ]
-        run.output.table(("EFFECT", "WHO", "WHAT", "SCOPE", "UNTIL", "BY", "REASON"), rows)
+        run.output.table(("EFFECT", "WHO", "WHAT", "SCOPE", "UNTIL", "BY", "REASON"), rows, f"{where}: no grants, roles or denials")
 
 
 def _who(rule: Rule) -> str:
@@ -199,7 +199,9 @@ async def list_roles(run: Run, where: str | None, scope: str) -> None:
     if run.output.as_json:
         run.output.json([{**vars(role), "rights": sorted(role.tokens)} for role in roles])
     else:
-        run.output.table(("ROLE", "MEANING", "RIGHTS"), [(role.name, role.description, role.rights) for role in roles])
+        run.output.table(
+            ("ROLE", "MEANING", "RIGHTS"), [(role.name, role.description, role.rights) for role in roles], f"{where}: no roles"
+        )
 
 
 @click.command("groups")
@@ -213,7 +215,7 @@ async def list_groups(run: Run, where: str) -> None:
         run.output.json([{"name": name, "shared": shared, "members": members} for name, shared, members in listed])
     else:
         rows = [(name, "server" if shared else "hypervisor", " ".join(members)) for name, shared, members in listed]
-        run.output.table(("GROUP", "KEPT BY", "MEMBERS"), rows)
+        run.output.table(("GROUP", "KEPT BY", "MEMBERS"), rows, f"{where}: no groups")
 
 
 # -- roles and groups ---------------------------------------------------------------------------------------------------

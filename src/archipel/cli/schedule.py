@@ -33,6 +33,7 @@ schedule = make_group(
             "List the jobs of a machine or a hypervisor.",
             Schedule.list,
             columns={"JOB": "action", "WHEN": _when, "NEXT": "next_run", "BY": "creator", "COMMENT": "comment", "UID": "uid"},
+            none="no jobs",
         ),
         _row("actions", "List what jobs can do there.", Schedule.actions, show=show_names),
         _row(

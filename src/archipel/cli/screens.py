@@ -31,7 +31,7 @@ def _show_picture(answer: Answer) -> None:
     elif output.as_json:
         output.json({"on": answer.entity.bare, "file": file, "mime": picture.mime, "width": picture.width, "height": picture.height})
     else:
-        output.line(f"{name_of(answer.entity)}: {picture.width} x {picture.height} in {file}")
+        output.line(f"{name_of(answer.entity)} ({answer.entity.bare}): {picture.width} x {picture.height} in {file}")
 
 
 def _show_link(answer: Answer) -> None:

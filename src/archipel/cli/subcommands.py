@@ -54,8 +54,9 @@ class Subcommand:
     """One command.
 
     ``call`` is a method of the client; it takes what ``concern`` makes of the entity, and the parameters by their names. The answer
-    is a table (``columns``), or shown by ``show``, or the command says ``says``, in which ``{on}`` stands for the entity, ``{answer}``
-    for the answer and a parameter's name for its value; ``begun`` is said instead where ``--wait`` was left out.
+    is a table (``columns``; ``none`` is said where it has no rows), or shown by ``show``, or the command says ``says``, in which
+    ``{on}`` stands for the entity, ``{answer}`` for the answer and a parameter's name for its value; ``begun`` is said instead where
+    ``--wait`` was left out.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Subcommand:
     says: str = ""
     begun: str = ""
     columns: Mapping[str, Cell] | None = None
+    none: str = ""
     show: Callable[[Answer], None] | None = None
     settings: Mapping[str, Any] | None = None
 
@@ -126,7 +128,7 @@ class Subcommand:
             for answer in answers
             for item in answer.value
         ]
-        run.output.table(head, rows)
+        run.output.table(head, rows, f"{', '.join(name_of(answer.entity) for answer in answers)}: {self.none}" if answers else self.none)
 
     def _say(self, answer: Answer) -> None:
         run = answer.run
@@ -163,8 +165,11 @@ def show_names(answer: Answer) -> None:
     output = answer.run.output
     if output.as_json:
         output.json(list(answer.value))
-    for name in () if output.as_json else answer.value:
+        return
+    for name in answer.value:
         output.line(name)
+    if not answer.value:
+        output.remark(f"{name_of(answer.entity)}: there is none")
 
 
 def show_facts(lines: Callable[[Any], Iterable[tuple[str, str]]]) -> Callable[[Answer], None]:

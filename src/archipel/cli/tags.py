@@ -26,7 +26,7 @@ async def list_tags(run: Run) -> None:
     if run.output.as_json:
         run.output.json(holders)
     else:
-        run.output.table(("TAG", "WHO HAS IT"), [(word, " ".join(jids)) for word, jids in sorted(holders.items())])
+        run.output.table(("TAG", "WHO HAS IT"), [(word, " ".join(jids)) for word, jids in sorted(holders.items())], "nobody has a tag")
 
 
 @tag.command("set")

@@ -26,6 +26,7 @@ from archipel.client.errors import (
 )
 from archipel.client.events import Event, Events, PresenceChanged, Pushed, Reason, Resynced, Said, SubscriptionRefused
 from archipel.client.hypervisor import Hypervisor, MachineEntry
+from archipel.client.inbox import Reply
 from archipel.client.machine_state import MachineState
 from archipel.client.roster import RosterContact
 from archipel.client.session import Session
@@ -49,6 +50,7 @@ __all__ = [
     "PresenceChanged",
     "Pushed",
     "Reason",
+    "Reply",
     "Resynced",
     "RosterContact",
     "Said",

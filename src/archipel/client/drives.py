@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from archipel.client.concern import LONG_WORK, Concern
 from archipel.protocol import drives as commands
 from archipel.protocol.drives import Drive, GoldenDrive, IsoImage
@@ -26,23 +28,26 @@ class Drives(Concern):
         """Return the golden drives, on which new ones may stand (right ``drives_getgolden``)."""
         return await self.ask(commands.GetGoldenDrives())
 
-    async def create(self, name: str, size: int, *, format: str = "qcow2", golden: str | None = None, preallocate: bool = False) -> None:  # noqa: A002 - libvirt's word
-        """Make an empty drive, or one that stands on the golden drive of that name."""
+    async def create(self, name: str, size: int, *, format: str = "qcow2", golden: str | None = None, preallocate: bool = False) -> str:  # noqa: A002 - libvirt's word
+        """Make an empty drive, or one that stands on the golden drive of that name; return what its file is called."""
         preallocation = "metadata" if preallocate else ""
         request = commands.CreateDrive(name=name, size=size, unit=MEBIBYTES, format=format, golden=golden, preallocation=preallocation)
         await self.ask(request, LONG_WORK)
+        return f"{commands.file_name_of(name)}.{format}"
 
     async def delete(self, drive: str, *, undefine: bool = False) -> None:
         """Delete a drive (file name or path); ``undefine`` takes it out of the definition first."""
         await self.ask(commands.DeleteDrive(name=drive, undefine=undefine), LONG_WORK)
 
-    async def convert(self, drive: str, format: str) -> None:  # noqa: A002 - libvirt's word
-        """Change the format of a drive; the definition follows."""
+    async def convert(self, drive: str, format: str) -> str:  # noqa: A002 - libvirt's word
+        """Change the format of a drive and return what its file is called now; the definition follows."""
         await self.ask(commands.ConvertDrive(path=drive, format=format), LONG_WORK)
+        return PurePath(drive).with_suffix(f".{format}").name
 
-    async def rename(self, drive: str, name: str) -> None:
-        """Give a drive another name; the definition follows."""
+    async def rename(self, drive: str, name: str) -> str:
+        """Give a drive another name and return what its file is called now; the definition follows."""
         await self.ask(commands.RenameDrive(path=drive, newname=name))
+        return commands.file_name_of(name) + PurePath(drive).suffix
 
     async def resize(self, drive: str, size: int, *, shrink: bool = False) -> None:
         """Make a drive larger, or with ``shrink`` smaller, which cuts off its end."""

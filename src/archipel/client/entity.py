@@ -16,6 +16,7 @@ from archipel.protocol.rules import Decision, NewRule, OldRule, RoleItem, Rule
 from archipel.protocol.vcard import VCard
 
 if TYPE_CHECKING:
+    from archipel.client.inbox import Reply
     from archipel.client.session import Session
 
 AnswerT = TypeVar("AnswerT")
@@ -127,6 +128,9 @@ class Entity:
         """Return the entity's vCard: name, role, organisation fields."""
         return await self.session.vcard(self.bare)
 
-    async def chat(self, text: str, timeout: float | None = None) -> str:
-        """Say something and return what the entity replies (right ``message``, and that of the phrase)."""
+    async def chat(self, text: str, timeout: float | None = None) -> Reply:
+        """Say something and return what the entity replies (right ``message``, and that of the phrase).
+
+        That it did not work is no exception here: :attr:`~archipel.client.inbox.Reply.error` says so.
+        """
         return await self.session.chat(await self.full_jid(), text, timeout)

@@ -19,4 +19,6 @@ def describe(error: BaseException) -> str:
     """Return the words for an error."""
     if isinstance(error, PermissionDenied) and error.right and error.right not in str(error):
         return f"{error} (missing right: {error.right})"
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
     return str(error) or type(error).__name__

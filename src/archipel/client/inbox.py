@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 from xml.etree import ElementTree as ET
 
@@ -14,7 +15,7 @@ from archipel.client.addresses import bare_address
 from archipel.client.errors import MalformedAddress, NotOnline
 from archipel.client.presences import Presences
 from archipel.protocol import namespaces as ns
-from archipel.protocol.errors import NotImplementedByEntity, read_error
+from archipel.protocol.errors import CommandError, Condition, NotImplementedByEntity, read_error
 from archipel.protocol.presence import Status
 from archipel.protocol.xml import namespace_of
 from archipel.xmpp import stanzas
@@ -24,6 +25,19 @@ from archipel.xmpp.stream import Stream
 
 _BODY = f"{{{ns.CLIENT}}}body"
 _THREAD = f"{{{ns.CLIENT}}}thread"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What an entity said; ``failure``: why it did not do what it was asked, where it says so beside its words."""
+
+    text: str
+    failure: Condition | None = None
+
+    @property
+    def error(self) -> CommandError | None:
+        """The error that the same command would have been answered with, had it not been said."""
+        return None if self.failure is None else CommandError(self.text, condition=self.failure)
 
 
 class Listener(Protocol):
@@ -46,23 +60,23 @@ class Inbox:
         self._stream = stream
         self._service = service
         self._listeners = listeners
-        self._conversations: dict[str, tuple[str, asyncio.Future[str]]] = {}
+        self._conversations: dict[str, tuple[str, asyncio.Future[Reply]]] = {}
         stream.on_message = self._take_message
         stream.on_presence = presences.take
         stream.on_request = self._answer
         presences.listeners.add(self._tell_presence)
 
-    async def converse(self, full_jid: str, text: str, timeout: float) -> str:
+    async def converse(self, full_jid: str, text: str, timeout: float) -> Reply:
         """Send a chat message and return the reply to it, which has the same thread (RFC 6121, 5.2.5)."""
         thread = str(uuid.uuid4())
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._conversations[thread] = (bare_address(full_jid), future)
         message = stanzas.chat(full_jid, text, thread)
         message.set("id", thread)
         self._stream.transmit(message)
         try:
             async with asyncio.timeout(timeout):
-                return str(await future)
+                return await future
         except TimeoutError:
             raise NoAnswer(f"{full_jid} did not reply within {timeout:g} s") from None
         finally:
@@ -89,7 +103,7 @@ class Inbox:
             return
         partner, future = self._conversations.get(message.findtext(_THREAD) or "", (None, None))
         if future is not None and partner == sender and not future.done():
-            future.set_result(text)
+            future.set_result(Reply(text, stanzas.failure_of(message)))
             return
         for listener in tuple(self._listeners):
             listener.take_message(sender, text)

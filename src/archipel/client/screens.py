@@ -34,7 +34,8 @@ class Screens(Concern):
         """Return what the screen shows now (right ``screenshot``); raises :class:`NoScreen`."""
         found = await self.ask(GetScreenshot(size=THUMBNAIL if thumbnail else FULL))
         if found is None:
-            raise NoScreen(f"{self.entity.bare} shows nothing: it is off, or the agent's option disable_screenshot is set")
+            name = getattr(self.entity, "name", "") or self.entity.bare
+            raise NoScreen(f"{name} shows nothing: it is off, or the agent's option disable_screenshot is set")
         try:
             return Picture(found.mime, found.width, found.height, base64.b64decode(found.data))
         except ValueError:  # of what is no base64, or not even ASCII

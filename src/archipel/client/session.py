@@ -16,7 +16,7 @@ from archipel.client.addresses import bare_address, parse_address
 from archipel.client.errors import ClientError, MalformedAnswer, NotOnline
 from archipel.client.events import Events
 from archipel.client.hypervisor import Hypervisor
-from archipel.client.inbox import Inbox
+from archipel.client.inbox import Inbox, Reply
 from archipel.client.presences import Presences
 from archipel.client.roster import RosterContact, may_be_hypervisor, read_roster
 from archipel.client.settings import ConnectionSettings
@@ -244,7 +244,7 @@ class Session:
         except (CommandError, ClientError, NoAnswer):
             return None
 
-    async def chat(self, jid: str, text: str, timeout: float | None = None) -> str:
+    async def chat(self, jid: str, text: str, timeout: float | None = None) -> Reply:
         """Say something to an entity and return its reply; raises :class:`NotOnline` or :class:`NoAnswer`.
 
         An entity is spoken to at its full JID: at its account, a server would keep the message and deliver it later.

@@ -28,7 +28,7 @@ from archipel.protocol.payload import (
     text_child,
 )
 
-FAILURE: Final = -1021  # the code of errors that have none of libvirt's
+FAILURE: Final = -18001  # of errors that have no number of their own, such as libvirt's
 MOST_BYTES: Final = 49152  # of a file's part, of input, and of each kind of output: as base64, two of them fit in a stanza
 LONGEST_RUN: Final = 300  # seconds that a request waits for a program
 LONGEST_ARGUMENT: Final = 32768

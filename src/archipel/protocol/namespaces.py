@@ -16,6 +16,9 @@ SCHEDULER: Final = "archipel:entity:scheduler"
 RIGHTS: Final = "archipel:rights"
 AUDIT: Final = "archipel:audit"
 
+# Beside the words of a chat.
+CHAT: Final = "archipel:chat"
+
 # Commands of one kind of entity.
 HEALTH: Final = "archipel:hypervisor:health"
 HYPERVISOR_CONTROL: Final = "archipel:hypervisor:control"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Commands about the kernel's choice of what to end when the host runs out of memory (namespace ``archipel:vm:oom``).
 
-There are two scales: the kernel's ``oom_score_adj``, -1000 (never) to 1000 (first), and the older ``oom_adj``, of which founding
-clients know -17 (never) and 0. On the wire stands the kernel's, but for -17, which always means never.
+There are two scales (proc(5)): the kernel's ``oom_score_adj``, -1000 (never) to 1000 (first), and the older ``oom_adj``, -17 (never) to
+15 (first), which founding clients speak. ``adjust`` is always of the older one, ``kernel`` always of the kernel's.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 from typing import Final
 
 from archipel.protocol import namespaces as ns
-from archipel.protocol.payload import Payload, Request, attribute, payload
+from archipel.protocol.errors import BadRequest
+from archipel.protocol.payload import Check, Payload, Request, attribute, payload
 
 NEVER: Final = -17
-"""Founding clients' word for: the kernel shall never end this machine."""
+FIRST: Final = 15
 LEAST: Final = -1000
 MOST: Final = 1000
 FAILURE: Final = -1
@@ -23,24 +24,28 @@ TOPICS: Final = ("virtualmachine:oom", "oom")
 
 
 def to_kernel(adjust: int) -> int:
-    """Return the value on the kernel's scale."""
-    return LEAST if adjust == NEVER else adjust
+    """Return what the kernel makes of a value of the older scale: in proportion, fractions cut off; the two ends are the ends."""
+    return MOST if adjust == FIRST else int(adjust * MOST / -NEVER)
 
 
 def from_kernel(score_adj: int) -> int:
-    """Return the value as it stands on the wire; the kernel's own -17, which nobody can ask for here, is told as its neighbour."""
-    return {LEAST: NEVER, NEVER: NEVER + 1}.get(score_adj, score_adj)
+    """Return the nearest value of the older scale; -17 is told of nothing but never.
+
+    What came from the older scale is told as it was. The kernel itself cuts fractions off here, too, and tells 0 where 1 was set.
+    """
+    return NEVER if score_adj == LEAST else min(max(round(score_adj * -NEVER / MOST), NEVER + 1), FIRST)
 
 
-def _in_range(value: int) -> str | None:
-    return None if LEAST <= value <= MOST else f"must be {NEVER} (never) or from {LEAST} to {MOST}, not {value}"
+def within(least: int, most: int) -> Check:
+    """Check that a value is one of a scale."""
+    return lambda value: None if least <= value <= most else f"must be from {least} (never) to {most} (first of all), not {value}"
 
 
 @payload
 class Oom(Payload, tag="oom"):
     """How the kernel sees the machine: what adjusts its choice, and its present score (0 while it does not run).
 
-    New here: ``kernel``, the value of ``oom_score_adj`` as it is.
+    New here: ``kernel``, the exact value, of which ``adjust`` is the nearest on the older scale.
     """
 
     adjust: int = attribute()
@@ -55,6 +60,16 @@ class GetAdjust(Request[Oom], namespace=ns.VM_OOM, action="getadjust", reads=Tru
 
 @payload
 class SetAdjust(Request[None], namespace=ns.VM_OOM, action="setadjust"):
-    """Adjust the kernel's choice, now and at each start."""
+    """Adjust the kernel's choice, now and at each start: by one of both scales. New here: ``kernel``."""
 
-    adjust: int = attribute(_in_range)
+    adjust: int | None = attribute(within(NEVER, FIRST), default=None)
+    kernel: int | None = attribute(within(LEAST, MOST), default=None)
+
+    @property
+    def score_adj(self) -> int:
+        """The value on the kernel's scale; raises :class:`BadRequest` unless it is given on one scale."""
+        if self.adjust is not None and self.kernel is None:
+            return to_kernel(self.adjust)
+        if self.kernel is not None and self.adjust is None:
+            return self.kernel
+        raise BadRequest(f"adjust: give either adjust ({NEVER} to {FIRST}) or kernel ({LEAST} to {MOST})")

@@ -130,6 +130,10 @@ class PlatformRule(RuleName, tag="rule"):
     reason: str = attribute(at_most_characters(LONGEST_REASON), default="")
 
 
+ADMINISTRATOR: Final = "administrator"
+"""The rule of a decision about somebody who may everything."""
+
+
 @payload
 class Decision(Payload, tag="decision"):
     """Whether somebody has a right, and the reason in words."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from xml.etree import ElementTree as ET
 
 from archipel.protocol import namespaces as ns
-from archipel.protocol.errors import CommandError, error_element
+from archipel.protocol.errors import CommandError, Condition, error_element
 from archipel.protocol.payload import Request
 from archipel.xmpp.serial import escape
 
@@ -45,12 +45,23 @@ def error_of(request: ET.Element, error: CommandError, namespace: str, action: s
     return _answer(request, "error", (*echo, error_element(error, namespace, action)))
 
 
-def chat(to: str, body: str, thread: str | None = None) -> ET.Element:
-    """Return a chat message, in the same thread as the one it answers."""
+def chat(to: str, body: str, thread: str | None = None, failure: Condition | None = None) -> ET.Element:
+    """Return a chat message, in the same thread as the one it answers; ``failure`` tells programs that what was asked is not done."""
     element = _message("chat", to, body)
     if thread:
         ET.SubElement(element, f"{{{ns.CLIENT}}}thread").text = thread
+    if failure is not None:
+        ET.SubElement(element, f"{{{ns.CHAT}}}failure", {"condition": str(failure)})
     return element
+
+
+def failure_of(message: ET.Element) -> Condition | None:
+    """Return why the sender of a chat message did not do what it was asked; ``None`` where it does not say so."""
+    found = message.find(f"{{{ns.CHAT}}}failure")
+    if found is None:
+        return None
+    word = found.get("condition", "")
+    return Condition(word) if word in set(Condition) else Condition.UNDEFINED_CONDITION
 
 
 def headline(to: str, body: str) -> ET.Element:

@@ -23,10 +23,11 @@ ROWS = (
         "setadjust",
         VM,
         "change that; -17 is never",
-        better="-17 is the kernel's -1000, as it was meant; pushed where clients listen as well",
+        better="-17 to 15 are converted to the kernel's scale, -17 to never, as it was meant; pushed where clients listen as well",
         tests=(
             "tests/integration/agent/test_oomkiller.py::test_what_founding_clients_send_is_kept_and_pushed_where_they_listen",
             "tests/unit/agent/test_oomkiller.py::test_what_is_kept_is_told_and_counts_at_the_start",
+            "tests/unit/agent/test_oomkiller.py::test_what_a_founding_client_sets_is_told_it_again",
         ),
     ),
     *pushes("oom", "adjusted", meaning="it was changed; clients listened to another topic"),

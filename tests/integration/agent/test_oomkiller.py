@@ -27,6 +27,12 @@ async def test_what_founding_clients_send_is_kept_and_pushed_where_they_listen(p
     assert_payload(await admin.command(machine.full, OOM, GET, "get"), OOM, "<oom adjust='0' score='0' kernel='0'/>")
 
 
+async def test_each_scale_has_its_attribute(admin: Person, machine: Machine):
+    for sent, told in (("adjust='8'", "adjust='8' score='0' kernel='470'"), ("kernel='-17'", "adjust='0' score='0' kernel='-17'")):
+        assert_payload(await admin.command(machine.full, OOM, f"<archipel action='setadjust' {sent}/>"), OOM, "")
+        assert_payload(await admin.command(machine.full, OOM, GET, "get"), OOM, f"<oom {told}/>")
+
+
 async def test_a_machine_without_a_process_says_so_while_it_runs(admin: Person, machine: Machine):
     await admin.command(machine.full, CONTROL, "<archipel action='create'/>")
     for request in (GET, SET.format(5)):

@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the pages of the capabilities show is done: conversations, commands from a shell, requests as they go over the wire.
 
-Other pages' examples: storage.md and storage-pools.md beside their tests, migration.md in test_migrations.py, cli*.md in
-tests/integration/collection/, options in tests/unit/test_page_options.py.
+Which test does what other pages show stands in tests/unit/test_page_examples.py.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from xml.etree import ElementTree as ET
 import pytest
 import pytest_asyncio
 
-from tests.documentation import Said, read_blocks, read_steps, read_talks
+from tests.documentation import Said, is_like, read_blocks, read_steps, read_talks
 from tests.wire.actions.core import CARD
-from tests.wire.matching import child, name_of, show
+from tests.wire.matching import assert_error, child, name_of, show
 from tests.wire.person import Person
 from tests.wire.platform import CONTROL, HOST, Machine, Platform
 from tests.wire.waiting import eventually
@@ -27,12 +26,6 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures
 
 HEALTH, SCHEDULER = "archipel:hypervisor:health", "archipel:entity:scheduler"
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-CHANGING = (
-    (UUID, "UUID"),
-    (re.compile(r"\S+@\S+"), "JID"),
-    (re.compile(r"\([A-Z]\w+(/\w+)*\)"), "(ZONE)"),
-    (re.compile(r"[-+]\d\d:\d\d\b|Z\b"), ""),
-)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -43,20 +36,6 @@ async def web(platform: Platform, admin: Person) -> AsyncIterator[Machine]:
     yield machine
     for made in (machine, db):
         await admin.command(platform.host, HOST, f"<archipel action='free' jid='{made.bare}'/>")
-
-
-def shape(text: str) -> list[str]:
-    """The lines of an answer without what differs from day to day and from host to host."""
-    for pattern, word in CHANGING:
-        text = pattern.sub(word, text)
-    return [re.sub(r"\d+([.:]\d+)*", "N", line) for line in text.splitlines()]
-
-
-def is_like(shown: str, answer: str) -> bool:
-    """Whether each line that a page shows is in the answer; ``...`` at the end of one stands for the rest."""
-    given = shape(answer)
-    assert shown, "the page shows no answer"
-    return all(any(line == told or (line.endswith("...") and told.startswith(line[:-3])) for told in given) for line in shape(shown))
 
 
 async def talk(person: Person, address: str, said: list[Said]) -> None:
@@ -79,7 +58,7 @@ async def talk(person: Person, address: str, said: list[Said]) -> None:
 
 @pytest.mark.parametrize("page", ["chat", "health", "parking", "scheduler"])
 async def test_what_a_page_says_in_a_chat_is_answered_so(platform: Platform, admin: Person, web: Machine, root: Path, page: str):
-    said, *_others = read_talks(root / "docs" / f"{page}.md")
+    said = read_talks(root / "docs" / f"{page}.md")[0]
     to_host = page in {"health", "parking"}
     await talk(admin, platform.host if to_host else web.full, said)
     if page == "parking":
@@ -87,7 +66,7 @@ async def test_what_a_page_says_in_a_chat_is_answered_so(platform: Platform, adm
         await eventually(lambda: {"db", "web"} <= {name for (name,) in platform.rows("SELECT name FROM virtual_machines")}, "both are back")
 
 
-@pytest.mark.parametrize("page", ["appliances", "avatars", "chat", "snapshots"])
+@pytest.mark.parametrize("page", ["appliances", "avatars", "chat", "oomkiller", "snapshots"])
 async def test_what_a_page_says_from_a_shell_is_answered_so(admin: Person, web: Machine, root: Path, page: str):
     steps = read_steps(root / "docs" / f"{page}.md")
     assert steps
@@ -107,12 +86,13 @@ async def ask(person: Person, address: str, query: str) -> list[ET.Element]:
     return list(child(answer, "query"))
 
 
-def first_block(root: Path, page: str) -> str:
-    return read_blocks(root / "docs" / f"{page}.md", "xml")[0]
+def only_block(root: Path, page: str) -> str:
+    [block] = read_blocks(root / "docs" / f"{page}.md", "xml")
+    return block
 
 
 async def test_a_network_is_defined_as_its_page_shows(platform: Platform, admin: Person, root: Path):
-    [query] = ET.fromstring(first_block(root, "networks"))
+    [query] = ET.fromstring(only_block(root, "networks"))
     assert await ask(admin, platform.host, ET.tostring(query, "unicode")) == []
     with platform.libvirt() as connection:
         network = connection.networkLookupByName("lab")
@@ -124,14 +104,22 @@ async def test_the_place_is_told_as_its_page_shows(platform: Platform, admin: Pe
     """The shared platform has the options that the page shows."""
     answer = await ask(admin, platform.host, "<query xmlns='archipel:hypervisor:geolocalization'><archipel action='get'/></query>")
     assert [name_of(found) for found in answer] == ["gelocalization"]
-    shown = ET.fromstring(first_block(root, "places"))
+    place, _users = read_blocks(root / "docs" / "places.md", "xml")
+    shown = ET.fromstring(place)
     assert [(name_of(part), part.text) for part in answer[0]] == [(part.tag, part.text) for part in shown]
     [options] = read_blocks(root / "docs" / "places.md", "ini")
     assert re.findall(r"= (.*)", options) == [part.text for part in shown]
 
 
+async def test_the_users_of_the_server_are_asked_for_as_their_page_shows(platform: Platform, admin: Person, root: Path):
+    _place, users = read_blocks(root / "docs" / "places.md", "xml")
+    request = ET.fromstring(users)
+    answer = await admin.command(platform.host, request.tag[1:].partition("}")[0], ET.tostring(request[0], "unicode"))
+    assert_error(answer, code=-10000, condition="service-unavailable", mentions="central agent")
+
+
 async def test_the_history_is_asked_for_as_its_page_shows(platform: Platform, admin: Person, root: Path):
-    past = first_block(root, "health")
+    past = only_block(root, "health")
     assert await ask(admin, platform.host, f"<query xmlns='{HEALTH}'>{past}</query>") == []
     now = re.sub(r"before='\d+'", "", past).replace("minute", "sample")
     await eventually(lambda: has_some(admin, platform.host, f"<query xmlns='{HEALTH}'>{now}</query>"), "a sample")
@@ -142,13 +130,13 @@ async def has_some(person: Person, address: str, query: str) -> bool:
 
 
 async def test_a_job_is_scheduled_as_its_page_shows(admin: Person, web: Machine, root: Path):
-    assert await ask(admin, web.full, f"<query xmlns='{SCHEDULER}'>{first_block(root, 'scheduler')}</query>") == []
+    assert await ask(admin, web.full, f"<query xmlns='{SCHEDULER}'>{only_block(root, 'scheduler')}</query>") == []
     [job] = await ask(admin, web.full, f"<query xmlns='{SCHEDULER}'><archipel action='jobs'/></query>")
     assert (job.get("action"), job.get("comment")) == ("create", "lessons")
 
 
 async def test_a_screen_is_seen_as_its_page_shows(admin: Person, web: Machine, root: Path):
-    request, shown = first_block(root, "screenshots").splitlines()
+    request, shown = only_block(root, "screenshots").splitlines()
     await admin.command(web.full, CONTROL, "<archipel action='create'/>")
     [picture] = await ask(admin, web.full, f"<query xmlns='{CONTROL}'>{request}</query>")
     expected = ET.fromstring(shown)
@@ -157,7 +145,7 @@ async def test_a_screen_is_seen_as_its_page_shows(admin: Person, web: Machine, r
 
 
 async def test_a_role_is_given_to_a_group_as_its_page_shows(platform: Platform, admin: Person, root: Path):
-    grant = first_block(root, "rights")
+    grant = only_block(root, "rights")
     group = "<query xmlns='archipel:rights'><archipel action='setgroup' name='tp1'><member jid='ada@agents.localhost'/></archipel></query>"
     await ask(admin, platform.host, group)
     await ask(admin, platform.host, grant)

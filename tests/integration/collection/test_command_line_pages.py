@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pages of the command line, from the top to the bottom: each command does what the page says, and shows it."""
+"""Pages with commands, from the top to the bottom: each does what the page says, and shows it."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def shell(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.timeout(300)  # forty commands, each a login
-@pytest.mark.parametrize("page", ["cli-machines.md", "cli-hosts.md", "rights.md"])
+@pytest.mark.parametrize("page", ["audit.md", "cli-machines.md", "cli-hosts.md", "rights.md"])
 def test_the_pages_of_the_command_line_are_true(shell: Shell, root: Path, page: str) -> None:
     steps = read_steps(root / "docs" / page)
     for step, following in itertools.pairwise([*steps, Step("", ())]):

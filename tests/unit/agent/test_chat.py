@@ -16,8 +16,10 @@ from archipel.agent.dispatch import Caller, Chat, Registry, command
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import namespaces as ns
+from archipel.protocol.errors import Condition
 from archipel.protocol.payload import Request, attribute, payload
 from archipel.protocol.rights import EntityKind
+from archipel.xmpp import stanzas
 from tests.unit.agent.conftest import finish_work, go_online
 from tests.unit.agent.fake_xmpp import parse_stanza
 from tests.unit.agent.fakes import HYP, OWNER, STRANGER, STUDENT, UUID, VM, FakeAudit, FakeHost, failure
@@ -146,6 +148,28 @@ async def test_a_failure_is_told_in_words(vm: VirtualMachine, host: FakeHost) ->
     host.domain(UUID).state_now = type(host.domain(UUID).state_now).RUNNING
     await reply(vm, "destroy", OWNER)
     assert await reply(vm, "yes", OWNER) == "I am sorry, that did not work: it will not."
+
+
+@pytest.mark.parametrize(
+    "person, body, condition",
+    [
+        (STUDENT, "info", None),
+        (OWNER, "destroy", None),  # it asks back
+        (STRANGER, "info", Condition.FORBIDDEN),
+        (STUDENT, "start", Condition.FORBIDDEN),
+        (OWNER, "memory 9", Condition.BAD_REQUEST),
+        (OWNER, "nonsense", Condition.FEATURE_NOT_IMPLEMENTED),
+    ],
+)
+async def test_what_was_not_done_is_told_to_programs_beside_the_words(
+    vm: VirtualMachine, person: Caller, body: str, condition: Condition | None
+) -> None:
+    stream = await go_online(vm)
+    stream.sent.clear()
+    stream.deliver(f"<message type='chat' from='{person.full}'><body>{body}</body><thread>t</thread></message>")
+    await finish_work(vm)
+    [answer] = [parse_stanza(text) for text in stream.took("<thread>t")]
+    assert (answer.get("type"), stanzas.failure_of(answer)) == ("chat", condition)
 
 
 async def test_a_command_of_a_conversation_is_audited_with_what_was_said(vm: VirtualMachine, audit: FakeAudit) -> None:

@@ -269,7 +269,12 @@ async def test_an_error_gives_the_request_back_without_what_it_held(vm: VirtualM
         (ADMIN, GOOD, "administrator", "ok"),
         (STUDENT, "<archipel action='look'/>", "known", "ok"),
         (OWNER, MALFORMED, "holder of all", "error: value: must be a whole number, not 'x'"),
-        (OWNER, "<archipel action='nonsense'/>", "holder of all", "error: virtualmachine knows no action 'nonsense'"),
+        (
+            OWNER,
+            "<archipel action='nonsense'/>",
+            "holder of all",
+            "error: virtualmachine knows no action 'nonsense' in archipel:test, but act, look",
+        ),
         (STRANGER, "<archipel action='nonsense'/>", "not known to the entity", f"error: {STRANGER.bare} may not 'nonsense' here"),
     ],
 )

@@ -17,18 +17,19 @@ from hypothesis import strategies as st
 from archipel.agent import audit as audit_module
 from archipel.agent import guest_facts
 from archipel.agent.capabilities import guest as capability
-from archipel.agent.guest_settings import GuestSettings, refuse_path
+from archipel.agent.guest_settings import GuestSettings, refuse_path, refuse_program
 from archipel.agent.virt import guest_agent
 from archipel.agent.virt.errors import DomainNotFound, LibvirtError
 from archipel.agent.virt.guest_agent import ProgramState
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import guest as wire
 from archipel.protocol import namespaces as ns
-from archipel.protocol.errors import BadRequest, CommandError
+from archipel.protocol.errors import BadRequest, CommandError, Condition
 from tests.unit.agent.conftest import ask
-from tests.unit.agent.fakes import FakeAudit
+from tests.unit.agent.fakes import OWNER, FakeAudit
 
-OPEN = GuestSettings(readable=("*",), writable=("*",))
+OPEN_PATHS = {"readable": ("*",), "writable": ("*",)}
+OPEN = GuestSettings(**OPEN_PATHS, programs=("*",))
 SECRET = "verysecretword"
 
 
@@ -156,6 +157,33 @@ async def test_a_program_that_is_lost_sight_of_is_named(
     monkeypatch.setattr(guest_agent, "read_program", fail)
     with pytest.raises(CommandError, match="pid 42"):
         await request(machine, "<archipel action='exec' path='/bin/x'/>")
+
+
+async def test_a_program_that_the_host_s_administrator_does_not_list_is_not_started(
+    machine: VirtualMachine, guests: FakeGuests, program: list[ProgramState], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program.append(ProgramState(exited=True, exitcode=0))
+    monkeypatch.setitem(machine.services.settings.capabilities, "guest", GuestSettings(**OPEN_PATHS, programs=("/opt/course/*", "/bin/ls")))
+    for path in ("/bin/sh", "/bin/lsblk", "/opt/course"):
+        with pytest.raises(CommandError, match="matches nothing of guest_programs") as refused:
+            await request(machine, f"<archipel action='exec' path='{path}'/>")
+        assert refused.value.condition == Condition.NOT_ALLOWED
+    for path in ("ls", "/opt/course/../../bin/sh", "/bin/ls\x01"):
+        with pytest.raises(BadRequest, match="path"):
+            await ask_directly(machine, path)
+    assert guests.calls == []
+    await request(machine, "<archipel action='exec' path='/opt/course/check'/>")
+    assert "guest exec" in guests.calls
+
+
+async def ask_directly(machine: VirtualMachine, path: str) -> wire.Execution:
+    """Ask for what XML could not hold, too."""
+    return await capability.execute(machine, wire.Execute(path=path), OWNER)
+
+
+@pytest.mark.parametrize("path", ["ls", "/bin/sh", "C:\\Windows\\System32\\whoami.exe"])
+def test_unless_something_else_is_said_all_programs_are_taken(path: str) -> None:
+    refuse_program(path, OPEN.programs)
 
 
 # -- paths --------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archipel.agent.capabilities import oomkiller
+from archipel.agent.chat import reply
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.oom_setting import FILE, read_setting, write_setting
 from archipel.agent.virt import oom_adjustment, qemu_process
@@ -17,10 +18,10 @@ from archipel.agent.virt.lifecycle import DomainEvent, DomainState, LifecycleEve
 from archipel.agent.virt.qemu_process import ProcessNotFound, QemuProcess
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import CommandError, Condition
-from archipel.protocol.oom import LEAST, MOST, from_kernel, to_kernel
+from archipel.protocol.oom import FIRST, LEAST, MOST, NEVER, from_kernel, to_kernel
 from tests.unit.agent.conftest import ask, go_online
 from tests.unit.agent.fake_xmpp import FakeXmpp
-from tests.unit.agent.fakes import OTHER_UUID, UUID, VM, FakeHost
+from tests.unit.agent.fakes import OTHER_UUID, OWNER, UUID, VM, FakeHost
 
 OOM = "archipel:vm:oom"
 PID = 4711
@@ -69,8 +70,8 @@ def running(machine: VirtualMachine, host: FakeHost) -> VirtualMachine:
     return machine
 
 
-async def set_to(machine: VirtualMachine, adjust: object) -> None:
-    await ask(machine, OOM, f"<archipel action='setadjust' adjust='{adjust}'/>")
+async def set_to(machine: VirtualMachine, value: object, scale: str = "kernel") -> None:
+    await ask(machine, OOM, f"<archipel action='setadjust' {scale}='{value}'/>")
 
 
 async def read(machine: VirtualMachine) -> dict[str, str]:
@@ -82,12 +83,12 @@ async def read(machine: VirtualMachine) -> dict[str, str]:
 
 async def test_what_is_asked_counts_at_once_and_is_read_from_the_process(running: VirtualMachine, kernel: Kernel, xmpp: FakeXmpp) -> None:
     await go_online(running)
-    await set_to(running, -17)
+    await set_to(running, -17, "adjust")
     assert kernel.adjust == "-1000"
     assert (running.folder / FILE).read_text() == "-17"
     assert await read(running) == {"adjust": "-17", "score": "666", "kernel": "-1000"}
     (kernel.process / "oom_score_adj").write_text("250\n")  # somebody else did it
-    assert await read(running) == {"adjust": "250", "score": "666", "kernel": "250"}
+    assert await read(running) == {"adjust": "4", "score": "666", "kernel": "250"}
     assert xmpp.pushes(VM)[-2:] == [("virtualmachine:oom", "adjusted"), ("oom", "adjusted")]
 
 
@@ -119,9 +120,9 @@ async def test_what_the_kernel_refuses_is_kept_and_said_not_to_be_in_force(
     with pytest.raises(
         CommandError, match=r"kept for the next start of web, and not in force: .*Permission denied.*archipel-oom\.socket"
     ) as caught:
-        await set_to(running, -17)
+        await set_to(running, -1000)
     assert caught.value.condition == Condition.NOT_ALLOWED
-    assert (running.folder / FILE).read_text() == "-17"
+    assert (running.folder / FILE).read_text() == "-1000"
     assert xmpp.pushes(VM)[-1] == ("oom", "adjusted")
 
 
@@ -135,7 +136,7 @@ async def test_what_cannot_be_kept_is_not_done(running: VirtualMachine, kernel: 
 
 async def test_a_driver_without_processes_says_so(machine: VirtualMachine, host: FakeHost, kernel: Kernel) -> None:
     host.domain(UUID).state_now = DomainState.RUNNING
-    for action in ("getadjust", "setadjust' adjust='5"):
+    for action in ("getadjust", "setadjust' kernel='5"):
         with pytest.raises(CommandError, match="no process of its own") as caught:
             await ask(machine, OOM, f"<archipel action='{action}'/>")
         assert caught.value.condition == Condition.FEATURE_NOT_IMPLEMENTED
@@ -151,7 +152,7 @@ async def test_what_is_kept_is_told_and_counts_at_the_start(machine: VirtualMach
     assert await read(machine) == {"adjust": "0", "score": "0", "kernel": "0"}
     await set_to(machine, 500)
     assert kernel.adjust == "0"
-    assert await read(machine) == {"adjust": "500", "score": "0", "kernel": "500"}
+    assert await read(machine) == {"adjust": "8", "score": "0", "kernel": "500"}
     host.domain(UUID).state_now = DomainState.RUNNING
     await oomkiller.adjust_after_start(machine, STARTED)
     assert kernel.adjust == "500"
@@ -181,21 +182,55 @@ async def test_trouble_at_a_start_is_logged(running: VirtualMachine, kernel: Ker
 async def test_a_machine_without_a_definition_can_be_prepared(machine: VirtualMachine, host: FakeHost) -> None:
     host.domain(UUID).stored = None
     await set_to(machine, 7)
-    assert (await read(machine))["adjust"] == "7"
+    assert (await read(machine))["kernel"] == "7"
 
 
 # -- scales and files ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "adjust, kernel", [(-17, -1000), (-16, -941), (-8, -470), (-1, -58), (0, 0), (1, 58), (8, 470), (14, 823), (15, 1000)]
+)
+def test_a_value_of_the_older_scale_is_what_the_kernel_makes_of_it(adjust: int, kernel: int) -> None:
+    assert to_kernel(adjust) == kernel
+
+
+@pytest.mark.parametrize("adjust", range(NEVER, FIRST + 1))
+def test_what_a_founding_client_sets_is_told_it_again(adjust: int) -> None:
+    assert from_kernel(to_kernel(adjust)) == adjust
+
+
 @given(st.integers(LEAST, MOST))
-def test_what_is_written_is_read_but_for_the_word_for_never(score_adj: int) -> None:
+def test_the_nearest_value_of_the_older_scale_is_told_and_never_of_nothing_else(score_adj: int) -> None:
     told = from_kernel(score_adj)
-    assert LEAST <= to_kernel(told) <= MOST
-    assert (told == -17) == (score_adj == LEAST)
-    assert abs(to_kernel(told) - score_adj) <= 1
+    assert NEVER <= told <= FIRST
+    assert (told == NEVER) == (score_adj == LEAST)
+    assert abs(told - score_adj * 17 / 1000) <= 0.5 or told in {NEVER + 1, FIRST}
 
 
-@pytest.mark.parametrize("value", [LEAST, -999, -18, 0, 1, MOST, None])
+@given(st.integers(LEAST, MOST - 1), st.integers(1, 50))
+def test_more_on_one_scale_is_not_less_on_the_other(score_adj: int, more: int) -> None:
+    assert from_kernel(score_adj) <= from_kernel(min(score_adj + more, MOST))
+
+
+@pytest.mark.parametrize("attributes", ["", "adjust='-17' kernel='-1000'", "adjust='0' kernel='0'"])
+async def test_one_scale_is_taken_and_no_more(machine: VirtualMachine, attributes: str) -> None:
+    with pytest.raises(CommandError, match=r"either adjust .* or kernel") as caught:
+        await ask(machine, OOM, f"<archipel action='setadjust' {attributes}/>")
+    assert caught.value.condition == Condition.BAD_REQUEST
+    assert not (machine.folder / FILE).exists()
+
+
+@pytest.mark.parametrize(
+    "phrase, kept", [("oom adjust -17", LEAST), ("oom adjust 3", 176), ("oom setadjust 15", MOST), ("oom kernel -17", -17)]
+)
+async def test_both_scales_are_said_in_a_chat(machine: VirtualMachine, host: FakeHost, phrase: str, kept: int) -> None:
+    assert await reply(machine, phrase, OWNER) == "Done."
+    assert read_setting(machine.folder) == kept
+    assert await reply(machine, "oom", OWNER) == f"oom_score_adj is {kept}, on the older scale {from_kernel(kept)}."
+
+
+@pytest.mark.parametrize("value", [LEAST, -999, -18, -17, -16, 0, 1, MOST, None])
 def test_what_is_kept_is_read_again(tmp_path: Path, value: int | None) -> None:
     write_setting(tmp_path / "vm", 3)
     write_setting(tmp_path / "vm", value)

@@ -23,7 +23,7 @@ from archipel.protocol.virtual_machine import Define
     "request_, phrase",
     [
         (GetAdjust, "oom getadjust"),
-        (SetAdjust, "oom setadjust {adjust}"),
+        (SetAdjust, "oom setadjust [adjust] [kernel]"),
         (SetTags, "tags settags {tags}"),
         (AddSubscription, "subscription add {jid}"),
         (Define, None),

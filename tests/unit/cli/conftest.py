@@ -136,7 +136,10 @@ def script_tags(wire: ScriptedStream, tags: str | None = None) -> None:
     wire.answer(request, error("item-not-found") if tags is None else f"<pubsub xmlns='{ns.PUBSUB}'><items>{item}</items></pubsub>")
 
 
-def script_rights(wire: ScriptedStream, jid: str, *rights: str, on: str = MACHINE_FULL) -> None:
+def script_rights(wire: ScriptedStream, jid: str, *rights: str, on: str = MACHINE_FULL, administrator: bool = False) -> None:
+    decision = f"<decision subject='{jid}' right='all' allowed='{int(administrator)}' rule='{'administrator' if administrator else 'x'}'/>"
+    why = command("get", on, ns.RIGHTS, f"<archipel right='all' subject='{jid}' action='why'/>")
+    wire.answer(why, query(ns.RIGHTS, decision))
     action = "getown" if jid == OWN else "get"
     request = f"<archipel permission_type='user' permission_target='{jid}' action='{action}'/>"
     answer = query(ns.PERMISSIONS, "".join(f"<permission name='{right}'/>" for right in rights))

@@ -127,11 +127,22 @@ def test_without_named_hypervisors_those_of_the_roster_are_asked(stranger: Comma
     assert stranger.json("ls") == []
 
 
+def test_who_knows_no_hypervisor_is_told_how_to_name_one(stranger: CommandLine) -> None:
+    stranger.run("login", OWN, "--password-file", "-", input="word\n")
+    script_roster(stranger.wire)
+    script_tags(stranger.wire)
+    result = stranger.run("ls")
+    assert result.stdout == ""
+    assert "name one with --hypervisor JID" in result.stderr
+
+
 def test_a_hypervisor_may_be_chosen_for_once(archipel: CommandLine) -> None:
     other = "other@example.org/host"
     archipel.wire.answer(command("get", other, ns.HYPERVISOR_CONTROL, "<archipel action='rostervm'/>"), query(ns.HYPERVISOR_CONTROL))
     script_tags(archipel.wire)
-    assert archipel.run("--hypervisor", other, "ls").stdout.split() == ["NAME", "STATE", "OWNER", "TAGS", "HYPERVISOR", "UUID"]
+    result = archipel.run("--hypervisor", other, "ls")
+    assert (result.stdout, result.stderr) == ("", "no machines\n")
+    assert archipel.json("--hypervisor", other, "ls") == []
 
 
 def test_names_cannot_command_the_terminal(archipel: CommandLine) -> None:

@@ -162,14 +162,17 @@ def test_an_unmanaged_domain_is_not_defined_over(archipel: CommandLine) -> None:
 # -- chat ---------------------------------------------------------------------------------------------------------------
 
 
-def reply(archipel: CommandLine, answer: str) -> None:
+NOT_DONE = "<failure xmlns='archipel:chat' condition='{}'/>"
+
+
+def reply(archipel: CommandLine, answer: str, beside: str = "") -> None:
     """Let every chat message be answered with ``answer``."""
 
     def take(text: str) -> None:
         thread = text.partition("<thread>")[2].partition("</thread>")[0]
         if thread:
             archipel.wire.deliver_soon(
-                f"<message type='chat' from='{MACHINE_FULL}'><body>{answer}</body><thread>{thread}</thread></message>"
+                f"<message type='chat' from='{MACHINE_FULL}'><body>{answer}</body><thread>{thread}</thread>{beside}</message>"
             )
 
     archipel.wire.answers_to = take
@@ -189,6 +192,23 @@ def test_a_conversation_goes_line_by_line(archipel: CommandLine) -> None:
     assert sum("<body>" in sent for sent in archipel.wire.sent) == 2
 
 
+@pytest.mark.parametrize("condition, code", [("forbidden", 3), ("not-allowed", 3), ("bad-request", 1), ("feature-not-implemented", 1)])
+def test_what_a_machine_did_not_do_is_an_error_of_the_command_too(archipel: CommandLine, condition: str, code: int) -> None:
+    reply(archipel, "I am sorry.", NOT_DONE.format(condition))
+    script_vcard(archipel.wire)
+    result = archipel.run("chat", MACHINE_FULL, "start", code=code)
+    assert (result.stdout, result.stderr) == ("I am sorry.\n", "")
+    assert archipel.json("chat", MACHINE_FULL, "start", code=code) == {"reply": "I am sorry.", "failure": condition}
+    assert archipel.run("chat", MACHINE_FULL, input="start\nstart\n", code=code).stdout == "I am sorry.\nI am sorry.\n"
+
+
+def test_words_alone_are_no_error(archipel: CommandLine) -> None:
+    """Older agents say nothing beside them."""
+    reply(archipel, "I am sorry, that did not work.")
+    script_vcard(archipel.wire)
+    archipel.run("chat", MACHINE_FULL, "start")
+
+
 def test_an_entity_that_bounces_is_not_reachable(archipel: CommandLine) -> None:
     def bounce(text: str) -> None:
         thread = text.partition("<thread>")[2].partition("</thread>")[0]
@@ -202,8 +222,8 @@ def test_an_entity_that_bounces_is_not_reachable(archipel: CommandLine) -> None:
 # -- chat with all that have a tag --------------------------------------------------------------------------------------
 
 
-def reply_by_address(archipel: CommandLine, **answers: str) -> None:
-    """Let each machine answer, or bounce where it has nothing to say; show it to who greets it."""
+def reply_by_address(archipel: CommandLine, beside: str = "", **answers: str) -> None:
+    """Let each machine answer, the second with something beside its words, or bounce where it has nothing; show it to who greets it."""
 
     def take(text: str) -> None:
         jid = next((known for known in (MACHINE_FULL, SECOND) if known.partition("/")[0] in text), MACHINE_FULL)
@@ -211,7 +231,8 @@ def reply_by_address(archipel: CommandLine, **answers: str) -> None:
         if 'type="probe"' in text:
             archipel.wire.deliver_soon(f"<presence from='{jid}'/>")
         elif thread and (said := answers["first" if jid == MACHINE_FULL else "second"]):
-            archipel.wire.deliver_soon(f"<message type='chat' from='{jid}'><body>{said}</body><thread>{thread}</thread></message>")
+            more = "" if jid == MACHINE_FULL else beside
+            archipel.wire.deliver_soon(f"<message type='chat' from='{jid}'><body>{said}</body><thread>{thread}</thread>{more}</message>")
         elif thread:
             archipel.wire.deliver_soon(f"<message type='error' id='{thread}' from='{jid}'>{error('service-unavailable')}</message>")
 
@@ -242,6 +263,13 @@ def test_one_that_does_not_reply_does_not_keep_the_others_from_it(archipel: Comm
     result = archipel.run("chat", "--tag", "tp1", "--tag", "tp2", "hello", code=4)
     assert result.stdout == "db: I am off.\n"
     assert result.stderr.startswith("archipel: web: ")
+
+
+def test_one_that_does_not_do_what_all_are_told_is_an_error(archipel: CommandLine) -> None:
+    script_tagged(archipel)
+    reply_by_address(archipel, first="Done.", second="No.", beside=NOT_DONE.format("forbidden"))
+    result = archipel.run("chat", "--tag", "tp1", "--tag", "tp2", "start", code=3)
+    assert (result.stdout, result.stderr) == ("db: No.\nweb: Done.\n", "")
 
 
 def test_a_tag_that_nobody_has_is_told(archipel: CommandLine) -> None:

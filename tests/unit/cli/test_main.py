@@ -2,11 +2,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archipel.cli import start
+from archipel.cli.examples import EXAMPLES, examples_of
 from archipel.cli.exit_codes import ExitCode, as_json, exit_code, exit_code_of_all
+from archipel.cli.main import main
 from archipel.cli.output import printable
 from archipel.client.errors import AmbiguousMachine, MachineNotFound, MalformedAddress, MalformedAnswer, NotOnline, WaitTimedOut
 from archipel.client.failures import describe
@@ -14,8 +22,9 @@ from archipel.client.platform import CONFIGURATION, SHARED_NODES
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import CommandError, Condition, LibvirtFailed, PermissionDenied, RemoteError
 from archipel.xmpp.errors import Disconnected, LoginRefused, NoAnswer, ServerUnreachable, UntrustedServer
+from tests.documentation import read_steps
 from tests.unit.cli.conftest import CommandLine
-from tests.unit.client.scripted_stream import HYPERVISOR, PUBSUB, error
+from tests.unit.client.scripted_stream import HYPERVISOR, OWN, PUBSUB, error
 
 CODES: list[tuple[Exception, ExitCode]] = [
     (PermissionDenied("no", "create"), ExitCode.PERMISSION),
@@ -72,6 +81,71 @@ def test_help_lists_commands_and_exit_codes(stranger: CommandLine) -> None:
 
 def test_an_unknown_command_is_wrong_usage(stranger: CommandLine) -> None:
     assert "No such command" in stranger.run("frobnicate", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    "typed, wrong, program",
+    [
+        ("--nosuch", "No such option", "main"),
+        ("list", "Did you mean 'ls'?", "main"),
+        ("start", "Missing argument 'MACHINE...'", "main start"),
+        ("drive create web", "Missing argument 'NAME'", "main drive create"),
+        ("drive convert web a.raw zip", "'zip' is not one of", "main drive convert"),
+        ("memory web 256", "is no size such as 500M, 10G or 1T", "main memory"),
+        ("oom set web 1001", "1001 is not in the range", "main oom set"),
+    ],
+)
+def test_wrong_usage_is_one_line_that_says_where_the_help_is(stranger: CommandLine, typed: str, wrong: str, program: str) -> None:
+    result = stranger.run(*typed.split(), code=2)
+    [line] = result.stderr.splitlines()
+    assert wrong in line
+    assert line.endswith(f" See: {program} --help")
+    told = json.loads(stranger.run("--json", *typed.split(), code=2).stderr)
+    assert (told["exit_code"], f"archipel: {told['error']}") == (2, line)
+
+
+def test_who_names_no_command_gets_the_help(stranger: CommandLine) -> None:
+    for arguments in ((), ("drive",)):
+        assert "Commands:" in stranger.run(*arguments, code=2).output
+
+
+def commands(group: click.Group, words: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, found in group.commands.items():
+        if isinstance(found, click.Group):
+            yield from commands(found, f"{words} {name}".strip())
+        else:
+            yield f"{words} {name}".strip(), found
+
+
+def test_each_command_s_help_has_an_example_that_a_page_types(root: Path, stranger: CommandLine) -> None:
+    """What the pages type is done by tests."""
+    typed = {step.command for page in (root / "docs").glob("cli*.md") for step in read_steps(page)}
+    assert set(EXAMPLES.strip().splitlines()) - typed == set()
+    assert [words for words, _ in commands(main) if not examples_of(words)] == []
+    shown = stranger.run("drive", "create", "--help").stdout
+    assert "  archipel drive create web data 10M\n" in shown
+
+
+def test_who_leaves_while_a_password_is_asked_is_gone_quietly(stranger: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> str:
+        raise click.Abort  # what click makes of Ctrl-C
+
+    monkeypatch.setattr("click.prompt", interrupt)
+    assert "Traceback" not in stranger.run("login", OWN, code=130).output
+
+
+def test_where_nobody_can_type_a_password_it_is_said_what_to_do(stranger: CommandLine) -> None:
+    assert "--password-file" in stranger.run("login", OWN, input="", code=6).stderr
+
+
+def test_who_leaves_while_the_command_is_loaded_is_gone_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("archipel.cli.main.main", interrupt)
+    with pytest.raises(SystemExit) as ended:
+        start.main()
+    assert ended.value.code == 130
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

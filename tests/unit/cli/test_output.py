@@ -20,7 +20,8 @@ def test_names_of_facts_come_from_guests_and_are_shown_as_they_are(capsys: pytes
 
 def test_tables_and_lines_show_hostile_words_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     output = Output()
-    output.table(("NAME",), [(HOSTILE,)])
+    output.table(("NAME",), [(HOSTILE,)], "nothing")
+    output.table(("NAME",), [], HOSTILE)
     output.line(HOSTILE)
     output.warn(HOSTILE)
     told = capsys.readouterr()

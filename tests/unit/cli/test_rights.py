@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archipel.protocol import namespaces as ns
 from tests.unit.cli.conftest import CommandLine, query, script_machines, script_rights, script_vcard
-from tests.unit.client.scripted_stream import HYPERVISOR, HYPERVISOR_FULL, MACHINE, MACHINE_FULL, OWN, command, no_right, normal
+from tests.unit.client.scripted_stream import HYPERVISOR, HYPERVISOR_FULL, MACHINE, MACHINE_FULL, OWN, command, error, no_right, normal
 
 BOB = "bob@example.org"
 
@@ -78,6 +78,25 @@ def test_an_entity_that_does_not_tell_is_named(archipel: CommandLine) -> None:
     result = archipel.run("rights", BOB, code=3)
     assert "web: You lack the right permission_get" in result.stderr
     assert "alloc" in result.stdout
+
+
+def test_that_an_administrator_may_everything_is_said(archipel: CommandLine) -> None:
+    script_machines(archipel.wire)
+    script_rights(archipel.wire, BOB, "info", administrator=True)
+    script_rights(archipel.wire, BOB, on=HYPERVISOR_FULL, administrator=True)
+    assert archipel.run("rights", BOB, "--on", "web").stdout == f"{BOB} on web: everything, as an administrator; granted: info\n"
+    assert archipel.json("rights", BOB, "--on", "web")["administrator"] is True
+    told = archipel.run("rights", BOB)
+    assert told.stdout.splitlines()[1].split() == ["web", "info"]
+    assert told.stderr == f"{BOB} may everything on {HYPERVISOR} and all its machines, as an administrator, without any grant\n"
+
+
+def test_an_agent_that_cannot_say_why_still_tells_what_is_granted(archipel: CommandLine) -> None:
+    script_machines(archipel.wire)
+    script_rights(archipel.wire, BOB, "info")
+    why = f"<archipel right='all' subject='{BOB}' action='why'/>"
+    archipel.wire.answer(command("get", MACHINE_FULL, ns.RIGHTS, why), error("feature-not-implemented"))
+    assert archipel.run("rights", BOB, "--on", "web").stdout == f"{BOB} on web: info\n"
 
 
 def test_a_machine_is_not_taken_for_a_hypervisor(archipel: CommandLine) -> None:

@@ -76,6 +76,10 @@ SCRIPT = (
     ("set", MACHINE_FULL, ns.VM_CONTROL, "<archipel hypervisorjid='second@example.org/host2' action='migrate'/>", ""),
     ("get", f"{MACHINE}/second", ns.VM_CONTROL, "<archipel action='info'/>", INFO),
     ("set", MACHINE_FULL, ns.VM_MIGRATION, "<archipel action='cancel'/>", ""),
+    ("get", MACHINE_FULL, ns.VM_GUEST, "<archipel action='ping'/>", ""),
+    ("set", MACHINE_FULL, ns.VM_GUEST, "<archipel action='freeze'/>", "<filesystems count='1'/>"),
+    ("set", MACHINE_FULL, ns.VM_GUEST, "<archipel action='thaw'/>", "<filesystems count='1'/>"),
+    ("set", MACHINE_FULL, ns.VM_GUEST, "<archipel action='synctime'/>", "<time seconds='1795280400' offset='0.1'/>"),
     (
         "get",
         HYPERVISOR_FULL,

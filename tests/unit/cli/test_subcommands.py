@@ -66,7 +66,7 @@ def test_a_command_says_what_it_did(archipel: CommandLine) -> None:
     request = "<archipel name='data' size='10240' unit='M' format='qcow2' preallocation='' golden='base.qcow2' action='create'/>"
     archipel.wire.answer(disk("set", request), query(ns.VM_DISK))
     arguments = ("drive", "create", "web", "data", "10G", "--golden", "base.qcow2")
-    assert archipel.run(*arguments).stdout == "web: drive data made\n"
+    assert archipel.run(*arguments).stdout == "web: drive data.qcow2 made\n"
     said = archipel.json(*arguments)
     assert (said["on"], said["done"], said["name"], said["size"]) == (MACHINE, "create", "data", 10240)
 
@@ -156,7 +156,7 @@ def test_a_picture_goes_into_a_file_or_to_standard_output(archipel: CommandLine,
     content = f"<screenshot mime='image/png' width='640' height='480'>{base64.b64encode(b'PNG').decode()}</screenshot>"
     archipel.wire.answer(vm_command("get", "<archipel size='full' action='screenshot'/>"), query(ns.VM_CONTROL, content))
     file = tmp_path / "web.png"
-    assert archipel.run("screenshot", "web", str(file)).stdout == f"web: 640 x 480 in {file}\n"
+    assert archipel.run("screenshot", "web", str(file)).stdout == f"web ({MACHINE}): 640 x 480 in {file}\n"
     assert file.read_bytes() == b"PNG"
     assert archipel.run("screenshot", "web", "-").stdout_bytes == b"PNG"
     assert archipel.json("screenshot", "web", str(file))["height"] == 480

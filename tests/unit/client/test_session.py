@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from archipel.client.errors import MalformedAnswer, NotOnline
+from archipel.client.inbox import Reply
 from archipel.client.session import IN_FLIGHT, Session
 from archipel.client.settings import ConnectionSettings
 from archipel.protocol import namespaces as ns
@@ -286,9 +287,31 @@ async def test_a_reply_is_known_by_its_thread(session: Session, stream: Scripted
             stream.deliver(f"<message type='chat' from='{sender}'><body>{text}</body><thread>{thread}</thread></message>")
 
     stream.answers_to = reply
-    assert await session.chat(MACHINE_FULL, "how are you") == "I am running"
+    assert await session.chat(MACHINE_FULL, "how are you") == Reply("I am running")
     sent = f"<message type='chat' to='{MACHINE_FULL}' id='T'><body>how are you</body><thread>T</thread></message>"
     assert stream.sent == [normal(sent.replace("T<", f"{thread_of(stream)}<").replace("'T'", f"'{thread_of(stream)}'"))]
+
+
+@pytest.mark.parametrize(
+    "beside, failure",
+    [
+        ("", None),
+        ("<failure xmlns='archipel:chat' condition='forbidden'/>", Condition.FORBIDDEN),
+        ("<failure xmlns='archipel:chat' condition='whatever'/>", Condition.UNDEFINED_CONDITION),
+        ("<failure xmlns='urn:other' condition='forbidden'/>", None),
+    ],
+)
+async def test_a_reply_says_beside_its_words_that_nothing_came_of_it(
+    session: Session, stream: ScriptedStream, beside: str, failure: Condition | None
+) -> None:
+    def reply(_sent: str) -> None:
+        words = f"<body>No.</body><thread>{thread_of(stream)}</thread>"
+        stream.deliver(f"<message type='chat' from='{MACHINE_FULL}'>{words}{beside}</message>")
+
+    stream.answers_to = reply
+    found = await session.chat(MACHINE_FULL, "start")
+    assert (found.text, found.failure) == ("No.", failure)
+    assert (found.error and found.error.condition) == failure
 
 
 async def test_a_bounced_message_is_not_waited_for(session: Session, stream: ScriptedStream) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from tests.wire.action import MACHINE, Action, Wrong
 
 GUEST = "archipel:vm:guest"
-CODE = -1021
+CODE = -18001
 HELLO = "<content>aGVsbG8=</content>"
 SECRET = "<password>hidden-secret</password>"
 

@@ -169,6 +169,10 @@ async def set_autostart(vm: VirtualMachine, request: wire.SetAutostart, _caller:
 )
 async def set_memory(vm: VirtualMachine, request: wire.SetMemory, _caller: Caller) -> None:
     """Set the memory in use, in KiB."""
+    most = (await vm.domain.info()).max_memory
+    if request.value > most:
+        text = f"value: {vm.name} can have {most} KiB ({most // 1024} MiB) at most, as it is defined, not {request.value} KiB"
+        raise CommandError(text, condition=Condition.NOT_ACCEPTABLE)
     await vm.domain.set_memory(request.value)
     vm.push(Topic.VM_CONTROL, "memory")
 

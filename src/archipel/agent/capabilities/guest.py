@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from archipel.agent import guest_facts
 from archipel.agent.dispatch import Caller, Chat, command
-from archipel.agent.guest_settings import GuestSettings, refuse_path
+from archipel.agent.guest_settings import GuestSettings, refuse_path, refuse_program
 from archipel.agent.hooks import in_background
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.virt import guest_agent
@@ -124,6 +124,7 @@ async def ping(vm: VirtualMachine, _request: wire.PingGuest, _caller: Caller) ->
 @guest_command(wire.Execute, "guest_exec")
 async def execute(vm: VirtualMachine, request: wire.Execute, _caller: Caller) -> wire.Execution:
     """Run a program in the guest."""
+    refuse_program(request.path, _settings(vm).programs)
     arguments, data = [argument.arg for argument in request.arguments], wire.decode(request.private_input, "input")
     deadline = asyncio.get_running_loop().time() + request.timeout
     pid = await ask(vm, "guest exec", lambda domain: guest_agent.start_program(domain, request.path, arguments, data))

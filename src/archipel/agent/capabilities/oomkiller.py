@@ -8,7 +8,7 @@ import asyncio
 import logging
 from typing import Final
 
-from archipel.agent.dispatch import Caller, command
+from archipel.agent.dispatch import Caller, Chat, command
 from archipel.agent.hooks import after_event, in_background, when_arrived
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.oom_setting import read_setting, write_setting
@@ -31,7 +31,12 @@ VM = EntityKind.VIRTUAL_MACHINE
 QEMU: Final = "QEMU"  # the driver whose machines are processes of this host
 
 
-@command(wire.GetAdjust, on=VM, right="oom_getadjust", failure=wire.FAILURE)
+def _say(found: wire.Oom) -> str:
+    score = f" My score is {found.score} now." if found.score else ""
+    return f"oom_score_adj is {found.kernel}, on the older scale {found.adjust}.{score}"
+
+
+@command(wire.GetAdjust, on=VM, right="oom_getadjust", failure=wire.FAILURE, chat=Chat(("oom", "oom getadjust"), _say))
 async def get_adjust(vm: VirtualMachine, _request: wire.GetAdjust, _caller: Caller) -> wire.Oom:
     """How likely the kernel ends this machine when memory runs out."""
     if await _runs(vm):
@@ -42,10 +47,16 @@ async def get_adjust(vm: VirtualMachine, _request: wire.GetAdjust, _caller: Call
     return wire.Oom(adjust=wire.from_kernel(adjust), score=score, kernel=adjust)
 
 
-@command(wire.SetAdjust, on=VM, right="oom_setadjust", failure=wire.FAILURE)
+@command(
+    wire.SetAdjust,
+    on=VM,
+    right="oom_setadjust",
+    failure=wire.FAILURE,
+    chat=Chat(("oom adjust {adjust}", "oom setadjust {adjust}", "oom kernel {kernel}"), lambda _: "Done."),
+)
 async def set_adjust(vm: VirtualMachine, request: wire.SetAdjust, _caller: Caller) -> None:
     """Adjust how likely the kernel ends this machine, now and at each start."""
-    wanted = wire.to_kernel(request.adjust)
+    wanted = request.score_adj
     async with vm.changing:
         runs = await _runs(vm)
         if runs:
