@@ -75,7 +75,7 @@ async def _execute(entity: Entity, asked: ET.Element, caller: Caller) -> ET.Elem
         entity.sessions.take(caller.full, node, session)
     if action == "cancel":
         return _command(command, session or secrets.token_hex(8), "canceled")
-    fields, confirm = form_fields(command.request) or (), command.spoken.confirm if command.spoken else ""
+    fields, confirm = form_fields(command.request) or (), command.confirm
     if (fields or confirm) and form is None:
         session = entity.sessions.begin(caller.full, node, session)
         return _command(command, session, "executing", _actions(), _form(command, fields, confirm))

@@ -171,7 +171,7 @@ async def _proceed(entity: Entity, dialogue: Dialogue, caller: Caller) -> str:
     phrase = " ".join(dialogue.said)
     dialogue.asked = dialogue.next_field()
     try:
-        if dialogue.asked is not None or (spoken.confirm and not dialogue.confirmed):
+        if dialogue.asked is not None or (spoken.asks_back(dialogue.values) and not dialogue.confirmed):
             refuse_early(entity, command.in_chat, caller, phrase)
             return _ask(entity, dialogue, caller)
         source = request_element(command.request, dialogue.values)

@@ -81,7 +81,8 @@ class Chat:
     A phrase is words and placeholders named like the request's fields: ``memory {value}``; ``[name]`` may be left out.
     ``say`` puts the answer into words. The handler's docstring is the help text. ``right`` replaces the command's, where
     the founders had another one for the conversation. ``questions`` ask for fields that were left out; a command with ``confirm``
-    is only done when who asked for it was told that and said yes.
+    is only done when who asked for it was told that and said yes, or sent its form back; in a chat where ``confirm_when`` names a
+    field, only if that is given.
     """
 
     phrases: tuple[str, ...]
@@ -89,6 +90,11 @@ class Chat:
     right: str | None = None
     questions: Mapping[str, str] = field(default_factory=dict)
     confirm: str = ""
+    confirm_when: str = ""
+
+    def asks_back(self, values: Mapping[str, str]) -> bool:
+        """Whether a command with these values is only done after a yes."""
+        return bool(self.confirm) and (not self.confirm_when or self.confirm_when in values)
 
 
 @dataclass(frozen=True)
@@ -109,11 +115,18 @@ class Command:
 
     @functools.cached_property
     def spoken(self) -> Chat | None:
-        """How the command is asked for in a conversation; one without phrases goes by its name, and asks back before it changes things."""
+        """How the command is asked for in a conversation; one without phrases goes by its name."""
         phrase = own_words.phrase_of(self.request) if self.chat is None else None
         if phrase is None:
             return self.chat
-        return Chat((phrase,), own_words.tell_answer, confirm="" if self.request.reads else f"{self.help.rstrip('.')}?")
+        return Chat((phrase,), own_words.tell_answer, confirm=self.confirm)
+
+    @property
+    def confirm(self) -> str:
+        """What is told before it is done, in a chat and by a form; one without phrases asks if it changes things."""
+        if self.chat is not None:
+            return self.chat.confirm
+        return "" if self.request.reads else f"{self.help.rstrip('.')}?"
 
     @property
     def help(self) -> str:

@@ -63,8 +63,14 @@ def request_element(request: type[Request[Any]], values: Mapping[str, str]) -> E
     for item in fields_of(request):
         if item.xml_name not in values:
             continue
+        value = _say_yes(item, values[item.xml_name])
         if item.place == "attribute":
-            element.set(item.xml_name, values[item.xml_name])
+            element.set(item.xml_name, value)
         else:
-            ET.SubElement(element, item.xml_name).text = values[item.xml_name]
+            ET.SubElement(element, item.xml_name).text = value
     return element
+
+
+def _say_yes(item: _Field, value: str) -> str:
+    """Return the value; who says the name of a check mark means it (``park force``)."""
+    return "1" if item.type is bool and value.strip().lower() == item.xml_name else value
