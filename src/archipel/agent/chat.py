@@ -18,9 +18,9 @@ from xml.etree import ElementTree as ET
 
 from archipel.agent.dialogues import MOST_TRIES, Dialogue
 from archipel.agent.dispatch import Caller, Command, refuse_early, run_command
+from archipel.agent.refusals import MESSAGE, note_refusal
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import BadRequest, CommandError, PermissionDenied
-from archipel.protocol.forms import request_element
 from archipel.xmpp import stanzas
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ async def answer_message(entity: Entity, message: ET.Element, caller: Caller) ->
 
 async def reply(entity: Entity, body: str, caller: Caller) -> str:
     """Return what the entity says to ``body``."""
-    if not entity.decide(caller.bare, "message").allowed:
+    if not (decision := entity.decide(caller.bare, "message")).allowed:
+        note_refusal(entity, caller, MESSAGE, decision.short, f"{caller.bare} lacks the right 'message' on {entity.name}", body)
         return REFUSAL
     words = re.findall(r"\S+", body[:LONGEST_MESSAGE])
     plain = " ".join(words).lower().rstrip("?!. ")
@@ -174,8 +175,7 @@ async def _proceed(entity: Entity, dialogue: Dialogue, caller: Caller) -> str:
         if dialogue.asked is not None or (spoken.asks_back(dialogue.values) and not dialogue.confirmed):
             refuse_early(entity, command.in_chat, caller, phrase)
             return _ask(entity, dialogue, caller)
-        source = request_element(command.request, dialogue.values)
-        answer = await run_command(entity, command.in_chat, source, caller, phrase)
+        answer = await run_command(entity, command.in_chat, dialogue.values, caller, phrase)
     except PermissionDenied as error:
         return f"I am sorry, you may not do that: {error.text}."
     except CommandError as error:
