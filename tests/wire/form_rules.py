@@ -94,6 +94,9 @@ def _check_field(field: ET.Element) -> Iterator[str]:
     kind = field.get("type", "text-single")
     values = [value.text or "" for value in field.findall(f"{{{FORMS}}}value")]
     options = [option.findtext(f"{{{FORMS}}}value") for option in field.findall(f"{{{FORMS}}}option")]
+    parts = [part.tag.partition("}")[2] for part in field]
+    if parts != sorted(parts, key=("desc", "required", "value", "option").index) or parts.count("desc") > 1:
+        yield f"a field has its parts in the order of the schema, and one description: {parts}"
     if kind not in FIELD_TYPES:
         yield f"no type of field: {kind}"
     if kind != "fixed" and not field.get("var"):

@@ -14,8 +14,11 @@ from xml.etree import ElementTree as ET
 from archipel.agent import chat
 from archipel.agent.dispatch import Caller, read_envelope
 from archipel.agent.limits import Gate, TokenBuckets, TooManyWaiting
+from archipel.agent.refusals import MESSAGE, note_refusal
 from archipel.agent.settings import Limits
+from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import CommandError, Condition, ErrorCode
+from archipel.protocol.xml import namespace_of
 from archipel.xmpp import stanzas
 
 if TYPE_CHECKING:
@@ -53,7 +56,10 @@ class Admission:
 
 def refuse_hasty_message(entity: Entity, caller: Caller) -> bool:
     """Count a message; return whether its sender writes too fast for an answer."""
-    return entity.services.admission.delay(entity, caller) > 0
+    wait = entity.services.admission.delay(entity, caller)
+    if wait:  # what was said stays unsaid here and below: at a console it may be a password
+        note_refusal(entity, caller, MESSAGE, RULE, f"not read: it came faster than {entity.name} answers anybody")
+    return wait > 0
 
 
 def refuse_haste(entity: Entity, caller: Caller, iq: ET.Element, namespace: str) -> ET.Element | None:
@@ -62,18 +68,7 @@ def refuse_haste(entity: Entity, caller: Caller, iq: ET.Element, namespace: str)
     if not wait:
         return None
     text = f"you ask faster than {entity.name} answers anybody: try again in {math.ceil(wait)} s"
-    envelope = read_envelope(iq)
-    entity.services.audit.record(
-        caller=caller.full,
-        entity=entity.bare,
-        namespace=namespace,
-        action=envelope.action if envelope else "",
-        arguments=None,
-        rule=RULE,
-        outcome=f"error: {text}",
-        seconds=0,
-        stranger=True,
-    )
+    note_refusal(entity, caller, _asked(iq, namespace), RULE, text)
     return _wait(iq, namespace, text, Condition.RESOURCE_CONSTRAINT)
 
 
@@ -86,6 +81,7 @@ async def in_turn(
             return await answer(entity, iq, caller)
     except TooManyWaiting:
         text = f"{entity.services.admission.gate.waiting} requests wait here, of which some are yours: wait for their answers"
+        note_refusal(entity, caller, _asked(iq), RULE, text)
         return _wait(iq, "", text, Condition.RESOURCE_CONSTRAINT)
 
 
@@ -95,7 +91,7 @@ async def reply_in_turn(entity: Entity, caller: Caller, message: ET.Element) -> 
         async with _turn(entity, caller):
             await chat.answer_message(entity, message, caller)
     except TooManyWaiting:
-        entity.stream.transmit(stanzas.chat(caller.full, chat.BUSY, failure=Condition.RESOURCE_CONSTRAINT))
+        refuse_chat(entity, caller, told=True)
 
 
 @contextlib.asynccontextmanager
@@ -112,15 +108,33 @@ async def _turn(entity: Entity, caller: Caller) -> AsyncIterator[None]:
         gate.leave(caller.bare)
 
 
-def refuse_flood(iq: ET.Element, namespace: str, waiting: int) -> ET.Element:
+def refuse_chat(entity: Entity, caller: Caller, *, told: bool) -> None:
+    """Refuse a message of somebody of whom too many wait already, who is ``told`` so or was told before."""
+    note_refusal(entity, caller, MESSAGE, RULE, chat.BUSY)
+    if told:
+        entity.stream.transmit(stanzas.chat(caller.full, chat.BUSY, failure=Condition.RESOURCE_CONSTRAINT))
+
+
+def refuse_flood(entity: Entity, caller: Caller, iq: ET.Element, namespace: str, waiting: int) -> ET.Element:
     """Return the error for a request of somebody of whom too many wait already; its type asks him to try again later."""
-    return _wait(iq, namespace, f"{waiting} requests of yours wait here already: wait for their answers", Condition.RESOURCE_CONSTRAINT)
+    text = f"{waiting} requests of yours wait here already: wait for their answers"
+    note_refusal(entity, caller, _asked(iq, namespace), RULE, text)
+    return _wait(iq, namespace, text, Condition.RESOURCE_CONSTRAINT)
 
 
 def refuse_unfinished(iq: ET.Element) -> ET.Element:
     """Return the error for a request that was not answered when its entity left."""
     text = "this entity goes offline: whether what you asked for was done is not known; look when it is back"
     return _wait(iq, "", text, Condition.SERVICE_UNAVAILABLE)
+
+
+def _asked(iq: ET.Element, namespace: str = "") -> tuple[str, str]:
+    """Return namespace and action of the command that an IQ, or the form in it, asks for."""
+    envelope = read_envelope(iq)
+    if envelope is not None:
+        return envelope.namespace, envelope.action
+    form, _, action = (iq[0].get("node", "") if len(iq) else "").rpartition("#")
+    return (form, action) if namespace_of(iq[0].tag if len(iq) else "") == ns.COMMANDS else (namespace, "")
 
 
 def _wait(iq: ET.Element, namespace: str, text: str, condition: Condition) -> ET.Element:

@@ -3,7 +3,7 @@
 """Who did what on which entity, from where, allowed by which rule, and how it ended: one JSON object a line.
 
 Arguments are summarised: never a password, never a definition. The file survives logrotate; every entry goes to the log as well.
-Of what strangers ask only the beginning is written down: they must not fill the disk.
+Of what strangers ask, and of what comes too fast, only the beginning is written down: nobody must fill the disk.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ class AuditLog:
 
         ``caller`` is a full JID, ``entity`` a bare one, ``arguments`` a payload, mapping or element, ``phrase`` what was said in
         a chat, ``rule`` what allowed or refused it, ``outcome`` ``ok`` or the error, ``seconds`` how long it took;
-        ``quiet`` entries go to the file only; of those about the same ``stranger`` only the first of each minute are written.
+        ``quiet`` entries go to the file only; of those about the same ``stranger``, or somebody who is refused as one would be, only the
+        first of each minute are written.
         """
         self._tell_left_out()
         fields = _origin(caller) | {"entity": entity, "namespace": _shorten(namespace), "action": _shorten(action)}

@@ -19,9 +19,9 @@ from xml.etree import ElementTree as ET
 
 from archipel.agent.dialogues import MOST_TRIES, Dialogue
 from archipel.agent.dispatch import Caller, Command, refuse_early, run_command
+from archipel.agent.refusals import MESSAGE, note_refusal
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import BadRequest, CommandError, Condition, PermissionDenied
-from archipel.protocol.forms import request_element
 from archipel.xmpp import stanzas
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ async def reply(entity: Entity, body: str, caller: Caller) -> str:
 
 async def _reply(entity: Entity, body: str, caller: Caller) -> str:
     """Return what the entity says to ``body``; raises :class:`NotDone`."""
-    if not entity.decide(caller.bare, "message").allowed:
+    if not (decision := entity.decide(caller.bare, "message")).allowed:
+        note_refusal(entity, caller, MESSAGE, decision.short, f"{caller.bare} lacks the right 'message' on {entity.name}", body)
         raise NotDone(REFUSAL, Condition.FORBIDDEN)
     words = re.findall(r"\S+", body[:LONGEST_MESSAGE])
     plain = " ".join(words).lower().rstrip("?!. ")
@@ -193,11 +194,10 @@ async def _proceed(entity: Entity, dialogue: Dialogue, caller: Caller) -> str:
     phrase = " ".join(dialogue.said)
     dialogue.asked = dialogue.next_field()
     try:
-        if dialogue.asked is not None or (spoken.confirm and not dialogue.confirmed):
+        if dialogue.asked is not None or (spoken.asks_back(dialogue.values) and not dialogue.confirmed):
             refuse_early(entity, command.in_chat, caller, phrase)
             return _ask(entity, dialogue, caller)
-        source = request_element(command.request, dialogue.values)
-        answer = await run_command(entity, command.in_chat, source, caller, phrase)
+        answer = await run_command(entity, command.in_chat, dialogue.values, caller, phrase)
     except PermissionDenied as error:
         raise NotDone(f"I am sorry, you may not do that: {error.text}.", error.condition) from None
     except CommandError as error:

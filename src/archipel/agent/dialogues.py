@@ -38,7 +38,7 @@ class Dialogue:
 
     def next_field(self) -> str | None:
         """Return the field that must be asked for next, if one is missing."""
-        fields = form_fields(self.command.request) or ()
+        fields = form_fields(self.command.request)
         return next((item.name for item in fields if item.required and item.name not in self.values), None)
 
     def take(self, value: str) -> None:
@@ -53,7 +53,7 @@ class Dialogue:
         self.tries = 0
 
     def _has(self, name: str) -> bool:
-        return any(item.name == name for item in form_fields(self.command.request) or ())
+        return any(item.name == name for item in form_fields(self.command.request))
 
     def question(self) -> str:
         """Return what to ask."""

@@ -38,6 +38,7 @@ from archipel.protocol.errors import (
     Unavailable,
     shorten,
 )
+from archipel.protocol.forms import request_element
 from archipel.protocol.payload import Answer, Request, write_answer
 from archipel.protocol.rights import ALL, EntityKind
 from archipel.protocol.xml import child_named, namespace_of
@@ -81,7 +82,8 @@ class Chat:
     A phrase is words and placeholders named like the request's fields: ``memory {value}``; ``[name]`` may be left out.
     ``say`` puts the answer into words. The handler's docstring is the help text. ``right`` replaces the command's, where
     the founders had another one for the conversation. ``questions`` ask for fields that were left out; a command with ``confirm``
-    is only done when who asked for it was told that and said yes.
+    is only done when who asked for it was told that and said yes, or sent its form back; in a chat where ``confirm_when`` names a
+    field, only if that is given.
     """
 
     phrases: tuple[str, ...]
@@ -89,6 +91,15 @@ class Chat:
     right: str | None = None
     questions: Mapping[str, str] = field(default_factory=dict)
     confirm: str = ""
+    confirm_when: str = ""
+
+    def asks_back(self, values: Mapping[str, str]) -> bool:
+        """Whether a command with these values is only done after a yes."""
+        return bool(self.confirm) and (not self.confirm_when or self.confirm_when in values)
+
+
+Prefill = Callable[[Any, Caller], Awaitable[Mapping[str, str]]]
+"""Returns the values that a form begins with, by the names of its fields."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +112,7 @@ class Command:
     failure: int
     chat: Chat | None
     handler: Callable[[Any, Any, Caller], Awaitable[Answer]]
+    prefill: Prefill | None = None
 
     @property
     def in_chat(self) -> Command:
@@ -109,11 +121,18 @@ class Command:
 
     @functools.cached_property
     def spoken(self) -> Chat | None:
-        """How the command is asked for in a conversation; one without phrases goes by its name, and asks back before it changes things."""
+        """How the command is asked for in a conversation; one without phrases goes by its name."""
         phrase = own_words.phrase_of(self.request) if self.chat is None else None
         if phrase is None:
             return self.chat
-        return Chat((phrase,), own_words.tell_answer, confirm="" if self.request.reads else f"{self.help.rstrip('.')}?")
+        return Chat((phrase,), own_words.tell_answer, confirm=self.confirm)
+
+    @property
+    def confirm(self) -> str:
+        """What is told before it is done, in a chat and by a form; one without phrases asks if it changes things."""
+        if self.chat is not None:
+            return self.chat.confirm
+        return "" if self.request.reads else f"{self.help.rstrip('.')}?"
 
     @property
     def help(self) -> str:
@@ -122,16 +141,23 @@ class Command:
 
 
 def command(
-    request: type[Request[Any]], *, on: EntityKind | tuple[EntityKind, ...], right: str | None, failure: int, chat: Chat | None = None
+    request: type[Request[Any]],
+    *,
+    on: EntityKind | tuple[EntityKind, ...],
+    right: str | None,
+    failure: int,
+    chat: Chat | None = None,
+    prefill: Prefill | None = None,
 ) -> Callable[[HandlerT], HandlerT]:
     """Declare that the decorated coroutine ``handler(entity, request, caller)`` answers ``request``.
 
-    ``failure`` is the code of errors that carry none of their own.
+    ``failure`` is the code of errors that carry none of their own. ``prefill(entity, caller)`` says what the form of the command
+    begins with; it must only tell what the caller has the right to see.
     """
 
     def declare(handler: HandlerT) -> HandlerT:
         kinds = (on,) if isinstance(on, EntityKind) else on
-        handler.archipel_command = Command(request, kinds, right, failure, chat, handler)  # type: ignore[attr-defined] # read by Registry.add
+        handler.archipel_command = Command(request, kinds, right, failure, chat, handler, prefill)  # type: ignore[attr-defined] # read by Registry.add
         return handler
 
     return declare
@@ -229,14 +255,15 @@ async def _execute(entity: Entity, envelope: Envelope, caller: Caller) -> Answer
         raise BadRequest(text, ErrorCode.NOT_WELL_FORMED)
     found = entity.services.registry.find(entity.kind, envelope.namespace, envelope.action)
     if found is None:
-        raise _refuse_unknown(entity, envelope, caller)
+        raise refuse_unknown(entity, envelope, caller)
     return await run_command(entity, found, envelope.archipel, caller)
 
 
-def _refuse_unknown(entity: Entity, envelope: Envelope, caller: Caller) -> CommandError:
-    """Tell who may do everything that there is no such action, and everybody else that he may not.
+def refuse_unknown(entity: Entity, envelope: Envelope, caller: Caller) -> CommandError:
+    """Write down that an action was asked for that is not here; return the error.
 
-    Of a namespace that is gone everybody who is known may know: no right would open it.
+    Who may do everything is told that there is no such action, and everybody else that he may not. Of a namespace that is gone
+    everybody who is known may know: no right would open it.
     """
     decision, action = entity.decide(caller.bare, ALL), shorten(envelope.action)
     error: CommandError = PermissionDenied(f"{caller.bare} may not {action!r} here")
@@ -249,15 +276,16 @@ def _refuse_unknown(entity: Entity, envelope: Envelope, caller: Caller) -> Comma
     return error
 
 
-async def run_command(entity: Entity, found: Command, source: ET.Element, caller: Caller, phrase: str = "") -> Answer:
-    """Check, do and audit one command: from an IQ (``source`` is its ``<archipel/>``) or from the ``phrase`` of a conversation.
+async def run_command(entity: Entity, found: Command, source: ET.Element | Mapping[str, str], caller: Caller, phrase: str = "") -> Answer:
+    """Check, do and audit one command: from an IQ (``source`` is its ``<archipel/>``), a form or the ``phrase`` of a conversation (values).
 
     Raises the :class:`CommandError` to answer with.
     """
     entry = _Entry(entity, caller, found.request.namespace, found.request.action, phrase)
     try:
         _permit(found, entry)
-        entry.arguments = request = found.request.read(source)
+        element = source if isinstance(source, ET.Element) else request_element(found.request, source)
+        entry.arguments = request = found.request.read(element)
         entity.check_state(found)
         with entity.count(found):
             return await _call(entity, found, request, caller)

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 from xml.etree import ElementTree as ET
 
-from archipel.agent import adhoc, admission, chat, discovery
+from archipel.agent import adhoc, admission, discovery
 from archipel.agent.adhoc_sessions import Sessions
 from archipel.agent.contacts import Contacts
 from archipel.agent.decision import Decision, Rule
@@ -281,7 +281,7 @@ class Entity(abc.ABC):
         elif self._requests.take(caller.bare, functools.partial(self._answer, iq, namespace, caller)):
             self._unanswered[id(iq)] = iq
         else:
-            self.stream.transmit(admission.refuse_flood(iq, told, MOST_REQUESTS_WAITING))
+            self.stream.transmit(admission.refuse_flood(self, caller, iq, told, MOST_REQUESTS_WAITING))
 
     def _take_roster_push(self, iq: ET.Element) -> None:
         before = self.contacts.seeing
@@ -307,7 +307,7 @@ class Entity(abc.ABC):
             return stanzas.result_of(iq)
         if namespace in discovery.NAMESPACES:
             return discovery.answer(self, iq, namespace, caller)
-        if namespace == ns.COMMANDS and self.knows(caller.bare):
+        if namespace == ns.COMMANDS:
             return await admission.in_turn(self, caller, iq, adhoc.answer)
         if namespace.startswith("archipel:") or self.services.registry.serves(self.kind, namespace):
             return await admission.in_turn(self, caller, iq, answer_iq)
@@ -326,8 +326,8 @@ class Entity(abc.ABC):
         elif message.get("type") == "chat" and body is not None:
             if admission.refuse_hasty_message(self, caller) or self.dialogues.hand_over(caller.full, body):
                 return
-            if not self._chats.take(caller.bare, functools.partial(self._reply, message)) and self._chats.note_refusal(caller.bare):
-                self.stream.transmit(stanzas.chat(caller.full, chat.BUSY))
+            if not self._chats.take(caller.bare, functools.partial(self._reply, message)):
+                admission.refuse_chat(self, caller, told=self._chats.note_refusal(caller.bare))
 
     async def _reply(self, message: ET.Element) -> None:
         await self.online.wait()

@@ -21,7 +21,7 @@ _UNSAYABLE: Final = re.compile(r"pass|secret|token|content", re.IGNORECASE)  # f
 def phrase_of(request: type[Request[Any]]) -> str | None:
     """Return the phrase that asks for a request by its name; ``None`` for what takes XML, lists or secrets."""
     fields = form_fields(request)
-    if fields is None or request.action in PICTURES or any(_UNSAYABLE.search(field.name) for field in fields):
+    if request.action in PICTURES or any(not field.sayable or _UNSAYABLE.search(field.name) for field in fields):
         return None
     required = [f"{{{field.name}}}" for field in fields if field.required]
     optional = [f"[{field.name}]" for field in fields if not field.required]

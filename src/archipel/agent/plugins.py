@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from archipel.agent.chat import Phrase
-from archipel.agent.dispatch import Command, Registry
+from archipel.agent.dispatch import Chat, Command, Registry
 from archipel.agent.settings import Settings
 from archipel.protocol.payload import fields_of
 from archipel.protocol.rights import EntityKind, TokenCatalogue, core_catalogue
@@ -62,9 +62,16 @@ def _check(catalogue: TokenCatalogue, kind: EntityKind, found: Command) -> None:
             hint = f" (is {near} meant?)" if near else ""
             raise ImportError(f"{who} asks for the right {right!r}, which does not exist there: add it to TOKENS{hint}")
     fields = {field.xml_name for field in fields_of(found.request)}
-    for phrase in map(Phrase.parse, found.chat.phrases if found.chat else ()):
-        if unknown := [name for name in (*phrase.required, *phrase.optional) if name not in fields]:
-            raise ImportError(f"{who} is asked for with {unknown[0]!r}, which is no field of {found.request.__name__}")
+    for name in _named(found.chat) if found.chat else ():
+        if name not in fields:
+            raise ImportError(f"{who} is asked for with {name!r}, which is no field of {found.request.__name__}")
+
+
+def _named(chat: Chat) -> Iterator[str]:
+    """Yield the fields that a conversation needs."""
+    for phrase in map(Phrase.parse, chat.phrases):
+        yield from (*phrase.required, *phrase.optional)
+    yield from filter(None, [chat.confirm_when])
 
 
 def declared_settings() -> Mapping[str, type[Any]]:

@@ -69,7 +69,8 @@ async def test_an_appliance_is_downloaded_installed_and_let_go(platform: Platfor
     machine = await platform.make_machine(admin, defined=False)
     await admin.subscribe_to_events(machine.bare, platform.pubsub)
     assert f"web: none - {ITEM_UUID}" in await admin.say(machine.full, "list appliances")
-    assert await admin.say(machine.full, f"attach appliance {ITEM_UUID}") == "I have begun."
+    assert "replaces my definition" in await admin.say(machine.full, f"attach appliance {ITEM_UUID}")
+    assert await admin.say(machine.full, "yes") == "I have begun."
     await admin.expect_push(machine.bare, "vmcasting", "applianceinstalling")
     await admin.expect_push(machine.bare, "vmcasting", "applianceinstalled")
     definition = ET.fromstring(platform.definition_in_libvirt(machine.uuid) or "")

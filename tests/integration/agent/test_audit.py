@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from archipel.agent.chat import REFUSAL
 from tests.wire.matching import assert_error, assert_refused, child, show
 from tests.wire.person import Person
 from tests.wire.platform import CONTROL, Machine, Platform
@@ -37,6 +38,19 @@ async def test_what_was_allowed_and_what_was_refused_is_told_the_newest_first(
     assert json.loads(entries[0].get("arguments") or "") == {"value": 32768}
     assert "lacks the right 'destroy'" in (entries[1].get("outcome") or "")
     assert {entry.get("entity") for entry in entries} == {machine.bare}
+
+
+async def test_who_is_refused_a_form_or_a_talk_is_told_of(platform: Platform, admin: Person, student: Person, machine: Machine):
+    await platform.grant(admin, machine.full, student, "info")
+    stranger = await platform.enter()
+    form = f"<command xmlns='http://jabber.org/protocol/commands' node='{CONTROL}#destroy'/>"
+    for person, condition in ((student, "item-not-found"), (stranger, "forbidden")):
+        assert condition in show(await person.ask(machine.full, form))
+        assert await person.say(machine.full, "destroy now") == REFUSAL
+        talk, command = await read(admin, machine.full, f"who='{person.bare}' outcome='failed' limit='2'")
+        assert (command.get("namespace"), command.get("command"), command.get("phrase")) == (CONTROL, "destroy", None)
+        assert (talk.get("namespace"), talk.get("command"), talk.get("phrase")) == ("jabber:client", "message", "destroy now")
+        assert talk.get("rule") == command.get("rule")
 
 
 async def test_a_machine_tells_of_itself_and_the_hypervisor_of_all(platform: Platform, admin: Person, machine: Machine):

@@ -9,6 +9,7 @@ table of all actions.
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import AsyncIterator
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -26,7 +27,7 @@ from tests.wire.actions.core import CARD
 from tests.wire.actions.notices import PREFERENCES
 from tests.wire.form_rules import COMMANDS, FORMS, broken_rules
 from tests.wire.person import Person
-from tests.wire.platform import Platform
+from tests.wire.platform import Machine, Platform
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("tags_node")]
 
@@ -66,7 +67,7 @@ class Foreigner:
     def _fill(self, values: dict[str, str]) -> Any:
         form: Any = self._client.plugin["xep_0004"].make_form("submit")
         for name, value in values.items():
-            form.add_field(var=name, value=value)
+            form.add_field(var=name, value=value.split("\n") if "\n" in value else value)
         return form
 
     async def _send(self, entity: str, node: str, action: str, session: str | None, form: Any) -> Any:
@@ -196,7 +197,64 @@ async def do_by_form(platform: Platform, admin: Person, foreigner: Foreigner, ro
 def fill_in(row: Action, scene: Scene, fields: dict[str, Any]) -> dict[str, str]:
     """What a client sends that shows the form's own values and lets somebody change them; all fields, check marks too."""
     request = ET.fromstring(row.request(scene.words()))
-    wanted = {**request.attrib, **{part.tag: part.text or "" for part in request}}
-    blank = {name: field.xml.findtext(f"{{{FORMS}}}value") or ("0" if field["type"] == "boolean" else "") for name, field in fields.items()}
+    wanted = {**request.attrib, **write_texts(request, fields)}
+    blank = {name: shown(field) or ("0" if field["type"] == "boolean" else "") for name, field in fields.items()}
     assert set(wanted) - {"action"} <= set(fields), f"{row}: the form lacks a field"
     return {name: wanted.get(name, value) for name, value in blank.items() if wanted.get(name, value)}
+
+
+def shown(field: Any) -> str:
+    return "\n".join(value.text or "" for value in field.xml.findall(f"{{{FORMS}}}value"))
+
+
+def write_texts(request: ET.Element, fields: dict[str, Any]) -> dict[str, str]:
+    """What stands in a request, as the descriptions of the fields want it: XML, or an item on each line."""
+    texts: dict[str, list[str]] = {}
+    for part in request:
+        multi = [name for name, field in fields.items() if field["type"] == "text-multi"]
+        name = part.tag if part.tag in fields else multi[0]
+        is_xml = name in multi and fields[name]["desc"].startswith("XML")
+        texts.setdefault(name, []).append(ET.tostring(part, "unicode") if is_xml else write_line(part))
+    return {name: "\n".join(lines) for name, lines in texts.items()}
+
+
+def write_line(item: ET.Element) -> str:
+    if item.text or len(item.attrib) == 1:
+        return item.text or next(iter(item.attrib.values()))
+    return " ".join(f"{name}={shlex.quote(value)}" for name, value in item.attrib.items())
+
+
+async def test_a_machine_is_made_gets_a_snapshot_and_an_owner_by_buttons_alone(
+    platform: Platform, admin: Person, student: Person, foreigner: Foreigner
+) -> None:
+    name = "by-buttons"
+    made = await press(foreigner, platform.host, "archipel:hypervisor:control#alloc", name=name)
+    address = next(word.rstrip(".") for word in made.split() if "@" in word)
+    uuid = address.partition("@")[0]
+    roster = await press(foreigner, platform.host, "archipel:hypervisor:control#rostervm")
+    machine = next(line.partition("(")[2].rstrip(")") for line in roster.splitlines() if line.startswith(f"{name} "))
+    try:
+        await press(foreigner, machine, "archipel:vm:disk#create", name="system", size="1", unit="M", format="qcow2")
+        image = f"{platform.agent.machines}/{uuid}/system.qcow2"
+        disk = f"<disk type='file'><driver name='qemu' type='qcow2'/><source file='{image}'/><target dev='vda'/></disk>"
+        definition = Machine(uuid, name, platform.domain).definition(more=f"<devices>{disk}</devices>")
+        await press(foreigner, machine, "archipel:vm:definition#define", domain=definition)
+        await press(foreigner, machine, "archipel:virtualmachine:snapshoting#take", name="first")
+        await press(foreigner, machine, "archipel:vm:control#create")
+        await press(
+            foreigner, machine, "archipel:rights#grant", rules=f"subject={student.bare} right=info\nsubject={student.bare} right=message"
+        )
+        assert "first" in await press(foreigner, machine, "archipel:virtualmachine:snapshoting#get")
+        assert "running" in await student.say(machine, "info")
+    finally:
+        await press(foreigner, platform.host, "archipel:hypervisor:control#free", jid=address)
+
+
+async def press(foreigner: Foreigner, entity: str, node: str, **values: str) -> str:
+    """Choose a command of the menu, fill in its form if it has one, and return what it says in the end."""
+    assert node in await foreigner.read_menu(entity)
+    answer = await foreigner.send(entity, node)
+    if answer["type"] == "result" and answer["command"]["status"] == "executing":
+        answer = await foreigner.submit(entity, node, answer["command"]["sessionid"], values)
+    assert (answer["type"], answer["command"]["status"]) == ("result", "completed"), f"{node}: {answer}"
+    return str(answer["command"]["notes"][0][1])

@@ -191,9 +191,14 @@ async def test_it_is_talked_about(platform: Platform, admin: Person, machine: Ma
     async def said(body: str, entity: str = platform.hypervisor) -> str:
         return await admin.say(f"{platform.host}" if entity == platform.hypervisor else entity, body)
 
-    assert await said(f"park {machine.name}") == "Parked."
+    assert "what their guests have not saved is lost" in await said(f"park {machine.name}")
+    assert await said("yes") == "Parked."
     assert machine.uuid in await said("park list")
     since = len(admin.received)
     assert "I bring back" in await said(f"unpark {machine.uuid}")
     await admin.expect_push(platform.hypervisor, "vmparking", "unparked", since)
-    assert await said("park", machine.full) == "See you."
+    with platform.libvirt() as connection:
+        connection.lookupByUUIDString(machine.uuid).create()
+    assert "shut it down first" in await said("park", machine.full)
+    assert "what my guest has not saved is lost" in await said("park force", machine.full)
+    assert await said("yes", machine.full) == "See you."

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 from types import ModuleType
 from xml.etree import ElementTree as ET
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from archipel.agent import adhoc
 from archipel.agent.adhoc_sessions import MOST, MOST_OF_PERSON, PATIENCE, SessionExpired, Sessions, Unacceptable
+from archipel.agent.decision import Rule
 from archipel.agent.dispatch import Caller, Registry, command
+from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import namespaces as ns
@@ -36,6 +38,12 @@ def submit(**fields: str) -> str:
     """A form as a client fills it in."""
     inner = "".join(f"<field var={quoteattr(name)}><value>{value}</value></field>" for name, value in fields.items())
     return f"<x xmlns='{ns.DATA_FORMS}' type='submit'>{inner}</x>"
+
+
+def lines(name: str, *values: str) -> str:
+    """A form with a text of several lines, as a client fills it in."""
+    inner = "".join(f"<value>{value}</value>" for value in values)
+    return f"<x xmlns='{ns.DATA_FORMS}' type='submit'><field var='{name}'>{inner}</field></x>"
 
 
 def request(node: str, inner: str = "", attributes: str = "") -> ET.Element:
@@ -74,32 +82,109 @@ async def test_the_menu_holds_what_the_caller_may(machine: VirtualMachine) -> No
     assert nodes(machine, STUDENT) < nodes(machine, OWNER) == nodes(machine, ADMIN)
 
 
-async def test_the_menu_leaves_out_what_no_form_can_ask_for(machine: VirtualMachine) -> None:
-    """Definitions, devices and lists of rights are XML."""
-    every = {
-        f"{found.request.namespace}#{found.request.action}" for found in machine.services.registry.commands(EntityKind.VIRTUAL_MACHINE)
-    }
-    xml = {f"{ns.VM_DEFINITION}#{action}" for action in ("define", "attachdevice", "detachdevice", "updatedevice")}
-    xml |= {f"{ns.VM_SNAPSHOTS}#take", f"{ns.VM_GUEST}#exec"}
-    lists = {f"{ns.PERMISSIONS}#set", f"{ns.PERMISSIONS}#setown"} | {f"{ns.RIGHTS}#{action}" for action in ("grant", "deny", "withdraw")}
-    assert every - nodes(machine, OWNER) == xml | lists
+async def test_the_menu_leaves_out_nothing_but_what_has_a_reason(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
+    left_out = set()
+    for entity, caller in ((hypervisor, ADMIN), (machine, OWNER)):
+        every = {adhoc.node_of(found) for found in entity.services.registry.commands(entity.kind)}
+        left_out |= every - {adhoc.node_of(found) for found in adhoc.list_commands(entity, caller)}
+    assert left_out == {f"{namespace}#{action}" for namespace, action in adhoc.WITHOUT_FORM}
+    assert all(adhoc.WITHOUT_FORM.values())
 
 
-@pytest.mark.parametrize("node", ["", "nothing", f"{CONTROL}#nothing", f"{ns.VM_DEFINITION}#define", f"{ns.HYPERVISOR_CONTROL}#alloc"])
-async def test_what_is_not_in_the_menu_is_not_found(machine: VirtualMachine, node: str) -> None:
+NOWHERE = ["", "nothing", f"{CONTROL}#nothing", f"{CONTROL}#screenshot", f"{ns.HYPERVISOR_CONTROL}#alloc"]
+
+
+@pytest.mark.parametrize("node", NOWHERE)
+async def test_what_is_not_in_the_menu_is_not_found_and_is_written_down(machine: VirtualMachine, audit: FakeAudit, node: str) -> None:
     with pytest.raises(CommandError) as refusal:
         await execute(machine, node)
     assert refusal.value.condition == "item-not-found"
     assert repr(node) in refusal.value.text
+    [entry] = audit.entries
+    assert (entry["caller"], entry["namespace"], entry["action"]) == (OWNER.full, *node.rpartition("#")[::2])
+    assert entry["outcome"].startswith("error: ")
 
 
-async def test_what_the_caller_may_not_is_not_found_and_not_done(machine: VirtualMachine, host: FakeHost) -> None:
+@pytest.mark.parametrize("form", ["", submit()])
+async def test_what_the_caller_may_not_is_not_there_not_done_and_written_down(
+    machine: VirtualMachine, host: FakeHost, audit: FakeAudit, form: str
+) -> None:
     await machine.services.rights.grant(VM, STUDENT.bare, "info", granted_by=HYP)
-    for caller in (STUDENT, STRANGER):
+    for caller, condition in ((STUDENT, "item-not-found"), (STRANGER, "forbidden")):
         with pytest.raises(CommandError) as refusal:
-            await execute(machine, f"{CONTROL}#create", caller=caller)
-        assert refusal.value.condition == "item-not-found"
+            await execute(machine, f"{CONTROL}#create", form, caller=caller)
+        assert refusal.value.condition == condition
     assert host.domain(UUID).state_now is DomainState.SHUTOFF
+    student, stranger = audit.entries
+    assert (student["caller"], student["namespace"], student["action"]) == (STUDENT.full, CONTROL, "create")
+    assert "lacks the right 'create'" in student["outcome"]
+    assert (stranger["caller"], stranger["rule"], stranger["stranger"]) == (STRANGER.full, Rule.STRANGER, True)
+
+
+async def test_a_form_out_of_its_turn_is_written_down(machine: VirtualMachine, audit: FakeAudit) -> None:
+    for form, attributes in ((submit(value="1"), "sessionid='never-begun'"), ("", "action='prev'")):
+        with pytest.raises(CommandError):
+            await execute(machine, f"{CONTROL}#autostart", form, attributes)
+    assert [(entry["action"], entry["rule"]) for entry in audit.entries] == [("autostart", "form")] * 2
+
+
+async def test_what_a_form_may_not_hold_is_written_down(machine: VirtualMachine, audit: FakeAudit) -> None:
+    with pytest.raises(CommandError, match="domain: is not well-formed XML"):
+        await execute(machine, f"{ns.VM_DEFINITION}#define", submit(domain="&lt;domain&gt;"))
+    [entry] = audit.entries
+    assert (entry["action"], entry["outcome"].partition("XML")[0]) == ("define", "error: domain: is not well-formed ")
+
+
+# -- XML and lists ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_right_is_granted_by_a_form(machine: VirtualMachine) -> None:
+    form = child(await execute(machine, f"{ns.RIGHTS}#grant"), "x")
+    [field] = form.iter(f"{{{ns.DATA_FORMS}}}field")
+    assert (field.get("var"), field.get("type")) == ("rules", "text-multi")
+    assert "[subject=] [group=] [right=] [role=] [scope=entity]" in (child(field, "desc").text or "")
+    await execute(
+        machine, f"{ns.RIGHTS}#grant", lines("rules", f"subject={STUDENT.bare} right=info", "", f"subject={STUDENT.bare} right=create")
+    )
+    assert all(machine.decide(STUDENT.bare, right).allowed for right in ("info", "create"))
+    assert not machine.decide(STUDENT.bare, "destroy").allowed
+
+
+async def test_a_wrong_line_is_named_and_can_be_mended(machine: VirtualMachine) -> None:
+    session = (await execute(machine, f"{ns.PERMISSIONS}#set")).get("sessionid")
+    with pytest.raises(CommandError, match="grants: 'too' is too much: a line is permission_target permission_name"):
+        await execute(machine, f"{ns.PERMISSIONS}#set", lines("grants", f"{STUDENT.bare} info too"), f"sessionid='{session}'")
+    assert not machine.decide(STUDENT.bare, "info").allowed
+    row = f"{STUDENT.bare} info permission_value=1"
+    await execute(machine, f"{ns.PERMISSIONS}#set", lines("grants", row), f"sessionid='{session}'")
+    assert machine.decide(STUDENT.bare, "info").allowed
+
+
+def definition_in(form: ET.Element) -> str:
+    [field] = form.iter(f"{{{ns.DATA_FORMS}}}field")
+    assert (field.get("var"), field.get("type")) == ("domain", "text-multi")
+    return "\n".join(value.text or "" for value in field if local_name(value.tag) == "value")
+
+
+async def test_the_form_of_a_definition_holds_the_present_one(machine: VirtualMachine) -> None:
+    asked = await execute(machine, f"{ns.VM_DEFINITION}#define")
+    text = definition_in(child(asked, "x"))
+    assert f"<uuid>{UUID}</uuid>" in text
+    assert "passwd" not in text
+    changed = escape(text.replace("</domain>", "<title>changed</title></domain>")).splitlines()
+    done = await execute(machine, f"{ns.VM_DEFINITION}#define", lines("domain", *changed), f"sessionid='{asked.get('sessionid')}'")
+    assert done.get("status") == "completed"
+    assert "changed" in definition_in(child(await execute(machine, f"{ns.VM_DEFINITION}#define"), "x"))
+
+
+async def test_who_may_not_see_the_definition_gets_an_empty_form(machine: VirtualMachine) -> None:
+    await machine.services.rights.grant(VM, STUDENT.bare, "define", granted_by=HYP)
+    assert definition_in(child(await execute(machine, f"{ns.VM_DEFINITION}#define", caller=STUDENT), "x")) == ""
+
+
+async def test_a_machine_without_a_definition_has_an_empty_form(machine: VirtualMachine) -> None:
+    await ask(machine, ns.VM_DEFINITION, "<archipel action='undefine'/>")
+    assert definition_in(child(await execute(machine, f"{ns.VM_DEFINITION}#define"), "x")) == ""
 
 
 # -- one step -----------------------------------------------------------------------------------------------------------
@@ -292,7 +377,7 @@ class Choose(Request[None], namespace="archipel:choices", action="choose"):
 
 def test_a_form_sent_back_untouched_says_what_leaving_all_out_would_say() -> None:
     """A client sends a check mark that nobody touched as "no"."""
-    fields = {field.name: field for field in form_fields(Choose) or ()}
+    fields = {field.name: field for field in form_fields(Choose)}
     assert {name: (field.kind, field.default) for name, field in fields.items()} == {
         "on": ("boolean", "1"),
         "off": ("boolean", "0"),

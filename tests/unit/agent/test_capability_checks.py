@@ -62,13 +62,14 @@ def test_the_example_is_taken_in(load: Load) -> None:
         ('Token("note"', 'Token("Note"', r"note \(checked_note\) cannot be taken in: 'Note' is not a token: write lower-case"),
         ("),)\n\n\n@payload", "))\n\n\n@payload", r"note \(checked_note\) cannot be taken in: 'Token' object is not iterable"),
         ("note {text}", "note {words}", "the action set of a virtualmachine is asked for with 'words', which is no field of SetNote"),
+        ("questions={", 'confirm_when="words", questions={', "is asked for with 'words', which is no field of SetNote"),
         (
             'action="get"',
             'action="set"',
             r"note \(checked_note\) cannot be taken in: virtualmachine: urn:example:note set is answered twice",
         ),
     ],
-    ids=["right misspelt", "right not declared", "right of another kind", "no token", "no tuple", "phrase", "action twice"],
+    ids=["right misspelt", "right not declared", "right of another kind", "no token", "no tuple", "phrase", "confirmation", "action twice"],
 )
 def test_what_nobody_could_use_is_refused_and_told(load: Load, before: str, after: str, told: str) -> None:
     assert NOTE.count(before) == 1

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from xml.etree import ElementTree as ET
 
@@ -20,7 +21,16 @@ from archipel.protocol.rights import EntityKind
 VM = EntityKind.VIRTUAL_MACHINE
 
 
-@command(wire.Define, on=VM, right="define", failure=ErrorCode.DEFINE)
+async def _show_present(vm: VirtualMachine, caller: Caller) -> Mapping[str, str]:
+    """The definition as it is, for who may read it: what was taken out of it stays when it is defined again."""
+    if not vm.decide(caller.bare, "xmldesc").allowed:
+        return {}
+    present = definition.describe(await vm.domain.xml(inactive=True))
+    ET.indent(present)
+    return {"domain": ET.tostring(present, "unicode")}
+
+
+@command(wire.Define, on=VM, right="define", failure=ErrorCode.DEFINE, prefill=_show_present)
 async def define(vm: VirtualMachine, request: wire.Define, caller: Caller) -> None:
     """Define this machine anew."""
     await definition.define(vm, request.domain, caller)

@@ -16,6 +16,7 @@ from archipel.agent.dispatch import Caller, Chat, command
 from archipel.agent.guest_settings import GuestSettings, refuse_path, refuse_program
 from archipel.agent.hooks import in_background
 from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.own_words import tell_answer
 from archipel.agent.virt import guest_agent
 from archipel.agent.virt.binding import VirDomain
 from archipel.agent.virt.connection import LibvirtConnection
@@ -147,7 +148,7 @@ async def _look(vm: VirtualMachine, pid: int) -> ProgramState:
         raise
 
 
-@guest_command(wire.GetExecution, "guest_exec")
+@guest_command(wire.GetExecution, "guest_exec", Chat(("guest execstatus {pid}",), tell_answer))
 async def get_execution(vm: VirtualMachine, request: wire.GetExecution, _caller: Caller) -> wire.Execution:
     """How a program is that was started in the guest."""
     return _describe(request.pid, await _look(vm, request.pid))
@@ -164,7 +165,7 @@ def _describe(pid: int, state: ProgramState) -> wire.Execution:
 # -- files --------------------------------------------------------------------------------------------------------------
 
 
-@guest_command(wire.ReadFile, "guest_file_read")
+@guest_command(wire.ReadFile, "guest_file_read", Chat(("guest fileread {path} [offset] [count]",), tell_answer))
 async def read_file(vm: VirtualMachine, request: wire.ReadFile, _caller: Caller) -> wire.FilePart:
     """Read a part of a file in the guest."""
     refuse_path(request.path, _settings(vm).readable, "guest_readable_paths")

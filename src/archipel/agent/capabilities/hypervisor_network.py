@@ -99,7 +99,12 @@ async def create(hypervisor: Hypervisor, request: wire.CreateNetwork, caller: Ca
     on=HYPERVISOR,
     right="network_destroy",
     failure=Code.DESTROY,
-    chat=Chat(("destroy network {uuid}", "stop network {uuid}"), lambda _: "The network is stopped.", questions=WHICH),
+    chat=Chat(
+        ("destroy network {uuid}", "stop network {uuid}"),
+        lambda _: "The network is stopped.",
+        questions=WHICH,
+        confirm="Machines that run on the network are cut off.",
+    ),
 )
 async def destroy(hypervisor: Hypervisor, request: wire.DestroyNetwork, caller: Caller) -> None:
     """Stop a network."""

@@ -124,7 +124,7 @@ async def create_pool(hypervisor: Hypervisor, request: wire.CreatePool, _caller:
     on=HYPERVISOR,
     right="storage_pooldestroy",
     failure=StorageCode.POOL_DESTROY,
-    chat=Chat(("stop pool {name}",), _done),
+    chat=Chat(("stop pool {name}",), _done, confirm="No machine whose disks are in the pool starts until that is started again."),
 )
 async def destroy_pool(hypervisor: Hypervisor, request: wire.DestroyPool, _caller: Caller) -> None:
     """Stop a storage pool; what is in it stays."""
@@ -139,7 +139,7 @@ async def destroy_pool(hypervisor: Hypervisor, request: wire.DestroyPool, _calle
     on=HYPERVISOR,
     right="storage_poolundefine",
     failure=StorageCode.POOL_UNDEFINE,
-    chat=Chat(("forget pool {name}",), _done),
+    chat=Chat(("forget pool {name}",), _done, confirm="To have the pool again it must be defined again; what is in it stays."),
 )
 async def undefine_pool(hypervisor: Hypervisor, request: wire.UndefinePool, _caller: Caller) -> None:
     """Forget a storage pool that is stopped; what is in it stays."""

@@ -36,7 +36,7 @@ async def get(vm: VirtualMachine, _request: wire.GetInstallable, _caller: Caller
     on=VM,
     right="appliance_attach",
     failure=ApplianceCode.ATTACH,
-    chat=Chat(("attach appliance {uuid}",), lambda _: "I have begun."),
+    chat=Chat(("attach appliance {uuid}",), lambda _: "I have begun.", confirm="This replaces my definition."),
 )
 async def attach(vm: VirtualMachine, request: wire.AttachAppliance, caller: Caller) -> None:
     """Make this machine from an appliance: its drives and its definition."""

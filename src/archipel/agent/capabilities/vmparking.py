@@ -51,7 +51,17 @@ async def list_parked(hypervisor: Hypervisor, request: wire.ListParked, _caller:
     return parked_machines.show_page(await parking_store.all_parked(hypervisor.services.store), request.page, request.filter)
 
 
-@command(wire.Park, on=HYPERVISOR, right="vmparking_park", failure=ParkingCode.PARK, chat=Chat(("park {named}",), lambda _: "Parked."))
+@command(
+    wire.Park,
+    on=HYPERVISOR,
+    right="vmparking_park",
+    failure=ParkingCode.PARK,
+    chat=Chat(
+        ("park {named}",),
+        lambda _: "Parked.",
+        confirm="Those that run are switched off as by pulling the plug: what their guests have not saved is lost.",
+    ),
+)
 async def park(hypervisor: Hypervisor, request: wire.Park, caller: Caller) -> None:
     """Switch machines off and park them: names or UUIDs, with commas between."""
     uuids = [parse_machine_uuid(item.uuid, "uuid") for item in request.items]
@@ -124,7 +134,18 @@ async def create_parked(hypervisor: Hypervisor, request: wire.CreateParked, call
     await _do_each("create_parked", _some(domains), create_one)
 
 
-@command(wire.ParkMachine, on=VM, right="vmparking_park", failure=ParkingCode.PARK, chat=Chat(("park [force]",), lambda _: "See you."))
+@command(
+    wire.ParkMachine,
+    on=VM,
+    right="vmparking_park",
+    failure=ParkingCode.PARK,
+    chat=Chat(
+        ("park [force]",),
+        lambda _: "See you.",
+        confirm="With force I am switched off as by pulling the plug if I run: what my guest has not saved is lost.",
+        confirm_when="force",
+    ),
+)
 async def park_machine(vm: VirtualMachine, request: wire.ParkMachine, caller: Caller) -> None:
     """Park this machine; while it runs only with force."""
     await parking.take_off(vm, caller.bare, force=request.force)
