@@ -25,7 +25,7 @@ from testbed.demo.folder import CHECKOUT
 
 SOURCES: Final = Path(__file__).parent
 GATEWAY: Final = "10.0.2.2"  # QEMU's user network shows this host's loopback there
-BOOT_SECONDS: Final = 240
+BOOT_SECONDS: Final = 600
 _ANSWER_SECONDS: Final = 60
 _LOOK_AGAIN: Final = 0.3
 _ENVIRONMENT: Final = ("PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8")

@@ -26,9 +26,9 @@ from testbed.kernel_host import GATEWAY, KernelHost
 from tests.e2e.other_host import log_in, open_server, start
 from tests.integration.collection.platform import password_of
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(1800)]
 
-PATIENCE = 300  # seconds; the host is emulated, and its guest by the host once more
+PATIENCE = 900  # seconds; the host is emulated, and its guest by the host once more
 UUID = str(uuid.uuid4())
 MIB = 1 << 20
 # The server's side of NFS stands in the same host. A short grace: nobody was there before who could reclaim anything.
