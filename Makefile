@@ -60,7 +60,7 @@ test-faults: bootstrap ## server, agent and connections fail twenty times each; 
 .PHONY: test-e2e
 test-e2e: bootstrap ## tests with real guests and another client library, one after the other
 	@command -v npm >/dev/null && command -v chromium >/dev/null || tools/bootstrap nodejs npm chromium
-	@tools/bootstrap slapd ldap-utils systemd-container # and what tests run of their own, in namespaces
+	@tools/bootstrap systemd-container slapd ldap-utils udev lvm2 nfs-kernel-server openvswitch-switch
 	pytest $(PYTEST_ARGS) tests/e2e
 
 .PHONY: lint

@@ -57,14 +57,6 @@ class LinkedLibvirt(PrivateLibvirt):
             for part in ("cert", "key"):
                 shutil.copy(bundle, folder / f"{role}-{part}.pem")
 
-    def enter(self, *kinds: str) -> list[str]:
-        """Return the words before a command that make it run in namespaces (mount, net) of this host."""
-        return ["nsenter", *(f"--{kind}=/proc/{self.pid}/ns/{kind if kind != 'mount' else 'mnt'}" for kind in kinds), "--"]
-
-    def run(self, *command: str) -> None:
-        """Run a command in this host's mount and network namespaces."""
-        subprocess.run([*self.enter("mount", "net"), *command], check=True)
-
     def kill_libvirtd(self) -> None:
         """End libvirt's daemon as a crash would; it is started anew, and its guests do not notice."""
         self._kill(lambda words: words[0].endswith("/libvirtd"))

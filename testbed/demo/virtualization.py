@@ -76,6 +76,16 @@ class PrivateLibvirt:
         self._daemon.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def enter(self, *kinds: str) -> list[str]:
+        """Return the words before a command that make it run in namespaces (mount, net, pid) of this libvirt."""
+        files = {"mount": "mnt", "pid": "pid_for_children"}
+        return ["nsenter", *(f"--{kind}=/proc/{self.pid}/ns/{files.get(kind, kind)}" for kind in kinds), "--"]
+
+    def run(self, *command: str) -> str:
+        """Run a command in the namespaces, and return what it prints; what it leaves behind ends with this libvirt."""
+        done = subprocess.run([*self.enter("mount", "net", "pid"), *command], check=True, stdout=subprocess.PIPE, text=True)
+        return done.stdout
+
 
 def choose(folder: Path) -> Virtualization:
     """Return a libvirt that can run guests. ``folder`` is for a private one. Raises DemoError."""

@@ -20,15 +20,14 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from archipel.client import ConnectionSettings, Session, VirtualMachine
-from archipel.client.platform import prepare_platform
-from archipel.protocol import drives, guest, health, screenshots, snapshots
-from archipel.protocol.errors import CommandError
+from archipel.client import VirtualMachine
+from archipel.protocol import drives, health, screenshots, snapshots
 from testbed.certificates import Authority
-from testbed.ejabberd import Ejabberd, make_ejabberd
+from testbed.ejabberd import Ejabberd
 from testbed.gate import open_gate
 from testbed.guest import make_guest
 from testbed.systemd_host import SystemdHost
+from tests.e2e.other_host import log_in, open_server, start
 from tests.integration.collection.platform import DOMAIN, HYPERVISOR, password_of
 from tests.wire.waiting import eventually
 
@@ -63,13 +62,8 @@ def host() -> Iterator[SystemdHost]:
 @pytest.fixture(scope="module")
 def ejabberd(authority: Authority) -> Iterator[Ejabberd]:
     """The server, outside of that host, with its accounts."""
-    with tempfile.TemporaryDirectory(prefix="archipel-platform-", dir="/tmp") as folder:
-        server = make_ejabberd(Path(folder), DOMAIN, authority)
-        server.start()
-        for name in ("hypervisor", "admin"):
-            server.register(name, password_of(name))
+    with open_server(authority) as server:
         yield server
-        server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -94,30 +88,14 @@ def service(host: SystemdHost, ejabberd: Ejabberd, root: Path) -> Iterator[Syste
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def machine(service: SystemdHost, ejabberd: Ejabberd) -> AsyncIterator[VirtualMachine]:
     """A machine with a drive that the agent made; it runs, and its guest agent answers."""
-    where = {"host": ejabberd.host, "port": ejabberd.port, "ca_file": ejabberd.ca_file}
-    async with Session(ConnectionSettings(jid=f"admin@{DOMAIN}", password=password_of("admin"), **where)) as session:
-        await prepare_platform(session, [HYPERVISOR])
-        hypervisor = session.hypervisor(HYPERVISOR)
+    async with log_in(ejabberd) as hypervisor:
         made = await hypervisor.alloc("served", uuid=UUID)
         await made.ask(drives.CreateDrive(name="data", size=16, unit="M", format="qcow2"))
         await made.define(ET.fromstring(DEFINITION))
-        await start(made)
+        await start(made, BOOT_SECONDS)
         yield made
         await hypervisor.free(UUID)
         assert not service.reach(FOLDER).exists()
-
-
-async def start(machine: VirtualMachine) -> None:
-    await machine.start()
-
-    async def answers() -> bool:
-        try:
-            await machine.ask(guest.PingGuest(), 30)
-        except CommandError:
-            return False
-        return True
-
-    await eventually(answers, "the guest agent", BOOT_SECONDS)
 
 
 async def test_the_unit_leaves_the_agent_what_it_says(service: SystemdHost, root: Path) -> None:
@@ -150,7 +128,7 @@ async def test_the_service_changes_drives_while_the_guest_runs_and_while_it_is_o
     await machine.ask(drives.RenameDrive(path="kept.qcow2", newname="data"))
     [drive] = await machine.ask(drives.GetDrives())
     assert (drive.name, drive.virtual_size) == ("data", 24 << 20)
-    await start(machine)
+    await start(machine, BOOT_SECONDS)
 
 
 async def test_the_service_takes_snapshots_and_goes_back(machine: VirtualMachine) -> None:

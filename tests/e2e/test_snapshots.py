@@ -57,6 +57,7 @@ async def machine(platform: Platform, images: Path) -> AsyncIterator[VirtualMach
     async with platform.hypervisor() as hypervisor:
         made = await hypervisor.alloc("keeper", uuid=UUID, domain=ET.fromstring(DEFINITION.format(uuid=UUID, folder=images)))
         await start(platform, made)
+        await run(platform, "mke2fs -q /dev/vdb && mount -t ext4 /dev/vdb /mnt")
         yield made
         await hypervisor.free(UUID)
 
@@ -92,7 +93,7 @@ async def run(platform: Platform, script: str) -> str:
 
 
 async def write(platform: Platform, word: str) -> None:
-    """Have the guest write a word to its second disk, and keep it in memory."""
+    """Have the guest write a word to its second disk, where its file system has nothing, and keep it in memory."""
     await run(platform, f"printf %-8s {word} | dd of=/dev/vdb conv=fsync,notrunc 2>/dev/null; echo {word} >/tmp/word")
 
 
@@ -122,6 +123,15 @@ async def current(machine: VirtualMachine) -> Snapshot:
     found = await machine.ask(GetCurrentSnapshot())
     assert found is not None
     return found
+
+
+def facts(platform: Platform) -> tuple[object, ...]:
+    """All that going back could have changed: the process, both definitions, the snapshots with the current one, the files."""
+    with connect(platform.uri) as connection:
+        domain = connection.lookupByUUIDString(UUID)
+        inactive = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+        snapshots = sorted(snapshot.getXMLDesc(0) for snapshot in domain.listAllSnapshots(0))
+        return domain.ID(), domain.XMLDesc(0), inactive, snapshots, domain.snapshotCurrent(0).getName(), files(platform)
 
 
 def version(platform: Platform) -> int:
@@ -154,7 +164,6 @@ async def test_no_external_snapshot_stands_on_an_internal_one(platform: Platform
 async def test_an_external_snapshot_of_the_disks_leaves_them_as_they_were(
     platform: Platform, machine: VirtualMachine, images: Path
 ) -> None:
-    """The guest agent is connected: its file systems were frozen meanwhile, and thawed again."""
     await write(platform, "three")
     await machine.ask(TakeSnapshot(name="disks", external=True, memory=False))
     taken = await current(machine)
@@ -166,6 +175,12 @@ async def test_an_external_snapshot_of_the_disks_leaves_them_as_they_were(
     definition = await machine.definition()
     assert definition is not None
     assert sorted(Path(disk.path or "") for disk in definition.disks) == files(platform)
+
+
+async def test_the_guest_froze_its_file_system_meanwhile_and_thawed_it(platform: Platform) -> None:
+    """Its agent is connected; what that calls then in the guest has noted it."""
+    assert "/dev/vdb /mnt ext4" in await run(platform, "cat /proc/mounts")
+    assert (await run(platform, "cat /run/freezes")).split() == ["freeze", "thaw"]
     assert await asyncio.to_thread(ask_guest, platform, "guest-fsfreeze-status") == "thawed"
 
 
@@ -175,10 +190,19 @@ async def test_a_libvirt_that_cannot_go_back_to_external_snapshots_says_so(platf
         await start(platform, machine)
         assert (await read(platform))[0] == "three"
         return
+    before = await asyncio.to_thread(facts, platform)
     with pytest.raises(CommandError, match=r"cannot go back to external snapshots; libvirt 9\.9\.0 can") as refused:
         await machine.ask(RevertToSnapshot(name="disks"))
     assert (refused.value.code, refused.value.condition) == (ErrorCode.REVERT_SNAPSHOT, Condition.FEATURE_NOT_IMPLEMENTED)
+    assert await asyncio.to_thread(facts, platform) == before
     assert await read(platform) == ["four", "four"]
+
+
+async def test_file_systems_are_not_frozen_where_nobody_wants_it(platform: Platform, machine: VirtualMachine) -> None:
+    noted = await run(platform, "cat /run/freezes 2>/dev/null")
+    await machine.ask(TakeSnapshot(name="hasty", external=True, memory=False, quiesce=False))
+    assert await run(platform, "cat /run/freezes 2>/dev/null") == noted
+    await machine.ask(DeleteSnapshot(name="hasty"))
 
 
 async def test_an_external_snapshot_that_is_deleted_leaves_no_files(platform: Platform, machine: VirtualMachine) -> None:

@@ -5,19 +5,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from archipel.agent import image_users
 from archipel.agent.definition import read_stored
 from archipel.agent.virt import binding, disk_files
 from archipel.agent.virt.confined_paths import PathRefused
 from archipel.agent.virt.disk_files import Definitions
 from archipel.agent.virt.errors import DomainNotFound, LibvirtError
 from archipel.agent.virt.image_chain import FORMATS, follow_chain, read_image
-from archipel.agent.virt.image_header import find_standing, find_unreadable, list_files, read_header
+from archipel.agent.virt.image_header import read_header
 from archipel.agent.virt.qemu_img import ImageInfo, QemuImg, QemuImgFailed
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import BadRequest, CommandError, Condition
@@ -104,9 +104,9 @@ async def _is_saved(machine: VirtualMachine) -> bool:
 
 async def refuse_used_by_others(machine: VirtualMachine, file: Path) -> None:
     """Raise ``conflict`` if an image of this host stands on the file, or another machine has it."""
-    sources = await _sources_of_all(machine)
+    sources = await image_users.read_sources_of_all(machine.services.host)
     users = [f"a disk of {name}" for (uuid, name), files in sources.named.items() if file in files and uuid != machine.uuid]
-    users += [path.name for path in await _find_standing(machine, file, sources)]
+    users += [path.name for path in await image_users.find_images_on(machine.services, file, sources)]
     if users:
         more = f" and {len(users) - _MOST_NAMED} more" if len(users) > _MOST_NAMED else ""
         text = f"{file.name} is in use: {', '.join(users[:_MOST_NAMED])}{more}; whoever reads through it would lose what is there"
@@ -115,47 +115,7 @@ async def refuse_used_by_others(machine: VirtualMachine, file: Path) -> None:
 
 async def find_images_on(machine: VirtualMachine, file: Path) -> list[Path]:
     """Return the images of all machines and folders of this host that stand on a file."""
-    return await _find_standing(machine, file, await _sources_of_all(machine))
-
-
-@dataclass
-class _Sources:
-    """The files that the domains of a host name, by UUID and name; ``told``: what these stand on is in the definitions."""
-
-    named: dict[tuple[str, str], set[Path]] = field(default_factory=dict)
-    told: set[Path] = field(default_factory=set)
-
-    def add(self, key: tuple[str, str], stored: str, running: str | None) -> None:
-        """Read what libvirt has of a domain: of a running one it tells all images, down to the last."""
-        self.named[key] = disk_files.sources_of(stored) | (disk_files.sources_of(running) if running else set())
-        self.told |= disk_files.raw_files_of(stored) | (disk_files.sources_of(running) if running else set())
-
-
-async def _find_standing(machine: VirtualMachine, file: Path, sources: _Sources) -> list[Path]:
-    settings = machine.services.settings.machines
-
-    def find() -> list[Path]:
-        named: set[Path] = set().union(*sources.named.values())
-        files = {path.resolve() for path in list_files((settings.base_path, *settings.golden_folders))}
-        images = {path for path in files if path.suffix.lower() in disk_files.ENDINGS} | named
-        found = find_standing(file, sorted(files | named))
-        if not found and (unread := find_unreadable(sorted(images - sources.told - {file}))):
-            text = f"{unread[0]} may stand on {file.name}, and cannot be read; let the agent's user read it and enter the folders above it"
-            raise CommandError(text, condition=Condition.NOT_ACCEPTABLE)
-        return found
-
-    return await asyncio.to_thread(find)
-
-
-async def _sources_of_all(machine: VirtualMachine) -> _Sources:
-    """Return the files that the domains of this host name, managed or not."""
-    host, found = machine.services.host, _Sources()
-    for entry in await host.domains():
-        domain = host.domain(entry.uuid)
-        with contextlib.suppress(DomainNotFound):
-            stored, running = await domain.xml(inactive=True), await domain.xml() if entry.active else None
-            await asyncio.to_thread(found.add, (entry.uuid, entry.name), stored, running)
-    return found
+    return await image_users.find_images_on(machine.services, file, await image_users.read_sources_of_all(machine.services.host))
 
 
 async def refuse_foreign_contents(qemu_img: QemuImg, drive_file: Path, image_format: str, folders: Collection[Path]) -> None:

@@ -12,20 +12,25 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.image_users import find_images_on, read_sources_of_all
 from archipel.agent.virt.disk_files import read_sources
 from archipel.agent.virt.errors import DomainNotFound
-from archipel.agent.virt.image_header import find_standing, list_files
 from archipel.protocol.errors import CommandError, Condition
+from archipel.protocol.storage_pools import Pool
 
 _MOST_NAMED: Final = 5
 
 
-async def refuse_users(hypervisor: Hypervisor, pool: str, volume: str, path: Path) -> None:
-    """Raise ``conflict`` if a domain of the host has the volume, or an image of the host stands on it."""
+async def refuse_users(hypervisor: Hypervisor, pool: str, volume: str, path: Path, pools: Collection[Pool]) -> None:
+    """Raise ``conflict`` if a domain of the host has the volume, or an image of the host stands on it.
+
+    Images are looked for in all of the host's ``pools``. Raises ``not-acceptable`` where one may be, and cannot be read.
+    """
     users = await _find_domains(hypervisor, pool, volume, {str(path)}, running=False)
-    settings = hypervisor.services.settings.machines
-    folders = (settings.base_path, *settings.golden_folders, path.parent)
-    users += [image.name for image in await asyncio.to_thread(lambda: find_standing(path, list_files(folders)))]
+    if not users:
+        folders = {path.parent, *(Path(one.path) for one in pools if one.path)}
+        sources = await read_sources_of_all(hypervisor.services.host)
+        users = [image.name for image in await find_images_on(hypervisor.services, path, sources, folders)]
     if users:
         raise CommandError(f"name: {volume} is in use: {', '.join(users[:_MOST_NAMED])}", condition=Condition.CONFLICT)
 

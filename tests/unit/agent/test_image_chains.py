@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -14,13 +15,14 @@ import pytest
 
 from archipel.agent.drive_checks import refuse_used_by_others
 from archipel.agent.drive_work import in_plain_words
+from archipel.agent.image_users import Sources, find_images_on
 from archipel.agent.virt import image_header
 from archipel.agent.virt.confined_paths import PathRefused, confine
 from archipel.agent.virt.disk_files import Definitions, list_drives
 from archipel.agent.virt.image_chain import ImageFacts, follow_chain
 from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virtual_machine import VirtualMachine
-from archipel.protocol.errors import CommandError
+from archipel.protocol.errors import CommandError, Condition
 from tests.unit.agent.fakes import OTHER_UUID, FakeHost
 
 NOBODY = 65534
@@ -129,6 +131,40 @@ async def test_what_may_stand_on_a_drive_and_cannot_be_read_keeps_it_from_being_
                 told.append(error.text)
     assert "overlay.qcow2 may stand on base.qcow2, and cannot be read; let the agent's user" in told[0]
     assert told[1:] == ["", ""]
+
+
+def make_image(path: Path, backing: Path | None = None) -> Path:
+    """Make the header of a qcow2: its name stands behind the first 104 bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    name = os.fsencode(backing or "")
+    path.write_bytes(struct.pack(">4sIQI", b"QFI\xfb", 3, 104 if name else 0, len(name)) + bytes(84) + name)
+    return path
+
+
+async def test_a_volume_is_in_doubt_below_what_cannot_be_read(machine: VirtualMachine, tmp_path: Path) -> None:
+    """A machine's drive stands on a golden one whose header only others may read, and that may stand on anything."""
+    pool = tmp_path / "pool"
+    volume, golden = make_image(pool / "volume"), make_image(tmp_path / "elsewhere" / "golden.qcow2")
+    make_image(machine.folder / "drive.qcow2", backing=golden)
+    assert await find_images_on(machine.services, volume, Sources(), [pool]) == []
+    with unreadable(golden), pytest.raises(CommandError, match=r"golden\.qcow2 may stand on volume, and cannot be read") as caught:
+        await find_images_on(machine.services, volume, Sources(), [pool])
+    assert caught.value.condition == Condition.NOT_ACCEPTABLE
+    with unreadable(golden):
+        assert await find_images_on(machine.services, volume, Sources(told={golden}), [pool]) == [], "libvirt tells what it stands on"
+
+
+async def test_a_volume_is_in_doubt_beside_volumes_of_any_name_that_cannot_be_read(machine: VirtualMachine, tmp_path: Path) -> None:
+    volume, other = make_image(tmp_path / "one" / "volume"), make_image(tmp_path / "two" / "other")
+    pools = [volume.parent, other.parent, tmp_path / "gone"]
+    assert await find_images_on(machine.services, volume, Sources(), pools) == []
+    with unreadable(other), pytest.raises(CommandError, match="other may stand on volume"):
+        await find_images_on(machine.services, volume, Sources(), pools)
+    make_image(other, backing=volume)
+    assert await find_images_on(machine.services, volume, Sources(), pools) == [other]
+    closed = mock.patch.object(Path, "iterdir", side_effect=PermissionError(13, "Permission denied"))
+    with closed, pytest.raises(CommandError, match="two may stand on volume, and cannot be read"):
+        await find_images_on(machine.services, volume, Sources(), [other.parent])
 
 
 @contextlib.contextmanager

@@ -180,6 +180,11 @@ async def create_volume(hypervisor: Hypervisor, request: wire.CreateVolume, _cal
     hypervisor.push(wire.TOPIC, "volumecreated")
 
 
+async def _refuse_users(hypervisor: Hypervisor, pool: str, volume: str) -> None:
+    pools = _pools_of(hypervisor)
+    await refuse_users(hypervisor, pool, volume, await pools.volume_path(pool, volume), await pools.list())
+
+
 @command(
     wire.DeleteVolume,
     on=HYPERVISOR,
@@ -189,7 +194,7 @@ async def create_volume(hypervisor: Hypervisor, request: wire.CreateVolume, _cal
 )
 async def delete_volume(hypervisor: Hypervisor, request: wire.DeleteVolume, _caller: Caller) -> None:
     """Delete a volume that nobody uses."""
-    await refuse_users(hypervisor, request.pool, request.name, await _pools_of(hypervisor).volume_path(request.pool, request.name))
+    await _refuse_users(hypervisor, request.pool, request.name)
     await _pools_of(hypervisor).delete_volume(request.pool, request.name)
     hypervisor.push(wire.TOPIC, "volumedeleted")
 
@@ -204,7 +209,7 @@ async def delete_volume(hypervisor: Hypervisor, request: wire.DeleteVolume, _cal
 async def resize_volume(hypervisor: Hypervisor, request: wire.ResizeVolume, _caller: Caller) -> None:
     """Make a volume that nobody uses larger, to so many M or G."""
     size = _size_of(request.size, request.unit)
-    await refuse_users(hypervisor, request.pool, request.name, await _pools_of(hypervisor).volume_path(request.pool, request.name))
+    await _refuse_users(hypervisor, request.pool, request.name)
     await _pools_of(hypervisor).resize_volume(request.pool, request.name, size, shrink=request.shrink)
     hypervisor.push(wire.TOPIC, "volumeresized")
 

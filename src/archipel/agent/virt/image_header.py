@@ -8,11 +8,12 @@ anybody open what it names. Layouts: QEMU's docs/interop/qcow2.txt (qcow, its fo
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,7 @@ _FEATURES_AT, _LENGTH_AT, _SHORT_HEADER = 72, 100, 72  # of version 3; version 2
 _EXTERNAL_DATA: Final = 1 << 2
 _DATA_FILE: Final = 0x44415441
 _LONGEST_NAME: Final = 1023
+_NOBODY_OPENS: Final = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
 _MOST_BYTES: Final = 1 << 16  # of a header with its extensions; they must lie in the first cluster
 
 
@@ -79,17 +81,23 @@ def find_standing(file: Path, images: Iterable[Path]) -> list[Path]:
     return [] if wanted is None else [image for image in images if _identify(image) != wanted and _leads_to(image, wanted)]
 
 
-def find_unreadable(images: Iterable[Path]) -> list[Path]:
-    """Return those of the ``images`` whose header nobody lets this process read: what they stand on is not known. It blocks."""
-    found = []
-    for image in images:
-        try:
-            read_header(image)
-        except PermissionError:
-            found.append(image)
-        except (OSError, ValueError):
-            continue
-    return found
+def find_unreadable(images: Iterable[Path], known: Collection[Path] = ()) -> list[Path]:
+    """Return what of the ``images``, and of what these stand on, cannot be read: what that stands on is not known. It blocks.
+
+    Of those that are ``known`` it is, or does not matter; they are named by where links end.
+    """
+    return [place for image in images for place in _walk(image) if place.resolve() not in known and not _is_readable(place)]
+
+
+def _is_readable(image: Path) -> bool:
+    """Whether its header can be read, or nobody could: QEMU would not stand on what is not there."""
+    try:
+        read_header(image)
+    except OSError as error:
+        return error.errno in _NOBODY_OPENS
+    except ValueError:
+        return True
+    return True
 
 
 def list_files(folders: Iterable[Path]) -> Iterator[Path]:
@@ -100,15 +108,21 @@ def list_files(folders: Iterable[Path]) -> Iterator[Path]:
 
 
 def _leads_to(image: Path, wanted: tuple[int, int]) -> bool:
-    followed, left = set[Path](), [image]
-    while left and len(followed) < MOST_IMAGES:
-        here = left.pop()
-        followed.add(here)
-        below = [place for place in _places_below(here) if place not in followed]
-        if any(_identify(place) == wanted for place in below):
-            return True
-        left += below
-    return False
+    return any(_identify(place) == wanted for place in _walk(image) if place is not image)
+
+
+def _walk(image: Path) -> Iterator[Path]:
+    """Yield the image, and what it stands on, as far as that can be read."""
+    yield image
+    followed, left = {image}, [image]
+    for _ in range(MOST_IMAGES):
+        if not left:
+            return
+        for place in _places_below(left.pop()):
+            if place not in followed:
+                followed.add(place)
+                left.append(place)
+                yield place
 
 
 def _places_below(image: Path) -> Iterator[Path]:

@@ -14,6 +14,7 @@ from archipel.agent.virt.connection import LibvirtConnection
 from archipel.agent.virt.pool import READ_TIMEOUT, Lane
 from archipel.agent.virt.session import Session
 from archipel.agent.virt.storage_binding import SHRINK, VirPool, VirVolume, storage_of
+from archipel.protocol.errors import CommandError, Condition
 from archipel.protocol.storage_pools import Pool, Volume
 
 READ_SECONDS: Final = max(READ_TIMEOUT, 30.0)  # a pool on a slow server takes its time
@@ -89,13 +90,18 @@ class StoragePools:
         await self._change_pool("refresh", name, lambda pool: pool.refresh(0))
 
     async def make_volume(self, pool: str, name: str, size: int, volume_format: str) -> None:
-        """Make an empty volume of ``size`` bytes, which take room as they are written where the pool can do that."""
+        """Make an empty volume of ``size`` bytes, which take room as they are written where the pool can do that.
+
+        Raises :class:`CommandError` for a format that the pool does not have.
+        """
 
         def make(found: VirPool) -> None:
             root = ET.Element("volume")
             ET.SubElement(root, "name").text = name
             ET.SubElement(root, "capacity", unit="bytes").text = str(size)
-            if _type_of(found) != "logical":  # volumes of a group are raw, and have all their room
+            if _type_of(found) == "logical":  # its volumes are raw, and have all their room
+                _refuse_format(pool, volume_format)
+            else:
                 ET.SubElement(root, "allocation", unit="bytes").text = "0"
                 ET.SubElement(ET.SubElement(root, "target"), "format", type=volume_format)
             found.createXML(ET.tostring(root, "unicode"), 0)
@@ -122,6 +128,12 @@ class StoragePools:
 
 def _volume(session: Session, pool: str, name: str) -> VirVolume:
     return storage_of(session).storagePoolLookupByName(pool).storageVolLookupByName(name)
+
+
+def _refuse_format(pool: str, volume_format: str) -> None:
+    if volume_format != "raw":
+        text = f"format: volumes of the group {pool} are raw, not {volume_format}: leave it out"
+        raise CommandError(text, condition=Condition.NOT_ACCEPTABLE)
 
 
 def _type_of(pool: VirPool) -> str:
