@@ -54,7 +54,7 @@ async def test_the_node_of_a_command_bears_its_name(machine: VirtualMachine) -> 
 
 
 @pytest.mark.parametrize("namespace", [ns.DISCO_INFO, ns.DISCO_ITEMS])
-@pytest.mark.parametrize("node", ["nothing", f"{ns.HYPERVISOR_CONTROL}#alloc", f"{ns.VM_DEFINITION}#define"])
+@pytest.mark.parametrize("node", ["nothing", f"{ns.HYPERVISOR_CONTROL}#alloc", f"{ns.VM_CONTROL}#screenshot"])
 async def test_a_node_that_is_none_is_not_found(machine: VirtualMachine, namespace: str, node: str) -> None:
     refused = ask_node(machine, namespace, node)
     assert refused.get("type") == "error"
