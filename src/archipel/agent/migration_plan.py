@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-from archipel.agent.definition import read_stored, strip_founding_description
-from archipel.agent.virt.errors import DomainNotFound, VirtError
+from archipel.agent.definition import read_stored
+from archipel.agent.lasting_definition import read_lasting
+from archipel.agent.virt.errors import VirtError
 from archipel.agent.virt.image_chain import ImageFacts, ImageUnreadable, read_image
 from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virt.migration import read_capacity
-from archipel.agent.virt.stored_state import kept_beside
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.domain.devices import Disk
 from archipel.protocol.domain.domain import Domain
@@ -54,22 +54,11 @@ class Freight:
 
 async def read_freight(machine: VirtualMachine) -> Freight:
     """Return what is to move, or raise why it cannot."""
-    try:
-        info = await machine.domain.info()
-        lost = await machine.domain.read("what is kept beside the definition", kept_beside)
-        definition = read_stored(await machine.domain.xml(secure=True, inactive=True))
-        running = definition if info.state in OFF else read_stored(await machine.domain.xml(secure=True))
-    except DomainNotFound:
-        raise CommandError(f"{machine.name} has no definition: define it first", condition=Condition.ITEM_NOT_FOUND) from None
-    if not info.persistent:
-        raise CommandError(f"{machine.name} has no lasting definition: define it first", condition=Condition.UNEXPECTED_REQUEST)
+    info, definition = await read_lasting(machine, "which would not go along")
     if info.state not in MOVABLE:
         text = f"{machine.name} can move when it runs, is paused or off, not while it is {info.state.name.lower()}"
         raise CommandError(text, condition=Condition.UNEXPECTED_REQUEST)
-    if lost:
-        text = f"{machine.name} has {' and '.join(lost)}, which would not go along: remove that first"
-        raise CommandError(text, condition=Condition.UNEXPECTED_REQUEST)
-    strip_founding_description(definition.element)
+    running = definition if info.state in OFF else read_stored(await machine.domain.xml(secure=True))
     disks = [await _moved_disk(machine, disk) for disk in running.disks if _is_written(disk)]
     files = await asyncio.to_thread(_needed_files, running, [disk for disk in disks if disk is not None])
     return Freight(

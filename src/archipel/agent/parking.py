@@ -14,17 +14,15 @@ import logging
 import weakref
 from collections.abc import Iterator
 from typing import Final
-from xml.etree import ElementTree as ET
 
 from archipel.agent import parking_store
-from archipel.agent.definition import read_stored, strip_founding_description
 from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.lasting_definition import read_lasting
 from archipel.agent.parking_store import ParkedRecord
 from archipel.agent.removal import stop_domain
 from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import DomainNotFound, LibvirtError, VirtError
 from archipel.agent.virt.lifecycle import DomainState
-from archipel.agent.virt.stored_state import kept_beside
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import CommandError, Condition, Unavailable
 from archipel.protocol.parking import TOPIC, Change
@@ -74,25 +72,13 @@ def refuse_busy(machine: VirtualMachine) -> None:
 
 async def _describe(machine: VirtualMachine, parker: str, *, force: bool) -> ParkedRecord:
     """Return all that brings a machine back, or raise why it cannot be parked."""
-    try:
-        info = await machine.domain.info()
-        lost = await machine.domain.read("what is kept beside the definition", kept_beside)
-        definition = await machine.domain.xml(secure=True, inactive=True)
-    except DomainNotFound:
-        raise CommandError(f"{machine.name} has no definition: define it first", condition=Condition.ITEM_NOT_FOUND) from None
-    if not info.persistent:
-        raise CommandError(f"{machine.name} has no lasting definition: define it first", condition=Condition.UNEXPECTED_REQUEST)
-    if lost:
-        text = f"{machine.name} has {' and '.join(lost)}, which libvirt would lose: remove that first"
-        raise CommandError(text, condition=Condition.UNEXPECTED_REQUEST)
+    info, definition = await read_lasting(machine, "which libvirt would lose")
     if info.state not in OFF and not force:
         raise CommandError(f"{machine.name} is running: shut it down first, or say force", condition=Condition.UNEXPECTED_REQUEST)
     record = await machine.services.store.machine(machine.uuid)
     if record is None:
         raise CommandError(f"{machine.name} is not managed any more", condition=Condition.ITEM_NOT_FOUND)
-    element = read_stored(definition).element
-    strip_founding_description(element)
-    return ParkedRecord(machine=record, definition=ET.tostring(element, "unicode"), parker=parker, autostart=info.autostart)
+    return ParkedRecord(machine=record, definition=definition.to_text(), parker=parker, autostart=info.autostart)
 
 
 async def _undefine(machine: VirtualMachine) -> None:

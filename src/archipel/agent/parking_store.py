@@ -8,15 +8,24 @@ crash at any moment leaves it in one of the two. The rights on it are not touche
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, delete, exists, select
 from sqlalchemy.orm import Session
 
 from archipel.agent.parking_tables import ParkedRow, ParkedState
-from archipel.agent.secret import Secret
-from archipel.agent.store import MachineExists, MachineRecord, NoSuchMachine, Organisation, Phase, Store, StoreConflict, machine_row
+from archipel.agent.store import (
+    MachineExists,
+    MachineRecord,
+    NoSuchMachine,
+    Phase,
+    Store,
+    StoreConflict,
+    machine_columns,
+    machine_row,
+    read_machine,
+)
 from archipel.agent.tables import MachineRow
 from archipel.protocol.errors import CommandError, Condition
 
@@ -182,17 +191,10 @@ async def _change(store: Store, uuid: str, **values: object) -> None:
 
 
 def _row(parked: ParkedRecord) -> ParkedRow:
-    machine = parked.machine
     return ParkedRow(
-        uuid=machine.uuid,
-        name=machine.name,
+        **machine_columns(parked.machine),
         definition=parked.definition,
-        password=machine.password.reveal(),
-        adopted=machine.adopted,
         autostart=parked.autostart,
-        **asdict(machine.organisation),
-        tags=list(machine.tags),
-        created_at=machine.created_at,
         parker=parked.parker,
         parked_at=parked.parked_at,
         state=parked.state,
@@ -201,18 +203,8 @@ def _row(parked: ParkedRecord) -> ParkedRow:
 
 
 def _record(row: ParkedRow) -> ParkedRecord:
-    machine = MachineRecord(
-        uuid=row.uuid,
-        name=row.name,
-        password=Secret(row.password),
-        phase=Phase.ACTIVE,
-        adopted=row.adopted,
-        organisation=Organisation(row.orgname, row.orgunit, row.locality, row.userid, row.categories),
-        tags=tuple(row.tags),
-        created_at=row.created_at,
-    )
     return ParkedRecord(
-        machine=machine,
+        machine=read_machine(row, Phase.ACTIVE),
         definition=row.definition,
         parker=row.parker,
         autostart=row.autostart,
