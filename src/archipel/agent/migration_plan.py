@@ -59,19 +59,19 @@ async def read_freight(machine: VirtualMachine) -> Freight:
         text = f"{machine.name} can move when it runs, is paused or off, not while it is {info.state.name.lower()}"
         raise CommandError(text, condition=Condition.UNEXPECTED_REQUEST)
     running = definition if info.state in OFF else read_stored(await machine.domain.xml(secure=True))
-    disks = [await _moved_disk(machine, disk) for disk in running.disks if _is_written(disk)]
-    files = await asyncio.to_thread(_needed_files, running, [disk for disk in disks if disk is not None])
+    disks = [await _moved_disk(machine, disk) for disk in running.disks if is_written(disk)]
+    files = await asyncio.to_thread(needed_files, running, [disk for disk in disks if disk is not None])
     return Freight(
         definition=definition,
         state=info.state,
         autostart=info.autostart,
         disks=tuple(disk for disk in disks if disk is not None),
         files=files,
-        keeps_elsewhere=_keeps_elsewhere(machine, definition),
+        keeps_elsewhere=keeps_elsewhere(machine, definition),
     )
 
 
-def _is_written(disk: Disk) -> bool:
+def is_written(disk: Disk) -> bool:
     return disk.device in {"disk", "lun"} and not disk.readonly
 
 
@@ -89,7 +89,7 @@ async def _moved_disk(machine: VirtualMachine, disk: Disk) -> MovedDisk | None:
     return MovedDisk(target=disk.target, path=disk.path, format=disk.format or "raw", capacity=capacity)
 
 
-def _needed_files(domain: Domain, written: list[MovedDisk]) -> tuple[NeededFile, ...]:
+def needed_files(domain: Domain, written: list[MovedDisk]) -> tuple[NeededFile, ...]:
     """Return media, read-only disks and whatever images stand on: all that must be at the other host, too."""
     own = {disk.path for disk in written}
     found = {disk.path for disk in domain.disks if disk.type == "file" and disk.path and disk.path not in own}
@@ -123,7 +123,7 @@ def _size_of(path: str) -> int:
         return 0
 
 
-def _keeps_elsewhere(machine: VirtualMachine, domain: Domain) -> bool:
+def keeps_elsewhere(machine: VirtualMachine, domain: Domain) -> bool:
     system = domain.operating_system
     outside = system.nvram is not None and not Path(system.nvram).is_relative_to(machine.folder)
     return outside or system.firmware == "efi" or domain.element.find("devices/tpm") is not None
