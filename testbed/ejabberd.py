@@ -208,6 +208,13 @@ class Ejabberd:
         return "\n".join(re.findall(r"^\S+ \S+ \[(?:critical|error)\] (?:<[\d.]+>@\S+ )?(.*)$", text, re.MULTILINE)[-5:])
 
 
+def _make_folders(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    for name in ("logs", "spool"):
+        (folder / name).mkdir(exist_ok=True)
+
+
 def make_ejabberd(
     folder: Path,
     domain: str,
@@ -226,10 +233,7 @@ def make_ejabberd(
     ``websocket`` browsers can come in, see `Ejabberd.websocket_url`. A ``patient`` server keeps sessions that answer no ping.
     Raises CertificateError, and OSError without free ports.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    for name in ("logs", "spool"):
-        (folder / name).mkdir(exist_ok=True)
+    _make_folders(folder)
     port, api_port, websocket_port = choose_free_ports(3)
     settings = EjabberdSettings(
         domain=domain,

@@ -15,6 +15,7 @@ from archipel.agent.appliance_ova import Ova, is_ova, unpack_ova
 from archipel.agent.appliance_package import Package, PackageRefused, refuse_filling, unpack
 from archipel.agent.appliance_settings import ApplianceSettings, Runner
 from archipel.agent.drive_work import work_on
+from archipel.agent.slow_work import in_slow_thread
 from archipel.agent.virt.image_chain import ImageUnreadable, read_image
 from archipel.agent.virt.qemu_img import QemuImg
 from archipel.agent.virtual_machine import VirtualMachine
@@ -39,7 +40,7 @@ async def open_appliance(machine: VirtualMachine, settings: ApplianceSettings, f
         return await _import_image(machine, settings, file, folder)
     if await asyncio.to_thread(is_ova, file):
         return await _import_ova(machine, settings, file, folder)
-    return await asyncio.to_thread(unpack, file, folder, settings.endings, settings.most_bytes)
+    return await in_slow_thread(unpack, file, folder, settings.endings, settings.most_bytes)
 
 
 def _is_qcow2(file: Path) -> bool:
@@ -50,7 +51,7 @@ def _is_qcow2(file: Path) -> bool:
 async def _import_image(machine: VirtualMachine, settings: ApplianceSettings, file: Path, folder: Path) -> Package:
     """A machine around one disk: what it is made of the settings say."""
     drive = folder / SYSTEM
-    await asyncio.to_thread(_copy_whole, file, drive)
+    await in_slow_thread(_copy_whole, file, drive)
     declaration = DomainDeclaration(
         name=NAME,
         memory=settings.import_memory,
@@ -77,7 +78,7 @@ async def _import_ova(machine: VirtualMachine, settings: ApplianceSettings, file
     """The machine that an OVA describes, as near as this host can come to it."""
     unpacked = folder / "unpacked"
     await asyncio.to_thread(unpacked.mkdir)
-    ova = await asyncio.to_thread(unpack_ova, file, unpacked, settings.most_bytes)
+    ova = await in_slow_thread(unpack_ova, file, unpacked, settings.most_bytes)
     drives = await _convert_disks(work_on(machine.hypervisor).qemu_img, ova, folder, settings.most_bytes)
     found = ova.machine
     try:

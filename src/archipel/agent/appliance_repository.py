@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from weakref import WeakKeyDictionary
 from xml.etree import ElementTree as ET
 
 from archipel.agent import appliance_shelf as shelf
@@ -20,6 +19,8 @@ from archipel.agent.appliance_settings import NAME, ApplianceSettings
 from archipel.agent.appliance_shelf import ApplianceRecord, FeedRecord
 from archipel.agent.download import Order, discard, download
 from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.one_each import one_per_hypervisor
+from archipel.agent.slow_work import in_slow_thread
 from archipel.agent.store import StoreError
 from archipel.agent.web_fetch import FetchFailed, Progress, Reach, fetch
 from archipel.protocol.appliances import TOPIC, Status
@@ -209,7 +210,7 @@ class Repository:
     async def _fetch(self, running: Running) -> str:
         feeds = {feed.uuid: feed.url for feed in await shelf.read_feeds(self.store)}
         reach = self.reach.for_feed(feeds.get(running.record.source, ""))
-        work = asyncio.create_task(asyncio.to_thread(download, self._order(running.record, reach), running.progress))
+        work = asyncio.create_task(in_slow_thread(download, self._order(running.record, reach), running.progress))
         told = 0
         try:
             while not work.done():
@@ -237,11 +238,7 @@ def _remove(order: Order) -> None:
     discard(order)
 
 
-_repositories: Final[WeakKeyDictionary[Hypervisor, Repository]] = WeakKeyDictionary()
-
-
+@one_per_hypervisor
 def repository_of(hypervisor: Hypervisor) -> Repository:
     """Return the appliances of this host, always the same."""
-    if hypervisor not in _repositories:
-        _repositories[hypervisor] = Repository(hypervisor)
-    return _repositories[hypervisor]
+    return Repository(hypervisor)

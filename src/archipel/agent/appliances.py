@@ -29,10 +29,10 @@ from archipel.agent.domain_rules import refuse_forbidden
 from archipel.agent.download import digest_of
 from archipel.agent.drive_checks import refuse_foreign_contents
 from archipel.agent.drive_work import in_plain_words, work_on
+from archipel.agent.slow_work import in_slow_thread
 from archipel.agent.store import StoreError
 from archipel.agent.virt.disk_files import ENDINGS
 from archipel.agent.virt.errors import DomainNotFound, VirtError
-from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virt.qemu_img import QemuImgFailed
 from archipel.agent.virt.unfinished_files import make_durable
 from archipel.agent.virtual_machine import VirtualMachine
@@ -45,7 +45,6 @@ from archipel.protocol.errors import CommandError, Condition
 log = logging.getLogger(__name__)
 
 MARK: Final = "current.package"  # the file in a machine's folder that holds the UUID of its appliance
-OFF: Final = frozenset({DomainState.SHUTOFF, DomainState.CRASHED})
 FAILURES: Final = (CommandError, VirtError, StoreError, PackageRefused, FetchFailed, QemuImgFailed, OSError)
 _installing: Final[WeakKeyDictionary[VirtualMachine, str]] = WeakKeyDictionary()
 
@@ -114,7 +113,7 @@ async def refuse_on(machine: VirtualMachine, why: str) -> None:
         state = await machine.domain.state()
     except DomainNotFound:
         return
-    if state not in OFF:
+    if not state.is_off:
         raise CommandError(f"{machine.name} is on: shut it down first, {why}", condition=Condition.UNEXPECTED_REQUEST)
 
 
@@ -160,13 +159,13 @@ async def temporary_folder(repository: Repository) -> AsyncIterator[Path]:
     try:
         yield folder
     finally:
-        await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
+        await asyncio.shield(in_slow_thread(shutil.rmtree, folder, ignore_errors=True))
 
 
 async def _read_package(machine: VirtualMachine, repository: Repository, record: ApplianceRecord, file: Path, folder: Path) -> Package:
     """Unpack an appliance, if its file is still what was downloaded."""
     progress = Progress(lambda: False)
-    if record.recorded and await asyncio.to_thread(digest_of, file, progress) != record.recorded:
+    if record.recorded and await in_slow_thread(digest_of, file, progress) != record.recorded:
         raise PackageRefused(f"{file.name} is not what was downloaded: delete it and download it again")
     return await open_appliance(machine, repository.settings, file, folder)
 
@@ -191,7 +190,7 @@ async def _install(machine: VirtualMachine, package: Package, uuid: str, caller:
         current = await read_current(machine)
         await refuse_forbidden(machine, wanted, current, caller)
         with work_on(machine.hypervisor).take(*targets), contextlib.ExitStack() as undo:
-            await asyncio.to_thread(_move_in, machine, package, uuid, undo)
+            await in_slow_thread(_move_in, machine, package, uuid, undo)
             await machine.domain.define(wanted.to_text())
             undo.pop_all()
 

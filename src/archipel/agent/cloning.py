@@ -26,7 +26,6 @@ from archipel.agent.virt.confined_paths import PathRefused
 from archipel.agent.virt.disk_files import Definitions, format_of
 from archipel.agent.virt.errors import DomainNotFound, VirtError
 from archipel.agent.virt.image_chain import follow_chain, read_image
-from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.domain.copying import define_copy
 from archipel.protocol.domain.devices import Disk
@@ -80,7 +79,7 @@ async def _read_source(source: VirtualMachine) -> Domain:
         except DomainNotFound:
             text = f"jid: {source.name} has no definition: there is nothing to copy"
             raise CommandError(text, condition=Condition.ITEM_NOT_FOUND) from None
-        if state not in {DomainState.SHUTOFF, DomainState.CRASHED}:
+        if not state.is_off:
             text = f"jid: {source.name} is running: shut it down first, its drives change under the copy"
             raise CommandError(text, condition=Condition.UNEXPECTED_REQUEST)
         await refuse_changed_images(source, definition)

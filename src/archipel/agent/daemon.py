@@ -30,6 +30,7 @@ from archipel.agent.logs import configure_logging
 from archipel.agent.rights import Rights
 from archipel.agent.services import Services
 from archipel.agent.settings import Libvirt, Settings, Xmpp
+from archipel.agent.slow_work import bound_quick_threads
 from archipel.agent.store import Phase, Store, StoreError
 from archipel.agent.virt.connection import LibvirtConnection
 from archipel.agent.virt.errors import LibvirtUnavailable
@@ -49,6 +50,7 @@ RETRY_INTERVAL: Final = 5.0  # seconds; something is left half done because libv
 LIBVIRT_START_WAIT: Final = 10.0  # seconds; without libvirt the hypervisor comes online all the same, and says so
 XMPP_START_WAIT: Final = 10.0  # seconds; an agent that its server does not let in has started all the same, and goes on trying
 MOST_FILES: Final = 65536  # file handles, as the service allows them
+NAME_THREADS: Final = 1  # to look up names, which is but the server's
 EXIT_CONFIGURATION, EXIT_CAPABILITY, EXIT_STATE = 1, 2, 4  # 1 and 2 as the founders' agent had them
 
 
@@ -66,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for warning in settings.warnings:
         log.warning("%s", warning)
     raise_file_limit()
+    os.environ.setdefault("UV_THREADPOOL_SIZE", str(NAME_THREADS))  # uvloop takes four
     try:
         uvloop.run(serve(settings))
     except ImportError as error:
@@ -97,6 +100,7 @@ def raise_file_limit() -> None:
 
 async def serve(settings: Settings) -> None:
     """Run all entities until a signal to end comes."""
+    bound_quick_threads()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -22,6 +22,7 @@ from xml.etree import ElementTree as ET
 from archipel.agent import own_words
 from archipel.agent.decision import Rule
 from archipel.agent.hooks import Answered, Hooks
+from archipel.agent.jids import MalformedJid, bare_jid
 from archipel.agent.metrics import Result, result_of
 from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import LibvirtBusy, LibvirtError, LibvirtTimeout, LibvirtUnavailable, VirtError
@@ -62,6 +63,15 @@ class Caller:
 
     full: str
     bare: str
+
+    @classmethod
+    def of(cls, stanza: ET.Element, addressee: str) -> Caller:
+        """Return who sent a stanza; one without a sender is from the addressee's own server. No JID is nobody."""
+        full = stanza.get("from") or addressee
+        try:
+            return cls(full, bare_jid(full))
+        except MalformedJid:
+            return cls(full, "")
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from archipel.agent.domain_rules import refuse_forbidden
 from archipel.agent.drive_checks import Drive
 from archipel.agent.drive_work import DriveWork
 from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.slow_work import in_slow_thread
 from archipel.agent.virt import binding
 from archipel.agent.virt.binding import VirDomain
 from archipel.agent.virt.disk_files import Definitions
@@ -41,7 +42,7 @@ async def replace(
     """
     note = await asyncio.to_thread(write_note, Replacement(drive.file, new), work.host)
     try:
-        await asyncio.to_thread(put)
+        await in_slow_thread(put)
         if drive.attached:
             await _name_in_definition(machine, drive, machine.folder / new.name, image_format, caller)
     except (CommandError, VirtError, OSError) as error:

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import weakref
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from archipel.agent import options as kinds
 from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.one_each import one_per_hypervisor
 from archipel.agent.settings import STORAGE
 from archipel.agent.virt.qemu_img import QemuImg, QemuImgFailed
 from archipel.protocol.errors import CommandError, Condition
@@ -73,14 +72,10 @@ class DriveWork:
             raise CommandError(f"{file.name} is being worked on: wait until that is done", condition=Condition.CONFLICT)
 
 
-_works: Final[weakref.WeakKeyDictionary[Hypervisor, DriveWork]] = weakref.WeakKeyDictionary()
-
-
+@one_per_hypervisor
 def work_on(hypervisor: Hypervisor) -> DriveWork:
     """Return the work on the drives of this host, always the same."""
-    if hypervisor not in _works:
-        _works[hypervisor] = DriveWork(hypervisor)
-    return _works[hypervisor]
+    return DriveWork(hypervisor)
 
 
 @contextlib.contextmanager

@@ -30,6 +30,7 @@ from archipel.agent.drive_checks import (
 )
 from archipel.agent.drive_replacement import replace, take_out
 from archipel.agent.drive_work import DriveWork, work_on
+from archipel.agent.slow_work import in_slow_thread
 from archipel.agent.virt import binding
 from archipel.agent.virt.binding import VirDomain
 from archipel.agent.virt.disk_files import find_golden
@@ -59,7 +60,7 @@ async def create(machine: VirtualMachine, request: wire.CreateDrive) -> Path:
                 await work.qemu_img.create(made, request.format, size, preallocate=preallocate, backing=backing)
                 async with machine.changing:
                     machine.refuse_leaving()
-                    await asyncio.to_thread(put_in_place, made, file)
+                    await in_slow_thread(put_in_place, made, file)
     return file
 
 
@@ -217,7 +218,7 @@ async def _resize_file(work: DriveWork, machine: VirtualMachine, drive: Drive, s
     if found != size:
         async with machine.at_work("Resizing a drive..."):
             await work.qemu_img.resize(drive.file, drive.format, size, shrink=found > size)
-            await asyncio.to_thread(make_durable, drive.file)
+            await in_slow_thread(make_durable, drive.file)
 
 
 async def set_golden(machine: VirtualMachine, request: wire.SetGoldenDrive, caller: Caller) -> Path:
@@ -244,7 +245,7 @@ async def set_golden(machine: VirtualMachine, request: wire.SetGoldenDrive, call
                     now = await _look_before_copy(work, machine, request)
                     _refuse_changed(drive, dataclasses.replace(now, definitions=drive.definitions))
                     await _refuse_golden(machine, golden, request)
-                    await asyncio.to_thread(put_in_place, made, golden)
+                    await in_slow_thread(put_in_place, made, golden)
     return golden
 
 

@@ -10,7 +10,7 @@ import functools
 import logging
 from collections.abc import Coroutine
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from xml.etree import ElementTree as ET
 
 from archipel.agent import adhoc, admission, chat, discovery
@@ -20,7 +20,7 @@ from archipel.agent.decision import Decision, Rule
 from archipel.agent.dialogues import Dialogues
 from archipel.agent.dispatch import Caller, Command, answer_iq
 from archipel.agent.events import EventsNode
-from archipel.agent.jids import MalformedJid, bare_jid
+from archipel.agent.jids import bare_jid
 from archipel.agent.secret import Secret
 from archipel.agent.services import Services
 from archipel.agent.turns import Turns
@@ -36,6 +36,9 @@ from archipel.xmpp.connection import Connection
 from archipel.xmpp.errors import WireError
 from archipel.xmpp.pubsub import PubSub
 from archipel.xmpp.stream import Stream
+
+if TYPE_CHECKING:
+    from archipel.agent.hypervisor import Hypervisor
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +56,12 @@ MOST_VISITORS = 1000  # directed presences that are remembered; who comes later 
 class Entity(abc.ABC):
     """What hypervisors and virtual machines have in common.
 
-    ``name`` is what people read; ``bare`` the account, ``full`` the JID that clients address.
+    ``name`` is what people read; ``bare`` the account, ``full`` the JID that clients address; ``hypervisor`` what it is, or is on.
     """
 
     kind: ClassVar[EntityKind]
     title: ClassVar[str]
+    hypervisor: Hypervisor
 
     def __init__(self, services: Services, full: str, password: Secret, name: str, organisation: Organisation) -> None:
         self.services = services
@@ -266,7 +270,7 @@ class Entity(abc.ABC):
     # -- what comes in --------------------------------------------------------------------------------------------------
 
     def _take_request(self, iq: ET.Element) -> None:
-        namespace, caller = namespace_of(iq[0].tag) if len(iq) else "", self._caller(iq)
+        namespace, caller = namespace_of(iq[0].tag) if len(iq) else "", Caller.of(iq, self.bare)
         told = namespace if len(namespace) <= LONGEST_HEADER else ""
         if stanzas.size_of(iq.get("id", "")) > LARGEST_ID:
             log.warning("%s: a request of %s bears an id that fits into no answer: not answered", self.bare, iq.get("from"))
@@ -316,7 +320,7 @@ class Entity(abc.ABC):
         return NotImplementedByEntity(f"{self.kind} does not know {namespace!r}")
 
     def _take_message(self, message: ET.Element) -> None:
-        caller, body = self._caller(message), message.findtext(f"{{{ns.CLIENT}}}body")
+        caller, body = Caller.of(message, self.bare), message.findtext(f"{{{ns.CLIENT}}}body")
         if message.get("type") == "error":
             self.dialogues.note_gone(caller.full)  # what was written to it did not arrive
         elif message.get("type") == "chat" and body is not None:
@@ -327,10 +331,10 @@ class Entity(abc.ABC):
 
     async def _reply(self, message: ET.Element) -> None:
         await self.online.wait()
-        await admission.reply_in_turn(self, self._caller(message), message)
+        await admission.reply_in_turn(self, Caller.of(message, self.bare), message)
 
     def _take_presence(self, presence: ET.Element) -> None:
-        caller, kind = self._caller(presence), presence.get("type")
+        caller, kind = Caller.of(presence, self.bare), presence.get("type")
         if caller.bare == self.bare:
             return
         if kind in {None, "unavailable"}:
@@ -389,11 +393,3 @@ class Entity(abc.ABC):
             return
         await self.refresh_readers()
         self.push(Topic.SUBSCRIPTION, "removed")
-
-    def _caller(self, stanza: ET.Element) -> Caller:
-        """Return who sent a stanza; the server stamps it, and a stanza without a sender is the server's own."""
-        full = stanza.get("from") or self.bare
-        try:
-            return Caller(full, bare_jid(full))
-        except MalformedJid:
-            return Caller(full, "")

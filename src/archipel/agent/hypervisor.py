@@ -55,6 +55,7 @@ class Hypervisor(Entity):
         own = settings.vcard
         organisation = Organisation(own.orgname, own.orgunit, own.locality, own.userid, own.categories)
         super().__init__(services, f"{settings.xmpp.jid}/{settings.hostname}", settings.xmpp.password, name, organisation)
+        self.hypervisor = self
         self.node = self.bare.partition("@")[0]
         self.machines: dict[str, VirtualMachine] = {}
         self.in_hand: set[str] = set()

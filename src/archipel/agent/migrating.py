@@ -25,6 +25,7 @@ from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.migration_plan import Freight
 from archipel.agent.migration_store import Outgoing
 from archipel.agent.migration_tables import Leaving
+from archipel.agent.one_each import one_per_hypervisor
 from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import LibvirtError, VirtError
 from archipel.agent.virt.migration import Route, give_up, migrate, read_progress, start_paused
@@ -58,14 +59,12 @@ class Trip:
 
 
 _trips: Final[weakref.WeakKeyDictionary[VirtualMachine, Trip]] = weakref.WeakKeyDictionary()
-_slots: Final[weakref.WeakKeyDictionary[Hypervisor, asyncio.Semaphore]] = weakref.WeakKeyDictionary()
 
 
+@one_per_hypervisor
 def _slot(hypervisor: Hypervisor) -> asyncio.Semaphore:
     """Return how many machines may travel at once: each takes a thread of libvirt's for all its way, and others need some, too."""
-    if hypervisor not in _slots:
-        _slots[hypervisor] = asyncio.Semaphore(max(1, hypervisor.services.settings.libvirt.pool_size // 4))
-    return _slots[hypervisor]
+    return asyncio.Semaphore(max(1, hypervisor.services.settings.libvirt.pool_size // 4))
 
 
 # -- begun --------------------------------------------------------------------------------------------------------------

@@ -31,7 +31,6 @@ MARK: Final = ".archipel-migration-"
 _SCHEMES: Final = frozenset({"qemu", "qemu+tls", "qemu+tcp", "qemu+ssh", "qemu+libssh", "qemu+libssh2"})
 LONGEST_CHAIN: Final = 50
 MOVABLE: Final = frozenset({DomainState.RUNNING, DomainState.PAUSED, DomainState.SHUTOFF, DomainState.CRASHED})
-OFF: Final = frozenset({DomainState.SHUTOFF, DomainState.CRASHED})
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Freight:
     @property
     def running(self) -> bool:
         """Whether there is a running half to move."""
-        return self.state not in OFF
+        return not self.state.is_off
 
 
 async def read_freight(machine: VirtualMachine) -> Freight:
@@ -58,7 +57,7 @@ async def read_freight(machine: VirtualMachine) -> Freight:
     if info.state not in MOVABLE:
         text = f"{machine.name} can move when it runs, is paused or off, not while it is {info.state.name.lower()}"
         raise CommandError(text, condition=Condition.UNEXPECTED_REQUEST)
-    running = definition if info.state in OFF else read_stored(await machine.domain.xml(secure=True))
+    running = definition if info.state.is_off else read_stored(await machine.domain.xml(secure=True))
     disks = [await _moved_disk(machine, disk) for disk in running.disks if is_written(disk)]
     files = await asyncio.to_thread(needed_files, running, [disk for disk in disks if disk is not None])
     return Freight(

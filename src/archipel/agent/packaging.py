@@ -20,6 +20,7 @@ from archipel.agent.domain_rules import refuse_changed_images
 from archipel.agent.drive_checks import refuse_foreign_contents
 from archipel.agent.drive_work import in_plain_words, work_on
 from archipel.agent.own_feed import DIGEST_ENDING, ENDING
+from archipel.agent.slow_work import in_slow_thread
 from archipel.agent.virt.errors import DomainNotFound
 from archipel.agent.virt.unfinished_files import put_in_place, unfinished_file
 from archipel.agent.virtual_machine import VirtualMachine
@@ -98,7 +99,7 @@ async def _package(machine: VirtualMachine, repository: Repository, plan: _Plan)
                 copies.append(temporary / file.name)
                 await _copy(machine, file, kind, copies[-1])
         with work.take(plan.target):
-            await asyncio.to_thread(_write, plan, copies, work.host)
+            await in_slow_thread(_write, plan, copies, work.host)
 
 
 async def _copy(machine: VirtualMachine, file: Path, kind: str, target: Path) -> None:

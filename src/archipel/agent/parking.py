@@ -22,7 +22,6 @@ from archipel.agent.parking_store import ParkedRecord
 from archipel.agent.removal import stop_domain
 from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import DomainNotFound, LibvirtError, VirtError
-from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import CommandError, Condition, Unavailable
 from archipel.protocol.parking import TOPIC, Change
@@ -30,7 +29,6 @@ from archipel.xmpp.errors import WireError
 
 log = logging.getLogger(__name__)
 
-OFF = frozenset({DomainState.SHUTOFF, DomainState.CRASHED})
 FINISH_SECONDS: Final = 10.0  # what takes longer will be finished later
 _finishing: Final[weakref.WeakKeyDictionary[Hypervisor, set[asyncio.Task[None]]]] = weakref.WeakKeyDictionary()
 
@@ -73,7 +71,7 @@ def refuse_busy(machine: VirtualMachine) -> None:
 async def _describe(machine: VirtualMachine, parker: str, *, force: bool) -> ParkedRecord:
     """Return all that brings a machine back, or raise why it cannot be parked."""
     info, definition = await read_lasting(machine, "which libvirt would lose")
-    if info.state not in OFF and not force:
+    if not info.state.is_off and not force:
         raise CommandError(f"{machine.name} is running: shut it down first, or say force", condition=Condition.UNEXPECTED_REQUEST)
     record = await machine.services.store.machine(machine.uuid)
     if record is None:

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archipel.agent.slow_work import in_slow_thread
 from archipel.agent.virt.errors import DomainNotFound, LibvirtError
 from archipel.protocol.errors import CommandError
 from archipel.xmpp.errors import WireError
@@ -49,7 +50,7 @@ async def remove_new_domain(machine: VirtualMachine) -> None:
 
 async def remove_folder(folder: Path) -> None:
     """Remove a machine's folder with all that it holds."""
-    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    await in_slow_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 async def leave_server(hypervisor: Hypervisor, machine: VirtualMachine) -> None:

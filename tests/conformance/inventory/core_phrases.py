@@ -13,7 +13,7 @@ ASKED = "asks whether its asker means it, because it destroys"
 
 def said(on: tuple[str, ...], words: str, meaning: str, **more: object) -> Row:
     """What is said that is no command."""
-    return Row(Kind.PHRASE, "", words, on, meaning, **more)  # type: ignore[arg-type]
+    return Row(Kind.PHRASE, "", words, on, meaning, **more)
 
 
 ROWS = (

@@ -187,12 +187,12 @@ async def test_a_machine_is_at_one_host_wherever_an_agent_was_killed(pair: Pair)
         victim.agent.kill()
         await asyncio.to_thread(victim.agent.start)
         for machine in machines:
-            await eventually(lambda: is_whole(pair, machine), f"{machine} at one host", 60)  # noqa: B023
+            await eventually(lambda: is_whole(pair, machine), f"{machine} at one host", 60)  # noqa: B023 - called in this very turn of the loop
     for machine in machines:
         [house] = [house for house in pair.both if house.phase(machine.uuid)]
         assert house.grants(machine) == rights[machine.uuid]
     for house in pair.both:
-        await eventually(lambda: house.rows("SELECT * FROM migrations_out") == [], "all attempts are over")  # noqa: B023
+        await eventually(lambda: house.rows("SELECT * FROM migrations_out") == [], "all attempts are over")  # noqa: B023 - as above
 
 
 # -- forged hand-overs --------------------------------------------------------------------------------------------------

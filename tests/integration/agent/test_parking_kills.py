@@ -60,7 +60,7 @@ async def test_a_machine_is_managed_or_parked_wherever_the_agent_was_killed(plat
         await asyncio.to_thread(platform.agent.start)
         await wait_until_back(platform, admin)
         for machine in machines:
-            await eventually(lambda: places(platform, machine) in ((["active"], [], True), ([], ["parked"], False)), str(machine))  # noqa: B023
+            await eventually(lambda: places(platform, machine) in ((["active"], [], True), ([], ["parked"], False)), str(machine))  # noqa: B023 - called in this very turn
     assert {machine.uuid for machine in machines} <= platform.accounts()
     assert platform.rows("SELECT entity, subject, token FROM grants ORDER BY entity") == rights
     assert len(seen) > 1, seen

@@ -80,7 +80,7 @@ class Drives:
         """Source and format of the disks that the definition has."""
         definition = ET.fromstring(self.platform.definition_in_libvirt(self.machine.uuid) or "<domain/>")
         disks = definition.iterfind("devices/disk[@device='disk']")
-        return [(disk.find("source").get("file"), disk.find("driver").get("type")) for disk in disks]  # type: ignore[union-attr]
+        return [(disk.find("source").get("file"), disk.find("driver").get("type")) for disk in disks]
 
     @property
     def files(self) -> list[str]:

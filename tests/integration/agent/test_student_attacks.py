@@ -226,7 +226,7 @@ async def subscribe_as_a_stranger(scene: Scene) -> None:
         for bare in (scene.platform.hypervisor, scene.other.bare):
             stranger.send(f"<presence type='{kind}' to='{bare}'/>")
     await asyncio.sleep(QUIET)
-    assert scene.all_that_counts()[:5] == before[:5]  # type: ignore[index] # tuples
+    assert scene.all_that_counts()[:5] == before[:5]
     assert [push for push in scene.admin.pushes(scene.platform.hypervisor, since) if push.what[0] == "subscription"] == []
 
 

@@ -103,7 +103,7 @@ def open_feed_house(certificate: Path | None = None) -> Iterator[FeedHouse]:
 def pack(members: dict[str, bytes], mode: str = "w") -> bytes:
     """A package with these files."""
     held = io.BytesIO()
-    with tarfile.open(fileobj=held, mode=mode) as archive:  # type: ignore[call-overload] # any mode
+    with tarfile.open(fileobj=held, mode=mode) as archive:
         for name, content in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)

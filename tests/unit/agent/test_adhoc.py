@@ -330,7 +330,7 @@ async def test_fields_that_are_elements_are_asked_for_and_handed_over(machine: V
         read.append((request.pages, request.title))
 
     module = ModuleType("notes")
-    module.note = note  # type: ignore[attr-defined]
+    module.note = note
     registry = Registry()
     registry.add(module)
     machine.services = dataclasses.replace(machine.services, registry=registry)

@@ -86,7 +86,7 @@ async def test_a_plain_image_becomes_a_machine_as_the_settings_say(
     assert (root.findtext("uuid"), root.findtext("name"), root.findtext("memory")) == (machine.uuid, "web", str(1024 << 10))
     drive = machine.folder / "system.qcow2"
     assert sources(root) == [str(drive)]
-    assert [card.find("source").get("network") for card in root.iterfind("devices/interface")] == ["default"]  # type: ignore[union-attr] # there is one
+    assert [card.find("source").get("network") for card in root.iterfind("devices/interface")] == ["default"]
     assert content_of(drive, tmp_path).startswith(b"first")
     assert list(repository_of(machine.hypervisor).settings.temporary.iterdir()) == []
 
@@ -155,7 +155,7 @@ def test_what_has_no_counterpart_is_named(vmdk: bytes, tmp_path: Path) -> None:
 
 async def test_a_warning_is_told_with_the_end_of_the_work(machine: VirtualMachine, house: FeedHouse, vmdk: bytes) -> None:
     pushed: list[tuple[str, list[str]]] = []
-    machine.push = lambda _topic, change, *details: pushed.append((change, [one.text or "" for one in details]))  # type: ignore[method-assign]
+    machine.push = lambda _topic, change, *details: pushed.append((change, [one.text or "" for one in details]))
     await install(machine, house, pack({"web.ovf": descriptor("a.vmdk", items=BASE + disk_item(1, 9)), "a.vmdk": vmdk}))
     assert pushed == [("applianceinstalling", []), ("applianceinstalled", ["there is no manifest in it: no digest was checked"])]
 
@@ -324,7 +324,7 @@ EXTENT = b'RW 1 FLAT "/etc/shadow" 0\n'
         (lambda disk: b"", "no VMDK of a single file"),
     ],
 )
-def test_a_disk_that_may_refer_to_another_file_is_refused(vmdk: bytes, tmp_path: Path, spoil, why: str) -> None:  # type: ignore[no-untyped-def] # bytes to bytes
+def test_a_disk_that_may_refer_to_another_file_is_refused(vmdk: bytes, tmp_path: Path, spoil, why: str) -> None:
     (tmp_path / "disk").write_bytes(spoil(vmdk))
     with pytest.raises(VmdkRefused, match=why):
         read_vmdk(tmp_path / "disk")

@@ -186,7 +186,7 @@ def test_an_entry_goes_to_the_log_as_well(audit: AuditLog, caplog: pytest.LogCap
     record(audit, outcome="error: eve lacks a right")
     (line,) = caplog.records
     assert (line.name, line.getMessage()) == ("archipel.audit", "create: error")
-    assert line.fields["who"] == "eve@lab.example"  # type: ignore[attr-defined] # what "extra" adds
+    assert line.fields["who"] == "eve@lab.example"
 
 
 class TestSummaries:
@@ -223,7 +223,7 @@ class TestSummaries:
 
         class Watched(ET.Element):
             @property
-            def tag(self) -> str:  # type: ignore[override] # to see who reads it
+            def tag(self) -> str:
                 looked.append("tag")
                 return "a"
 

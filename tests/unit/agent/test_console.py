@@ -548,7 +548,7 @@ async def test_founding_clients_are_served_only_where_the_settings_say_so(
 
 async def test_it_is_pushed_when_a_display_comes_and_goes(proxy: ConsoleProxy, running: VirtualMachine, host: FakeHost) -> None:
     pushed: list[tuple[str, str]] = []
-    running.push = lambda topic, change: pushed.append((topic, change))  # type: ignore[method-assign]
+    running.push = lambda topic, change: pushed.append((topic, change))
     displays = capability.displays_of(running.hypervisor)
     displays._known.clear()
     for state in (DomainState.RUNNING, DomainState.PAUSED, DomainState.SHUTOFF, DomainState.SHUTOFF):

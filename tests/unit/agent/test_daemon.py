@@ -277,7 +277,7 @@ async def test_a_database_in_trouble_does_not_end_the_tidying(
         if refused < 3:
             refused += 1
             raise StoreError("locked")
-        await change(*arguments, **named)  # type: ignore[arg-type] # handed through
+        await change(*arguments, **named)
 
     async with asyncio.timeout(30), run_entities(stocked) as hypervisor:
         await all_online(hypervisor)

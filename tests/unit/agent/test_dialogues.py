@@ -90,7 +90,7 @@ async def vm(machine: VirtualMachine, clock: Clock, made: list[MakeDrive], sized
         sized.append(request)
 
     drives, registry = ModuleType("drives"), Registry()
-    drives.make_drive, drives.make_sized = make_drive, make_sized  # type: ignore[attr-defined] # as a module's own names
+    drives.make_drive, drives.make_sized = make_drive, make_sized
     for module in (drives, control):
         registry.add(module)
     machine.services.registry = registry

@@ -127,7 +127,7 @@ def test_golden_drives_are_found_in_their_folders_alone(folder: Path, tmp_path: 
 
 def test_what_a_definition_spells_out_below_a_disk_counts_as_its_source(folder: Path) -> None:
     domain = defined(folder, ("disk", "qcow2", "a.qcow2"))
-    domain.element.find("devices/disk").append(parse("<domain><x><source file='/base'/></x></domain>").element[0])  # type: ignore[union-attr]
+    domain.element.find("devices/disk").append(parse("<domain><x><source file='/base'/></x></domain>").element[0])
     assert sources_of(domain.to_text()) == {folder / "a.qcow2", Path("/base")}
 
 

@@ -239,7 +239,7 @@ async def test_a_fault_of_ours_is_answered_without_its_details_and_logged_with_t
 
 async def test_a_cancelled_command_is_cancelled(vm: VirtualMachine, trouble: Trouble, audit: FakeAudit) -> None:
     """The agent stops: nothing is answered, and the audit has it all the same."""
-    trouble.error = asyncio.CancelledError()  # type: ignore[assignment] # not an Exception, but raised like one
+    trouble.error = asyncio.CancelledError()
     with pytest.raises(asyncio.CancelledError):
         await ask(vm, GOOD)
     assert len(audit.entries) == 1

@@ -74,7 +74,7 @@ def files(machine: VirtualMachine) -> list[str]:
 
 
 def source(domain: Domain) -> str:
-    return Path(domain.root.find("devices/disk/source").get("file", "")).name  # type: ignore[union-attr]
+    return Path(domain.root.find("devices/disk/source").get("file", "")).name
 
 
 async def test_a_definition_that_libvirt_refuses_leaves_the_drive_as_it_was(machine: VirtualMachine, domain: Domain) -> None:
@@ -121,7 +121,7 @@ async def test_a_drive_that_changes_while_it_is_copied_stays(machine: VirtualMac
         with source.open("ab") as opened:
             opened.write(bytes(512))
 
-    work.qemu_img.convert = copy  # type: ignore[method-assign]
+    work.qemu_img.convert = copy
     with pytest.raises(CommandError, match="changed meanwhile") as refused:
         await ask(machine, ns.VM_DISK, CONVERT)
     assert refused.value.condition == Condition.CONFLICT
@@ -135,7 +135,7 @@ async def test_a_machine_that_is_freed_meanwhile_gets_no_drive(machine: VirtualM
         await create(*arguments, **options)
         machine.freeing = True
 
-    work.qemu_img.create = free  # type: ignore[method-assign]
+    work.qemu_img.create = free
     with pytest.raises(CommandError, match="being freed"):
         await ask(machine, ns.VM_DISK, "<archipel action='create' name='b' size='1' unit='M' format='raw'/>")
     assert files(machine) == ["data.qcow2"]
@@ -175,7 +175,7 @@ async def test_whoever_is_cancelled_keeps_nobody_off(machine: VirtualMachine, do
         begun.set()
         await asyncio.Event().wait()
 
-    convert, work.qemu_img.convert = work.qemu_img.convert, wait  # type: ignore[method-assign]
+    convert, work.qemu_img.convert = work.qemu_img.convert, wait
     asking = cast(Coroutine[Any, Any, object], ask(machine, ns.VM_DISK, CONVERT))
     task = asyncio.create_task(asking)
     await begun.wait()
@@ -183,7 +183,7 @@ async def test_whoever_is_cancelled_keeps_nobody_off(machine: VirtualMachine, do
     with pytest.raises(asyncio.CancelledError):
         await task
     assert files(machine) == ["data.qcow2"]
-    work.qemu_img.convert = convert  # type: ignore[method-assign]
+    work.qemu_img.convert = convert
     await ask(machine, ns.VM_DISK, CONVERT)
     assert (files(machine), source(domain)) == (["data.raw"], "data.raw")
 

@@ -228,9 +228,9 @@ async def versions() -> tuple[LibvirtVersion, LibvirtVersion]:
 
 class TestCommands:
     async def test_info_has_all_parts_as_founding_clients_read_them(self, hypervisor: Hypervisor, collector: Collector) -> None:
-        collector._reader.read = sample  # type: ignore[method-assign]
+        collector._reader.read = sample
         await collector.sample_host()
-        collector.find_versions = versions  # type: ignore[method-assign,assignment]
+        collector.find_versions = versions
         query = await ask(hypervisor, HEALTH, "<archipel action='info'/>", ADMIN)
         parts = {part.tag: part for part in query}
         assert list(parts) == ["memory", "cpu", "disk", "networks", "load", "uptime", "uname", "libvirt", "driver", "info"]
@@ -249,7 +249,7 @@ class TestCommands:
         self, hypervisor: Hypervisor, collector: Collector, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(health_collector, "FIRST_WAIT", 0.01)
-        collector.find_versions = versions  # type: ignore[method-assign,assignment]
+        collector.find_versions = versions
         with pytest.raises(CommandError, match="cannot be read") as refusal:
             await ask(hypervisor, HEALTH, "<archipel action='info'/>", ADMIN)
         assert refusal.value.code == -8002
@@ -280,7 +280,7 @@ class TestCommands:
     async def test_a_machine_tells_what_libvirt_counted(self, machine: VirtualMachine, collector: Collector) -> None:
         await go_online(machine)
         read = Counters(1, 0, 65536, disk_read=0, disk_written=0), Counters(1, 10**9, 65536, disk_read=4096, disk_written=1)
-        collector._figures = Figures(*({UUID: counters} for counters in read))  # type: ignore[assignment]
+        collector._figures = Figures(*({UUID: counters} for counters in read))
         await collector.sample_machines()
         await asyncio.sleep(0.01)
         await collector.sample_machines()
@@ -311,7 +311,7 @@ class TestCommands:
 
 class TestCollector:
     async def test_it_collects_and_leaves_what_it_collected(self, hypervisor: Hypervisor, collector: Collector) -> None:
-        collector._figures = Figures({})  # type: ignore[assignment]
+        collector._figures = Figures({})
         work = asyncio.create_task(collector.run())
         await eventually(lambda: collector.latest)
         work.cancel()
@@ -326,14 +326,14 @@ class TestCollector:
             raise OSError("no /proc")
 
         collector.latest = sample()
-        collector._reader.read = refuse  # type: ignore[method-assign,assignment]
+        collector._reader.read = refuse
         await collector.sample_host()
         assert collector.latest is None
         assert "no /proc" in caplog.text
 
     async def test_an_alarm_is_pushed_with_its_figures(self, hypervisor: Hypervisor, collector: Collector, xmpp: FakeXmpp) -> None:
         collector._alarms = Alarms({"memory": 20, "disk": 80})
-        collector._reader.read = sample  # type: ignore[method-assign]
+        collector._reader.read = sample
         await collector.sample_host()
         await collector._look_at_disks()
         await finish_work(hypervisor)

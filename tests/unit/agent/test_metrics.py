@@ -60,7 +60,7 @@ async def listen(registry: CollectorRegistry) -> AsyncIterator[int]:
 @pytest.fixture
 def pool(libvirt: FakeLibvirt) -> CallPool:
     pool: CallPool = CallPool(2)
-    libvirt.pool = pool  # type: ignore[attr-defined]
+    libvirt.pool = pool
     return pool
 
 

@@ -213,7 +213,7 @@ async def test_a_cancelled_migration_says_so(houses: Houses, monkeypatch: pytest
 
     async def cancel_first(*arguments: object) -> None:
         await ask_cancel(houses)
-        await real(*arguments)  # type: ignore[arg-type]
+        await real(*arguments)
 
     monkeypatch.setattr(migrating, "migrate", cancel_first)
     await houses.migrate()

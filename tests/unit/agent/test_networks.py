@@ -30,7 +30,7 @@ class FakeNetworks(Networks):
     """Networks in memory; ``refuse`` maps calls to errors."""
 
     def __init__(self) -> None:
-        super().__init__(connection=None)  # type: ignore[arg-type] # nothing here asks libvirt
+        super().__init__(connection=None)
         self.known: dict[str, NetworkState] = {}
         self.refuse: dict[str, list[Exception]] = {}
 

@@ -59,11 +59,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def teller(hypervisor: Hypervisor, clock: Clock) -> Teller:
+def teller(hypervisor: Hypervisor, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Teller:
     """What tells at this hypervisor, when a test lets it work."""
     preferences = Preferences(hypervisor.services.store, HYP, Verbosity.CHANGES, "UTC")
     teller = Teller(hypervisor, preferences, clock=clock.seconds, now=lambda: clock.now)
-    capability._tellers[hypervisor] = teller
+    monkeypatch.setattr(capability, "teller_of", lambda _hypervisor: teller)
     return teller
 
 
@@ -103,7 +103,7 @@ async def house(hypervisor: Hypervisor, machine: VirtualMachine, teller: Teller,
 
 
 async def wish(entity: Entity, who: Caller, **settings: object) -> None:
-    await capability.teller_of(capability.hypervisor_of(entity)).preferences.change(entity.bare, who.bare, Wish(**settings))  # type: ignore[arg-type] # of the test's own
+    await capability.teller_of(entity.hypervisor).preferences.change(entity.bare, who.bare, Wish(**settings))
 
 
 # -- who is told what -----------------------------------------------------------------------------------------------------

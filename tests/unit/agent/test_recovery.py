@@ -97,9 +97,9 @@ async def test_its_turn_is_not_forgotten_until_then(online: Hypervisor, host: Fa
     host.known[UUID] = SlowDomain(UUID)
     with pytest.raises(LibvirtTimeout):
         await allocate(online, ADMIN, DEFINED)
-    assert online.unfinished[UUID].domain is host.domain(UUID)  # type: ignore[comparison-overlap] # a fake
+    assert online.unfinished[UUID].domain is host.domain(UUID)
     await online.recover()
-    assert online.unfinished[UUID].domain is host.domain(UUID)  # type: ignore[comparison-overlap] # a fake
+    assert online.unfinished[UUID].domain is host.domain(UUID)
 
 
 @pytest.mark.parametrize("error", [LibvirtTimeout("x", 60), LibvirtUnavailable("gone", in_flight=True)])

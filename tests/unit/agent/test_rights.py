@@ -418,7 +418,7 @@ CHANGES = st.lists(st.builds(RightChange, st.just(DEPUTY), TOKENS, st.booleans()
 @settings(deadline=None)
 def test_changes_of_own_rights_never_add_up_to_more(held: set[str], rounds: list[list[RightChange]]):
     async def play() -> None:
-        rights = Rights(MemoryStore(), core_catalogue(), [], clock=lambda: NOON)  # type: ignore[arg-type] # no disk needed here
+        rights = Rights(MemoryStore(), core_catalogue(), [], clock=lambda: NOON)
         rights.attach(VM, EntityKind.VIRTUAL_MACHINE, lambda _bare: True)
         await rights.grant(VM, DEPUTY, *held, granted_by=OWNER)
         before = set(rights.effective_tokens(VM, DEPUTY))

@@ -47,7 +47,7 @@ def test_an_internal_snapshot_names_each_disk() -> None:
 def test_an_external_snapshot_goes_to_new_files_in_the_machines_folder() -> None:
     made = plan(disk() + disk("vdb", "raw", "file='/d/b'") + CD, running=True, external=True)
     root = ET.fromstring(made.write())
-    named = {source.get("file", "") for source in root.iter("source")} | {root.find("memory").get("file", "")}  # type: ignore[union-attr] # asked next
+    named = {source.get("file", "") for source in root.iter("source")} | {root.find("memory").get("file", "")}
     assert named == set(map(str, made.files))
     assert len(named) == 3
     assert {file.parent for file in made.files} == {FOLDER}

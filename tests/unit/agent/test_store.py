@@ -167,7 +167,7 @@ class TestGrants:
     async def test_adding_and_removing_are_one_step(self, store: Store):
         await store.change_grants([grant(), grant(right="create")])
         with pytest.raises(StoreError, match="NOT NULL"):
-            await store.change_grants([grant(right="free"), replace(grant(), token=None)], [grant().key])  # type: ignore[arg-type] # the fault
+            await store.change_grants([grant(right="free"), replace(grant(), token=None)], [grant().key])
         assert {one.token for one in await store.grants()} == {"info", "create"}
         await store.change_grants([grant(right="free")], [grant().key])
         assert {one.token for one in await store.grants()} == {"create", "free"}

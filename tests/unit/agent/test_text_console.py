@@ -164,7 +164,7 @@ async def free(vm: VirtualMachine, _stream: FakeStream, _guest: Guest) -> None:
 
 
 async def wait_long(_vm: VirtualMachine, _stream: FakeStream, _guest: Guest) -> None:
-    chat_session.TYPING_TIMEOUT = -1.0  # type: ignore[misc] # put back by the test
+    chat_session.TYPING_TIMEOUT = -1.0
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def domain(host: FakeHost, machine: VirtualMachine) -> FakeDomain:
 
 async def tell(machine: VirtualMachine, event: LifecycleEvent, detail: object = UnknownDetail.UNKNOWN, name: str = "web") -> None:
     """Have libvirt tell something, and wait until all of it is followed."""
-    machine.take_event(DomainEvent(UUID, name, event, detail))  # type: ignore[arg-type] # any detail will do
+    machine.take_event(DomainEvent(UUID, name, event, detail))
     await finish_work(machine)
 
 

@@ -260,7 +260,7 @@ async def _open_house(folder: Path, database: Path, number: int, fate: Fate, loa
         fate.meet(name)
         return await run(work)
 
-    store.run = run_or_die  # type: ignore[method-assign]
+    store.run = run_or_die
     catalogue, registry = loaded
     host = MovingHost(name, fate)
     services = Services(

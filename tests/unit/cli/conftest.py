@@ -79,7 +79,7 @@ def log_level() -> Iterator[None]:
 @pytest.fixture
 def no_keyring() -> Iterator[None]:
     before = keyring.get_keyring()
-    keyring.set_keyring(NoKeyring())  # type: ignore[no-untyped-call] # keyring's
+    keyring.set_keyring(NoKeyring())
     yield
     keyring.set_keyring(before)
 

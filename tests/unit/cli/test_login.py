@@ -23,7 +23,7 @@ class MemoryKeyring(KeyringBackend):
     locked = False
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call] # keyring's
+        super().__init__()
         self.entries: dict[tuple[str, str], str] = {}
 
     def get_password(self, service: str, username: str) -> str | None:

@@ -253,7 +253,7 @@ async def test_starting_tells_libvirts_identifier(machine: VirtualMachine, strea
 )
 async def test_a_machine_takes_figures(machine: VirtualMachine, stream: ScriptedStream, call: object, request_: str) -> None:
     stream.answer(vm_command("set", request_), query(ns.VM_CONTROL))
-    await call(machine)  # type: ignore[operator] # a lambda
+    await call(machine)
     assert stream.asked == [normal(vm_command("set", request_))]
 
 

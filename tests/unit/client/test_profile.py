@@ -91,7 +91,7 @@ def test_drafts_are_made_private_from_the_first_moment(home: Path, monkeypatch: 
     make = tempfile.mkstemp
 
     def watch(*arguments: object, **options: object) -> tuple[int, str]:
-        handle, name = make(*arguments, **options)  # type: ignore[call-overload] # whatever the caller gave
+        handle, name = make(*arguments, **options)
         made.append(stat.S_IMODE(os.fstat(handle).st_mode))
         return handle, name
 

@@ -14,7 +14,7 @@ from archipel.protocol.virtual_machine import Info
 
 
 def make_settings(**changes: object) -> ConnectionSettings:
-    return ConnectionSettings(**{"jid": "alice@example.org", "password": "secret-word", **changes})  # type: ignore[arg-type] # wrong ones too
+    return ConnectionSettings(**{"jid": "alice@example.org", "password": "secret-word", **changes})
 
 
 def test_the_password_does_not_show() -> None:

@@ -10,7 +10,7 @@ from ansible.plugins.loader import init_plugin_loader
 
 init_plugin_loader([str(Path(__file__).parents[3] / ".venv" / "collections")])
 
-# After the line above, because it makes the collection's modules importable; a session over a scripted stream, as client tests have it.
-from tests.unit.client.conftest import hypervisor, machine, session, settings, stream  # noqa: E402
+# A session over a scripted stream, as client tests have it.
+from tests.unit.client.conftest import hypervisor, machine, session, settings, stream  # noqa: E402 - the line above makes it importable
 
 __all__ = ["hypervisor", "machine", "session", "settings", "stream"]

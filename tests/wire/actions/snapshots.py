@@ -15,7 +15,7 @@ NO_NAMES = ("", "name=''", "name='  '")
 
 def snapshots(domain: object) -> list[str]:
     """What libvirt calls them."""
-    return sorted(snapshot.getName() for snapshot in domain.listAllSnapshots())  # type: ignore[attr-defined] # libvirt has no types
+    return sorted(snapshot.getName() for snapshot in domain.listAllSnapshots())
 
 
 def named(action: str) -> tuple[Wrong, ...]:

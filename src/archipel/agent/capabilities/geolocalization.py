@@ -4,18 +4,21 @@
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
-
 from archipel.agent.dispatch import Caller, Chat, command
 from archipel.agent.geolocation import GeolocationSettings, PlaceFinder
 from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.one_each import one_per_hypervisor
 from archipel.protocol import geolocalization as wire
 from archipel.protocol.rights import ON_HYPERVISOR, EntityKind, Token
 
 SETTINGS = GeolocationSettings
 TOKENS = (Token("geolocalization_get", "See where the hypervisor stands", ON_HYPERVISOR),)
 
-_finders: WeakKeyDictionary[Hypervisor, PlaceFinder] = WeakKeyDictionary()
+
+@one_per_hypervisor
+def finder_of(hypervisor: Hypervisor) -> PlaceFinder:
+    """Return what finds where a hypervisor stands."""
+    return PlaceFinder(hypervisor.services.settings.capabilities["geolocalization"])
 
 
 def _say_place(place: wire.Place) -> str:
@@ -31,6 +34,4 @@ def _say_place(place: wire.Place) -> str:
 )
 async def get_place(hypervisor: Hypervisor, _request: wire.GetPlace, _caller: Caller) -> wire.Place:
     """Where this host stands."""
-    if hypervisor not in _finders:
-        _finders[hypervisor] = PlaceFinder(hypervisor.services.settings.capabilities["geolocalization"])
-    return await _finders[hypervisor].find()
+    return await finder_of(hypervisor).find()

@@ -12,10 +12,8 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final, TypeVar
-from weakref import WeakKeyDictionary
 
 from archipel.agent.dispatch import Caller, Chat, command
-from archipel.agent.entity import Entity
 from archipel.agent.health_collector import Collector, HealthSettings
 from archipel.agent.health_history import HOST, Tier, series_of
 from archipel.agent.health_samples import HostSample, MachineSample
@@ -24,6 +22,7 @@ from archipel.agent.host_figures import FileSystem, percent_of, uptime
 from archipel.agent.hypervisor import Hypervisor, has_hardware_virtualisation
 from archipel.agent.log_lines import LineKeeper, read_tail
 from archipel.agent.logs import JsonFormatter, TextFormatter
+from archipel.agent.one_each import one_per_hypervisor
 from archipel.agent.settings import LogFormat
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import health as wire
@@ -45,25 +44,18 @@ TOKENS = (
     Token("health_logs", "See the agent's log, with what everybody did", ON_HYPERVISOR),
 )
 
-_collectors: WeakKeyDictionary[Hypervisor, Collector] = WeakKeyDictionary()
-_keepers: WeakKeyDictionary[Hypervisor, LineKeeper] = WeakKeyDictionary()
+
+@one_per_hypervisor
+def collector_of(hypervisor: Hypervisor) -> Collector:
+    """Return what collects the figures of a hypervisor and its machines."""
+    return Collector(hypervisor, hypervisor.services.settings.capabilities["health"])
 
 
-def collector_of(entity: Entity) -> Collector:
-    """Return what collects the figures of an entity's agent."""
-    hypervisor = entity.hypervisor if isinstance(entity, VirtualMachine) else entity
-    assert isinstance(hypervisor, Hypervisor)  # noqa: S101 - there is no third kind
-    if hypervisor not in _collectors:
-        _collectors[hypervisor] = Collector(hypervisor, hypervisor.services.settings.capabilities["health"])
-    return _collectors[hypervisor]
-
-
+@one_per_hypervisor
 def keeper_of(hypervisor: Hypervisor) -> LineKeeper:
     """Return what keeps the last lines of the log."""
-    if hypervisor not in _keepers:
-        json = hypervisor.services.settings.logging.format is LogFormat.JSON
-        _keepers[hypervisor] = LineKeeper(JsonFormatter() if json else TextFormatter())
-    return _keepers[hypervisor]
+    json = hypervisor.services.settings.logging.format is LogFormat.JSON
+    return LineKeeper(JsonFormatter() if json else TextFormatter())
 
 
 @in_background
@@ -82,7 +74,7 @@ async def collect(hypervisor: Hypervisor) -> None:
 @when_leaving
 async def forget(machine: VirtualMachine) -> None:
     """Forget the figures of a machine that leaves."""
-    await collector_of(machine).forget(machine.uuid)
+    await collector_of(machine.hypervisor).forget(machine.uuid)
 
 
 # -- the host -----------------------------------------------------------------------------------------------------------
@@ -235,7 +227,7 @@ def _say_machine(stat: wire.MachineStat | None) -> str:
 )
 async def get_machine_health(vm: VirtualMachine, _request: wire.GetMachineHealth, _caller: Caller) -> wire.MachineStat | None:
     """How this machine fares: CPU, memory, disks, network."""
-    sample = collector_of(vm).latest_of.get(vm.uuid)
+    sample = collector_of(vm.hypervisor).latest_of.get(vm.uuid)
     return None if sample is None else _machine_stat(sample)
 
 
@@ -248,7 +240,7 @@ async def get_machine_health(vm: VirtualMachine, _request: wire.GetMachineHealth
 )
 async def get_machine_history(vm: VirtualMachine, request: wire.GetMachineHistory, _caller: Caller) -> tuple[wire.MachineStat, ...]:
     """How this machine fared, newest first."""
-    history = collector_of(vm).machines
+    history = collector_of(vm.hypervisor).machines
     found = await history.newest(series_of(vm.uuid), TIERS[request.step], min(request.limit, MOST_STATS), _moment(request.before))
     return tuple(map(_machine_stat, found))
 

@@ -10,7 +10,6 @@ from archipel.agent import allocation, definition
 from archipel.agent.dispatch import Caller, Chat, command
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.virt.errors import DomainNotFound
-from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import hypervisor as wire
 from archipel.protocol.errors import CommandError, Condition, ErrorCode
@@ -111,6 +110,6 @@ async def set_organisation(hypervisor: Hypervisor, request: wire.SetOrganisation
 
 async def _is_off(machine: VirtualMachine) -> bool:
     try:
-        return await machine.domain.state() in {DomainState.SHUTOFF, DomainState.CRASHED}
+        return (await machine.domain.state()).is_off
     except DomainNotFound:
         return True

@@ -8,8 +8,7 @@ from __future__ import annotations
 import enum
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import tzlocal
@@ -21,13 +20,13 @@ from archipel.agent.metrics import Result
 from archipel.agent.notices.preferences import Preferences, Wish
 from archipel.agent.notices.teller import Teller
 from archipel.agent.notices.words import notice_of_answer, notice_of_push
+from archipel.agent.one_each import one_per_hypervisor
 from archipel.agent.options import Section, choice
 from archipel.agent.store import StoreError
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import preferences as wire
 from archipel.protocol.errors import BadRequest
 from archipel.protocol.preferences import Verbosity
-from archipel.protocol.rights import EntityKind
 
 if TYPE_CHECKING:
     from archipel.agent.entity import Entity
@@ -58,22 +57,14 @@ class NoticeSettings:
 
 SETTINGS = NoticeSettings
 
-_tellers: WeakKeyDictionary[Hypervisor, Teller] = WeakKeyDictionary()
 
-
+@one_per_hypervisor
 def teller_of(hypervisor: Hypervisor) -> Teller:
     """Return who tells the contacts of this hypervisor's entities."""
-    if hypervisor not in _tellers:
-        settings: NoticeSettings = hypervisor.services.settings.capabilities["notices"]
-        zone = tzlocal.get_localzone_name() or "UTC"
-        preferences = Preferences(hypervisor.services.store, hypervisor.bare, settings.verbosity, zone)
-        _tellers[hypervisor] = Teller(hypervisor, preferences, settings.message)
-    return _tellers[hypervisor]
-
-
-def hypervisor_of(entity: Entity) -> Hypervisor:
-    """Return the hypervisor that an entity is, or is on."""
-    return cast(Hypervisor, entity) if entity.kind is EntityKind.HYPERVISOR else cast(VirtualMachine, entity).hypervisor
+    settings: NoticeSettings = hypervisor.services.settings.capabilities["notices"]
+    zone = tzlocal.get_localzone_name() or "UTC"
+    preferences = Preferences(hypervisor.services.store, hypervisor.bare, settings.verbosity, zone)
+    return Teller(hypervisor, preferences, settings.message)
 
 
 @in_background
@@ -96,7 +87,7 @@ def note_answer(answered: Answered) -> None:
     found = entity.services.registry.find(entity.kind, answered.namespace, answered.action)
     notice = notice_of_answer(answered, found.help if found else "")
     if notice is not None:
-        teller_of(hypervisor_of(entity)).tell(notice)
+        teller_of(entity.hypervisor).tell(notice)
 
 
 @after_push
@@ -104,7 +95,7 @@ def note_alarm(entity: Entity, topic: str, change: str, details: tuple[ET.Elemen
     """Tell of an alarm."""
     notice = notice_of_push(entity, topic, change, "; ".join(map(_describe, details)))
     if notice is not None:
-        teller_of(hypervisor_of(entity)).tell(notice)
+        teller_of(entity.hypervisor).tell(notice)
 
 
 def _describe(detail: ET.Element) -> str:
@@ -114,7 +105,7 @@ def _describe(detail: ET.Element) -> str:
 @instead_of_shout
 def shout(entity: Entity, text: str) -> bool:
     """Tell an entity's news to each as he wants it."""
-    teller_of(hypervisor_of(entity)).shout(entity, text)
+    teller_of(entity.hypervisor).shout(entity, text)
     return True
 
 
@@ -145,12 +136,12 @@ def _say(found: wire.Preferences) -> str:
 
 
 def _answer(entity: Entity, caller: Caller) -> wire.Preferences:
-    found = teller_of(hypervisor_of(entity)).preferences.of(entity.bare, caller.bare)
+    found = teller_of(entity.hypervisor).preferences.of(entity.bare, caller.bare)
     return wire.Preferences(verbosity=found.verbosity, quiet=found.quiet, zone=found.zone, alarms=found.alarms, origin=found.origin)
 
 
 async def _change(entity: Entity, caller: Caller, wish: Wish) -> wire.Preferences:
-    preferences = teller_of(hypervisor_of(entity)).preferences
+    preferences = teller_of(entity.hypervisor).preferences
     if wish.quiet and wish.zone is None:  # hours stay in the zone that counts when they are said, whatever is said elsewhere later
         await preferences.ready()
         wish = replace(wish, zone=preferences.of(entity.bare, caller.bare).zone)
@@ -167,7 +158,7 @@ async def _change(entity: Entity, caller: Caller, wish: Wish) -> wire.Preference
 )
 async def get_preferences(entity: Entity, _request: wire.GetPreferences, caller: Caller) -> wire.Preferences:
     """What I tell you of my own accord, and when I am quiet."""
-    await teller_of(hypervisor_of(entity)).preferences.ready()
+    await teller_of(entity.hypervisor).preferences.ready()
     return _answer(entity, caller)
 
 
@@ -209,5 +200,5 @@ async def hush(entity: Entity, _request: wire.Hush, caller: Caller) -> wire.Pref
 @command(wire.ResetPreferences, on=EVERY_KIND, right=None, failure=wire.FAILURE, chat=Chat(("tell me as usual", "as usual"), _say))
 async def reset_preferences(entity: Entity, _request: wire.ResetPreferences, caller: Caller) -> wire.Preferences:
     """Forget what you told me about what to tell you."""
-    await teller_of(hypervisor_of(entity)).preferences.forget(entity.bare, caller.bare)
+    await teller_of(entity.hypervisor).preferences.forget(entity.bare, caller.bare)
     return _answer(entity, caller)

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from archipel.agent.dispatch import Caller, Chat, command
@@ -16,7 +15,7 @@ from archipel.agent.notifier.occurrences import Occurrence, of_answer, of_push
 from archipel.agent.notifier.outbox import DROPPED, FAILED, SENT, Outbox
 from archipel.agent.notifier.routes import NotifierSettings
 from archipel.agent.notifier.ways import DeliveryFailed
-from archipel.agent.virtual_machine import VirtualMachine
+from archipel.agent.one_each import one_per_hypervisor
 from archipel.protocol import notifier as wire
 from archipel.protocol.errors import CommandError, Condition
 from archipel.protocol.rights import ON_HYPERVISOR, EntityKind, Token
@@ -30,15 +29,12 @@ TOKENS = (
 )
 SETTINGS = NotifierSettings
 
-_notifiers: WeakKeyDictionary[Hypervisor, Notifier] = WeakKeyDictionary()
 
-
+@one_per_hypervisor
 def notifier_of(hypervisor: Hypervisor) -> Notifier | None:
     """Return the notifier of a hypervisor whose configuration has routes."""
     routes = hypervisor.services.settings.capabilities["notifier"].routes
-    if routes and hypervisor not in _notifiers:
-        _notifiers[hypervisor] = Notifier(hypervisor, routes)
-    return _notifiers.get(hypervisor)
+    return Notifier(hypervisor, routes) if routes else None
 
 
 @in_background
@@ -49,15 +45,10 @@ async def notify(hypervisor: Hypervisor) -> None:
         await notifier.run()
 
 
-def _of(entity: Entity) -> Notifier | None:
-    home = cast(Hypervisor, entity) if entity.kind is EntityKind.HYPERVISOR else cast(VirtualMachine, entity).hypervisor
-    return notifier_of(home)
-
-
 @after_push
 def tell_push(entity: Entity, topic: str, change: str, details: tuple[ET.Element, ...]) -> None:
     """Tell the routes of a push."""
-    notifier = _of(entity)
+    notifier = notifier_of(entity.hypervisor)
     if notifier is not None:
         notifier.tell(of_push(entity, topic, change, details))
 
@@ -65,7 +56,7 @@ def tell_push(entity: Entity, topic: str, change: str, details: tuple[ET.Element
 @after_command
 def tell_command(answered: Answered) -> None:
     """Tell the routes what became of a command."""
-    notifier = _of(answered.entity)
+    notifier = notifier_of(answered.entity.hypervisor)
     if notifier is not None:
         notifier.tell(of_answer(answered))
 

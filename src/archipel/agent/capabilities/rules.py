@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import cast
 
 from archipel.agent import following, golden_facts
 from archipel.agent.capabilities.rights import read_account
@@ -197,5 +196,4 @@ async def follow_images(machine: VirtualMachine, event: DomainEvent) -> None:
 
 
 async def _follow(entity: Entity, concerns: tuple[Concern, ...]) -> None:
-    hypervisor = entity.hypervisor if isinstance(entity, VirtualMachine) else cast(Hypervisor, entity)
-    await following.follow(hypervisor, concerns)
+    await following.follow(entity.hypervisor, concerns)

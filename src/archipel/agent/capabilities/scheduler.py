@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Final
-from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tzlocal import get_localzone
@@ -22,6 +21,7 @@ from archipel.agent.dispatch import EVERY_KIND, Caller, Chat, command
 from archipel.agent.entity import Entity
 from archipel.agent.hooks import in_background, when_arrived, when_leaving
 from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.one_each import one_per_hypervisor
 from archipel.agent.options import Kind, Section, integer, optional, seconds
 from archipel.agent.schedule_actions import check_job, offered
 from archipel.agent.schedule_book import JobRecord
@@ -72,18 +72,17 @@ class SETTINGS:
     most_jobs: int = SCHEDULER.option("most_jobs", integer(1, 1000), "50", "Most jobs of one entity.")
 
 
-_schedulers: WeakKeyDictionary[Hypervisor, Scheduler] = WeakKeyDictionary()
+@one_per_hypervisor
+def _scheduler(hypervisor: Hypervisor) -> Scheduler:
+    settings = _settings(hypervisor)
+    return Scheduler(hypervisor, settings.misfire_grace, settings.most_jobs)
 
 
 async def scheduler_of(entity: Entity) -> Scheduler:
     """Return the scheduler of an entity's agent, opened. Raises :class:`StoreError`."""
-    hypervisor = entity.hypervisor if isinstance(entity, VirtualMachine) else entity
-    assert isinstance(hypervisor, Hypervisor)  # noqa: S101 - there is no third kind
-    if hypervisor not in _schedulers:
-        settings = _settings(hypervisor)
-        _schedulers[hypervisor] = Scheduler(hypervisor, settings.misfire_grace, settings.most_jobs)
-    await _schedulers[hypervisor].open()
-    return _schedulers[hypervisor]
+    scheduler = _scheduler(entity.hypervisor)
+    await scheduler.open()
+    return scheduler
 
 
 def _settings(entity: Entity) -> SETTINGS:

@@ -6,15 +6,14 @@
 from __future__ import annotations
 
 import asyncio
-import weakref
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 from xml.etree import ElementTree as ET
 
 from archipel.agent import options as kinds
 from archipel.agent.dispatch import Caller, Chat, command
 from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.one_each import one_per_hypervisor
 from archipel.agent.options import list_of
 from archipel.agent.pool_rules import read_pool, refuse_forbidden_pool, refuse_machine_folders
 from archipel.agent.settings import STORAGE
@@ -56,13 +55,10 @@ class PoolSettings:
 
 SETTINGS = PoolSettings
 
-_pools: Final[weakref.WeakKeyDictionary[Hypervisor, StoragePools]] = weakref.WeakKeyDictionary()
 
-
+@one_per_hypervisor
 def _pools_of(hypervisor: Hypervisor) -> StoragePools:
-    if hypervisor not in _pools:
-        _pools[hypervisor] = StoragePools(hypervisor.services.libvirt)
-    return _pools[hypervisor]
+    return StoragePools(hypervisor.services.libvirt)
 
 
 def _done(_answer: object) -> str:

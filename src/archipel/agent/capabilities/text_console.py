@@ -4,26 +4,24 @@
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
-
 from archipel.agent.capabilities import vnc
 from archipel.agent.console.chat_session import HINT
 from archipel.agent.console.proxy import RIGHT
 from archipel.agent.console.sessions import Sessions
 from archipel.agent.dispatch import Caller, Chat, command
 from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.one_each import one_per_hypervisor
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import console as wire
 from archipel.protocol.rights import EntityKind
 
 TOKENS = vnc.TOKENS  # the same right as for the other ways to a console
 
-_sessions: WeakKeyDictionary[Hypervisor, Sessions] = WeakKeyDictionary()
 
-
-def sessions_of(hypervisor: Hypervisor) -> Sessions:
+@one_per_hypervisor
+def sessions_of(_hypervisor: Hypervisor) -> Sessions:
     """Return the consoles of a hypervisor's machines that are open in conversations."""
-    return _sessions.setdefault(hypervisor, Sessions())
+    return Sessions()
 
 
 @command(

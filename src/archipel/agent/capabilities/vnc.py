@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-from weakref import WeakKeyDictionary
 
 from archipel.agent.addresses import find_address
 from archipel.agent.console.consoles import NoConsole, check_console
@@ -15,6 +14,7 @@ from archipel.agent.console.settings import ConsoleSettings
 from archipel.agent.dispatch import Caller, Chat, command
 from archipel.agent.hooks import after_event, in_background, when_leaving, when_parked
 from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.one_each import one_per_hypervisor
 from archipel.agent.virt.errors import DomainNotFound
 from archipel.agent.virt.graphics import read_graphics
 from archipel.agent.virt.lifecycle import DomainEvent
@@ -26,14 +26,11 @@ from archipel.protocol.rights import ON_VIRTUAL_MACHINE, EntityKind, Token
 TOKENS = (Token(RIGHT, "See and use the screen and the serial console", ON_VIRTUAL_MACHINE),)
 SETTINGS = ConsoleSettings
 
-_displays: WeakKeyDictionary[Hypervisor, Displays] = WeakKeyDictionary()
 
-
+@one_per_hypervisor
 def displays_of(hypervisor: Hypervisor) -> Displays:
     """Return what is known of the displays of this hypervisor's machines."""
-    if hypervisor not in _displays:
-        _displays[hypervisor] = Displays(hypervisor, proxy_of(hypervisor))
-    return _displays[hypervisor]
+    return Displays(hypervisor, proxy_of(hypervisor))
 
 
 def _say_display(display: wire.Display) -> str:

@@ -28,6 +28,7 @@ from archipel.agent.console.listener import listen, make_tls, offered_subprotoco
 from archipel.agent.console.relay import Relay
 from archipel.agent.console.settings import ConsoleSettings
 from archipel.agent.console.tickets import LIFETIME, Ticket, Tickets
+from archipel.agent.one_each import one_per_hypervisor
 from archipel.protocol import namespaces as ns
 from archipel.protocol.console import ConsoleKind, ConsoleLink
 from archipel.protocol.errors import CommandError, Unavailable
@@ -248,11 +249,7 @@ def _name(viewer: Viewer) -> str:
     return viewer.ticket.viewer or viewer.address
 
 
-_proxies: WeakKeyDictionary[Hypervisor, ConsoleProxy] = WeakKeyDictionary()
-
-
+@one_per_hypervisor
 def proxy_of(hypervisor: Hypervisor) -> ConsoleProxy:
     """Return the proxy of this hypervisor."""
-    if hypervisor not in _proxies:
-        _proxies[hypervisor] = ConsoleProxy(hypervisor, hypervisor.services.settings.capabilities["vnc"])
-    return _proxies[hypervisor]
+    return ConsoleProxy(hypervisor, hypervisor.services.settings.capabilities["vnc"])

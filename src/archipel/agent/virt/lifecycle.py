@@ -26,6 +26,11 @@ class DomainState(enum.IntEnum):
         """Take a state that a newer libvirt invents as ``NOSTATE``: no state that we could name."""
         return cls.NOSTATE
 
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing of the domain runs: a suspended one's memory is kept."""
+        return self in {DomainState.SHUTOFF, DomainState.CRASHED}
+
 
 class _Tolerant(enum.IntEnum):
     """Numbers that libvirt may add to: what is not known yet is ``UNKNOWN``."""
