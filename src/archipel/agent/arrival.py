@@ -141,15 +141,7 @@ async def hold(hypervisor: Hypervisor, source: str, request: wire.SoftAlloc) -> 
     if luggage.autostart:
         await hypervisor.services.host.domain(incoming.uuid).set_autostart(True)
     await asyncio.to_thread(keep_files, hypervisor, incoming.uuid, bare, luggage)
-    record = MachineRecord(
-        uuid=incoming.uuid,
-        name=luggage.name,
-        password=Secret(request.password),
-        adopted=luggage.adopted,
-        organisation=luggage.organisation,
-        tags=luggage.tags,
-        created_at=luggage.created_at,
-    )
+    record = luggage.record(incoming.uuid, Secret(request.password))
     await migration_store.hold(hypervisor.services.store, incoming, record, without_reserved(hypervisor, luggage))
 
 

@@ -17,13 +17,23 @@ from typing import Any, Final
 from archipel.agent.jids import MalformedJid, account_jid
 from archipel.agent.rules import Reach, RuleRecord, Scope
 from archipel.agent.schedule_book import JobRecord
-from archipel.agent.store import GrantRecord
+from archipel.agent.secret import Secret
+from archipel.agent.store import GrantRecord, MachineRecord, Phase
 from archipel.protocol.errors import BadRequest
 from archipel.protocol.migration import LONGEST_PACKAGE
 from archipel.protocol.vcard import Organisation
 
 MOST_BYTES: Final = 8 << 20
 """Of a package that is unpacked: what is sent is compressed."""
+_KINDS: Final = {
+    "name": str,
+    "adopted": bool,
+    "autostart": bool,
+    "created_at": datetime,
+    "maker": str,
+    "avatar": str | None,
+    "oom": int | None,
+}
 _MOMENTS: Final = frozenset({"granted_at", "expires_at", "created_at", "moment", "due", "started"})
 
 
@@ -58,6 +68,26 @@ class Luggage:
     grants: tuple[GrantRecord, ...] = ()
     rules: tuple[RuleRecord, ...] = ()
     jobs: tuple[Job, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, kind in _KINDS.items():
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(f"{name} is not what it must be")
+        if not all(isinstance(text, str) for text in vars(self.organisation).values()):
+            raise TypeError("the organisation is not what it must be")
+
+    def record(self, uuid: str, password: Secret) -> MachineRecord:
+        """Return the machine as it is remembered, with its UUID and its account's password."""
+        return MachineRecord(
+            uuid=uuid,
+            name=self.name,
+            password=password,
+            phase=Phase.ACTIVE,
+            adopted=self.adopted,
+            organisation=self.organisation,
+            tags=self.tags,
+            created_at=self.created_at,
+        )
 
     def pack(self) -> str:
         """Return it as text. Raises :class:`BadRequest` if that is more than a stanza carries."""

@@ -71,6 +71,7 @@ async def read_freight(machine: VirtualMachine) -> Freight:
 
 
 def is_written(disk: Disk) -> bool:
+    """Whether the machine writes what this disk shows."""
     return disk.device in {"disk", "lun"} and not disk.readonly
 
 
@@ -123,6 +124,7 @@ def _size_of(path: str) -> int:
 
 
 def keeps_elsewhere(machine: VirtualMachine, domain: Domain) -> bool:
+    """Whether libvirt keeps what the machine needs outside of its folder, on its host."""
     system = domain.operating_system
     outside = system.nvram is not None and not Path(system.nvram).is_relative_to(machine.folder)
     return outside or system.firmware == "efi" or domain.element.find("devices/tpm") is not None

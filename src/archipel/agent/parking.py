@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Iterator
 from typing import Final
 
-from archipel.agent import parking_store
+from archipel.agent import parking_store, shelving
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.lasting_definition import read_lasting
 from archipel.agent.parking_store import ParkedRecord
@@ -125,13 +125,14 @@ async def finish(hypervisor: Hypervisor, machine: VirtualMachine, who: str) -> N
     try:
         with hypervisor.hold(machine.uuid):
             await leave(hypervisor, machine)
+            staying = await shelving.try_shelve(hypervisor, machine.uuid)
     except (CommandError, WireError, StoreError) as error:
         log.warning("%s: cannot be parked wholly now, it will be later: %s", machine.bare, error)
         hypervisor.leave_unfinished(machine)
         hypervisor.push(TOPIC, Change.CANNOT_PARK)  # when it is parked after all, that is pushed too
         return
     hypervisor.push(TOPIC, Change.PARKED)
-    hypervisor.shout(f"{who} parked the machine {machine.name}")
+    hypervisor.shout(f"{who} parked the machine {machine.name}" + (f"; {staying}" if staying else ""))
 
 
 async def leave(hypervisor: Hypervisor, machine: VirtualMachine) -> None:

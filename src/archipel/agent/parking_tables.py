@@ -14,11 +14,17 @@ from archipel.agent.tables import Base, MachineColumns, Moment
 
 
 class ParkedState(enum.StrEnum):
-    """Where a parked machine stands; at start the agent removes what is ``CREATING`` or ``DELETING``."""
+    """Where a parked machine stands; at start the agent removes what is ``CREATING`` or ``DELETING``.
+
+    With a shared folder (:mod:`archipel.agent.shelving`): what is ``SHELVING`` is in it whole, and is forgotten here; what is ``TAKEN`` is
+    in it, too, and goes back unless it is managed by then.
+    """
 
     CREATING = "creating"
     PARKED = "parked"
     DELETING = "deleting"
+    SHELVING = "shelving"
+    TAKEN = "taken"
 
 
 class ParkedRow(MachineColumns, Base):
