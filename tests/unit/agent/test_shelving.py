@@ -40,26 +40,33 @@ from tests.unit.protocol.golden import xml
 PARKING = "archipel:hypervisor:vmparking"
 SHELF, FIRST, SECOND = ["shelf"], ["hyp"], ["second"]
 Opener = Callable[[], AbstractAsyncContextManager[Houses]]
-OPTIONS = "[VMPARKING]\nshared_folder = {folder}/parking\n[VIRTUALMACHINE]\nvm_base_path = {folder}/drives\n"
+OPTIONS = "[VMPARKING]\nshared_folder = {shared}\n[VIRTUALMACHINE]\nvm_base_path = {drives}\n"
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> Path:
-    return tmp_path / "parking"
+def shared(agent_folder: Path) -> Path:
+    return agent_folder / "parking"
 
 
 @pytest.fixture
 def opener(
-    agent_folder: Path, empty_database: Path, xmpp: FakeXmpp, monkeypatch: pytest.MonkeyPatch, capabilities: Loaded, shared: Path
+    agent_folder: Path,
+    tmp_path: Path,
+    empty_database: Path,
+    xmpp: FakeXmpp,
+    monkeypatch: pytest.MonkeyPatch,
+    capabilities: Loaded,
+    shared: Path,
 ) -> Opener:
     numbers = itertools.count()
 
     def clear() -> str:
-        for folder in shared.parent.iterdir():
-            shutil.rmtree(folder)
-        shared.mkdir(mode=0o700)
+        drives = tmp_path / "drives"  # the domain policy takes no disk in /dev
+        for folder in (shared, drives):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(mode=0o700)
         xmpp.accounts.pop(OTHER_UUID, None)
-        return OPTIONS.format(folder=shared.parent)
+        return OPTIONS.format(shared=shared, drives=drives)
 
     @contextlib.asynccontextmanager
     async def open_sharing() -> AsyncIterator[Houses]:
