@@ -11,6 +11,7 @@ from typing import Final
 
 from archipel.agent import options as kinds
 from archipel.agent.options import Section, optional
+from archipel.agent.settings import Settings
 
 PARKING: Final = Section("VMPARKING")
 NAME: Final = "vmparking"  # in [MODULES]
@@ -26,3 +27,9 @@ class ParkingSettings:
         "",
         "Folder on storage that several hypervisors mount, where parked machines are for all of them; it must be there, and the agent's.",
     )
+
+
+def shared_folder(settings: Settings) -> Path | None:
+    """Return the folder for parked machines that hypervisors share, if there is one."""
+    own: ParkingSettings | None = settings.capabilities.get(NAME)
+    return None if own is None else own.shared_folder

@@ -23,7 +23,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.one_each import one_per_hypervisor
-from archipel.agent.parking_settings import NAME, ParkingSettings
+from archipel.agent.parking_settings import shared_folder
 from archipel.agent.shelf_entry import MOST_BYTES, EntryRefused, Shelved, read_entry, write_entry
 from archipel.agent.virt.unfinished_files import make_names_durable, put_in_place, sweep, unfinished_file
 from archipel.protocol.errors import CommandError, Condition, Unavailable
@@ -61,17 +61,8 @@ class Shelf:
             raise Unavailable(f"the shared folder {self.folder} cannot be used: {error.strerror or error}") from error
 
     def _try(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        self._check_folder()
+        check_folder(self.folder)
         return work(*args, **kwargs)
-
-    def _check_folder(self) -> None:
-        """Raise :class:`OSError` where others than the agent's user could put machines, or take them."""
-        facts = os.stat(self.folder)
-        if not stat.S_ISDIR(facts.st_mode):
-            raise NotADirectoryError(errno.ENOTDIR, "it is no folder")
-        if facts.st_uid not in {os.geteuid(), 0} or facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            text = f"others than user {os.geteuid()} may write there: chown {os.geteuid()} {self.folder}; chmod 700 {self.folder}"
-            raise PermissionError(errno.EPERM, text)
 
     def note_trouble(self, uuid: str, trouble: str) -> None:
         """Write into the log what hinders a machine, but not again and again; an empty text: nothing does any more."""
@@ -172,6 +163,11 @@ class Shelf:
     def _write_held(self, uuid: str, content: bytes) -> None:
         with unfinished_file(self.folder, self.owner) as path:
             path.write_bytes(content)
+            try:
+                read_entry(_read_own(path), uuid, self.domain)
+            except EntryRefused as error:
+                text = f"what would be kept of {uuid} in {self.folder} {error}: the file system must leave the agent's files to it"
+                raise CommandError(text, condition=Condition.NOT_ACCEPTABLE) from error
             put_in_place(path, self._held(uuid))
 
     async def release(self, uuid: str) -> None:
@@ -212,6 +208,16 @@ class Shelf:
         return self.folder / f"{uuid}{_HELD}{self.owner}"
 
 
+def check_folder(folder: Path) -> None:
+    """Raise :class:`OSError` where others than the agent's user could put machines, or take them."""
+    facts = os.stat(folder)
+    if not stat.S_ISDIR(facts.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, "it is no folder")
+    if facts.st_uid not in {os.geteuid(), 0} or facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        text = f"others than user {os.geteuid()} may write there: chown {os.geteuid()} {folder}; chmod 700 {folder}"
+        raise PermissionError(errno.EPERM, text)
+
+
 def _read_own(path: Path) -> bytes:
     """Return what is in a file, if it is the agent's or root's and nobody else's. Raises :class:`EntryRefused`, :class:`OSError`."""
     try:
@@ -242,8 +248,7 @@ def _judge(facts: os.stat_result) -> None:
 @one_per_hypervisor
 def shelf_of(hypervisor: Hypervisor) -> Shelf | None:
     """Return the shared folder of a hypervisor, if it has one."""
-    settings: ParkingSettings | None = hypervisor.services.settings.capabilities.get(NAME)
-    folder = settings.shared_folder if settings is not None else None
+    folder = shared_folder(hypervisor.services.settings)
     return None if folder is None else Shelf(folder, hypervisor.bare, hypervisor.services.settings.xmpp.domain)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from archipel.agent import arrival, migration_plan, parking_store
@@ -234,20 +234,22 @@ async def settle(hypervisor: Hypervisor) -> None:
         for uuid in [uuid for uuid, state in states.items() if state in {ParkedState.SHELVING, ParkedState.TAKEN}]:
             log.error("%s is in a shared folder that the configuration names no more ([VMPARKING] shared_folder)", uuid)
         return
-    held: list[str] = []
-    with _noting(hypervisor, shelf, ""):
+    try:
         held = await shelf.tidy()
+    except CommandError as error:
+        hypervisor.untidy.set()
+        shelf.note_trouble("", str(error))
+        return
+    shelf.note_trouble("", "")
     for uuid in {*held, *states}:
         if uuid not in hypervisor.in_hand:
-            with _noting(hypervisor, shelf, uuid), hypervisor.hold(uuid):
-                await _settle(hypervisor, shelf, uuid, held=uuid in held)
+            with hypervisor.hold(uuid):
+                await _try_settle(hypervisor, shelf, uuid, held=uuid in held)
 
 
-@contextlib.contextmanager
-def _noting(hypervisor: Hypervisor, shelf: Shelf, uuid: str) -> Iterator[None]:
-    """Note what cannot be settled now; it is tried again."""
+async def _try_settle(hypervisor: Hypervisor, shelf: Shelf, uuid: str, *, held: bool) -> None:
     try:
-        yield
+        await _settle(hypervisor, shelf, uuid, held=held)
     except (CommandError, StoreError) as error:
         hypervisor.untidy.set()
         shelf.note_trouble(uuid, f"what was begun in the shared folder cannot be ended now: {error}")

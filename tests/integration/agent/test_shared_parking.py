@@ -209,7 +209,7 @@ async def test_what_the_page_says_in_a_chat_brings_a_machine_to_another_host(pai
 
 # -- agents are killed --------------------------------------------------------------------------------------------------
 
-ROUNDS, MACHINES, LONGEST_LIFE = 4, 4, 0.6
+ROUNDS, MACHINES, LONGEST_LIFE = 3, 4, 0.6
 
 
 def is_whole(pair: Pair, shelf: Path, machine: Machine) -> bool:

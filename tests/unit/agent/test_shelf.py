@@ -319,6 +319,21 @@ async def test_nothing_that_is_there_is_written_over(shelf: Shelf, folder: Path)
     assert (await shelf.find(UUID) or shelved(name="none")).name == "web"
 
 
+async def test_what_could_not_be_read_again_is_not_written(shelf: Shelf, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server of files that gives root's files to nobody would let the machine vanish from all lists."""
+    read = os.fstat
+
+    def give_away(descriptor: int) -> os.stat_result:
+        facts = list(read(descriptor))
+        facts[stat.ST_UID] = 65534
+        return os.stat_result(facts)
+
+    monkeypatch.setattr(shelf_module.os, "fstat", give_away)
+    with pytest.raises(CommandError, match=r"belongs to user 65534.*must leave the agent's files to it"):
+        await shelf.write_held(shelved())
+    assert os.listdir(folder) == []
+
+
 async def test_a_file_is_whole_or_not_there(shelf: Shelf, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_arguments: object) -> None:
         raise OSError(28, "No space left on device")
