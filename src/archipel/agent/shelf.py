@@ -107,10 +107,11 @@ class Shelf:
             raise CommandError(f"{self.folder / uuid}{_FREE} {error}", condition=Condition.CONFLICT) from error
 
     def _refuse_held(self, uuid: str) -> None:
-        holders = [name.removeprefix(uuid + _HELD) for name in os.listdir(self.folder) if name.startswith(uuid + _HELD)]
-        if holders:
-            text = f"{holders[0]} has the machine {uuid} in hand: wait until that is done; if that hypervisor is gone for ever, rename"
-            raise CommandError(f"{text} {uuid}{_HELD}{holders[0]} to {uuid}{_FREE} in {self.folder}", condition=Condition.CONFLICT)
+        held = [name for name in os.listdir(self.folder) if name.startswith(uuid + _HELD) and name.isprintable()]
+        if held:
+            text = f"{held[0].removeprefix(uuid + _HELD)} has the machine {uuid} in hand: wait until that is done"
+            mend = f"if that hypervisor is gone for ever, rename {held[0]} to {uuid}{_FREE} in {self.folder}"
+            raise CommandError(f"{text}; {mend}", condition=Condition.CONFLICT)
 
     async def refuse_known(self, uuid: str) -> None:
         """Raise ``conflict`` if a machine with that UUID is in the folder, whoever has it in hand."""

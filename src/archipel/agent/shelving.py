@@ -27,7 +27,7 @@ from archipel.agent.shelf_goods import StaysHere, list_files, mark_anew, refuse_
 from archipel.agent.stand_in import stand_in
 from archipel.agent.store import StoreError
 from archipel.agent.virtual_machine import VirtualMachine
-from archipel.protocol.errors import BadRequest, CommandError, Condition
+from archipel.protocol.errors import BadRequest, CommandError, Condition, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,11 @@ async def _claimed(hypervisor: Hypervisor, uuid: str) -> AsyncIterator[Shelved]:
     shelf = shelf_of(hypervisor)
     if shelf is None:
         raise CommandError("there is no shared folder", condition=Condition.ITEM_NOT_FOUND)
-    await shelf.claim(uuid)
+    try:
+        await shelf.claim(uuid)
+    except Unavailable:
+        hypervisor.untidy.set()  # it may be claimed when the folder answers again
+        raise
     try:
         found = await shelf.read_held(uuid)
         await refuse_unreachable(hypervisor, found)

@@ -29,7 +29,7 @@ from archipel.agent.shelf import Shelf
 from archipel.agent.shelf_entry import Shelved
 from archipel.agent.store import Phase, StoreError
 from archipel.protocol.domain.domain import parse
-from archipel.protocol.errors import CommandError, Condition
+from archipel.protocol.errors import CommandError, Condition, Unavailable
 from archipel.protocol.vcard import Organisation
 from tests.unit.agent.conftest import ask, finish_work
 from tests.unit.agent.fake_xmpp import FakeXmpp
@@ -389,6 +389,23 @@ async def test_without_the_folder_it_is_parked_here_until_the_folder_is_back(
     with pytest.raises(CommandError, match=r"the shared folder .* cannot be used"):
         await listed(houses.first)
     os.rename(shared.with_name("gone"), shared)
+    await settle(houses)
+    assert await places(houses, shared) == SHELF
+
+
+async def test_a_claim_that_was_heard_too_late_is_given_back(houses: Houses, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = Shelf.claim
+
+    async def claim_unheard(self: Shelf, uuid: str) -> None:
+        await claim(self, uuid)
+        raise Unavailable("the shared folder does not answer")
+
+    await park(houses.first)
+    houses.second.hypervisor.untidy.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(Shelf, "claim", claim_unheard)
+        await unpark(houses.second)
+    assert (await places(houses, shared), houses.second.hypervisor.untidy.is_set()) == ([f"{UUID}.held-by-second@lab.example"], True)
     await settle(houses)
     assert await places(houses, shared) == SHELF
 
