@@ -226,6 +226,8 @@ def _read_own(path: Path) -> bytes:
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENXIO}:
             raise EntryRefused("is no plain file") from None
+        if error.errno == errno.ESTALE:  # NFS: another host renamed it a moment ago
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
         raise
     try:
         _judge(os.fstat(descriptor))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import json
 import logging
 import os
@@ -317,6 +318,17 @@ async def test_nothing_that_is_there_is_written_over(shelf: Shelf, folder: Path)
     with pytest.raises(CommandError, match="is being worked on"):
         await shelf.claim(UUID)
     assert (await shelf.find(UUID) or shelved(name="none")).name == "web"
+
+
+async def test_a_file_that_another_host_took_just_now_is_none(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def find_stale(*_arguments: object) -> int:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    await put(shelf, shelved())
+    monkeypatch.setattr(shelf_module.os, "open", find_stale)
+    assert (await shelf.find(UUID), await shelf.entries(), caplog.messages) == (None, [], [])
 
 
 async def test_what_could_not_be_read_again_is_not_written(shelf: Shelf, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
