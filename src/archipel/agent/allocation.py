@@ -27,6 +27,7 @@ from archipel.agent.names import InvalidName, is_free, make_name, normalise_name
 from archipel.agent.parking_store import refuse_parked
 from archipel.agent.removal import leave_server, remove_domain, remove_folder, remove_new_domain, remove_record
 from archipel.agent.secret import make_password
+from archipel.agent.shelf import refuse_shelved
 from archipel.agent.store import MachineRecord, Phase, StoreError
 from archipel.agent.virt.errors import VirtError
 from archipel.agent.virt.host import DomainSummary
@@ -93,6 +94,8 @@ async def _reserve(hypervisor: Hypervisor, caller: Caller, wish: Wish, undo: con
         entries = await hypervisor.services.host.domains()
         uuid = _choose_uuid(hypervisor, wish, entries)
         await refuse_parked(hypervisor.services.store, uuid)
+        if wish.uuid:
+            await refuse_shelved(hypervisor, uuid)
         name = _choose_name(hypervisor, wish, uuid, entries)
         record = MachineRecord(
             uuid=uuid,

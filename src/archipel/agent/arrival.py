@@ -163,17 +163,9 @@ async def _hold(hypervisor: Hypervisor, source: str, request: wire.SoftAlloc) ->
     incoming = await _take_domain(hypervisor, incoming, Mode(request.mode))
     if luggage.autostart:
         await hypervisor.services.host.domain(incoming.uuid).set_autostart(True)
-    await asyncio.to_thread(_keep_files, hypervisor, incoming, bare, luggage)
-    record = MachineRecord(
-        uuid=incoming.uuid,
-        name=luggage.name,
-        password=Secret(request.password),
-        adopted=luggage.adopted,
-        organisation=luggage.organisation,
-        tags=luggage.tags,
-        created_at=luggage.created_at,
-    )
-    await migration_store.hold(hypervisor.services.store, incoming, record, _without_reserved(hypervisor, luggage))
+    await asyncio.to_thread(keep_files, hypervisor, incoming.uuid, bare, luggage)
+    record = luggage.record(incoming.uuid, Secret(request.password))
+    await migration_store.hold(hypervisor.services.store, incoming, record, without_reserved(hypervisor, luggage))
 
 
 async def _take_domain(hypervisor: Hypervisor, incoming: Incoming, mode: Mode) -> Incoming:
@@ -194,9 +186,10 @@ async def _take_domain(hypervisor: Hypervisor, incoming: Incoming, mode: Mode) -
     return incoming
 
 
-def _keep_files(hypervisor: Hypervisor, incoming: Incoming, bare: str, luggage: Luggage) -> None:
+def keep_files(hypervisor: Hypervisor, uuid: str, bare: str, luggage: Luggage) -> None:
+    """Keep what of a machine's luggage is in files here. Raises :class:`CommandError`."""
     settings = hypervisor.services.settings
-    folder = settings.machines.base_path / incoming.uuid
+    folder = settings.machines.base_path / uuid
     try:
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         if luggage.oom is not None:
@@ -207,7 +200,7 @@ def _keep_files(hypervisor: Hypervisor, incoming: Incoming, bare: str, luggage: 
         raise CommandError(f"the machine's files cannot be written: {error}") from error
 
 
-def _without_reserved(hypervisor: Hypervisor, luggage: Luggage) -> Luggage:
+def without_reserved(hypervisor: Hypervisor, luggage: Luggage) -> Luggage:
     """Leave out rights over this host that no administrator of this host gave; a role is what it is here."""
     rights = hypervisor.services.rights
 

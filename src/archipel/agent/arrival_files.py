@@ -35,16 +35,16 @@ async def make_room(hypervisor: Hypervisor, incoming: Incoming, request: wire.Ex
     if request.folder and Path(request.base_folder) != base:
         text = f"the folders of machines are in {base} here, and in {request.base_folder} there: vm_base_path must be the same"
         raise CommandError(text, condition=Condition.NOT_ACCEPTABLE)
-    shared = not request.folder or await _is_shared(folder, incoming.attempt)
+    shared = not request.folder or await is_shared(folder, incoming.attempt)
     if not shared:
         await asyncio.to_thread(_refuse_occupied, folder)
-    await asyncio.to_thread(_refuse_missing, folder, request.files, shared=shared)
+    await asyncio.to_thread(refuse_missing, folder, request.files, shared=shared)
     copied = [disk for disk in request.disks if not await asyncio.to_thread(_is_here, folder, disk, shared=shared)]
     await _make_images(hypervisor, incoming, folder, [disk for disk in copied if Path(disk.path).parent == folder])
     return shared, [disk.target for disk in copied]
 
 
-async def _is_shared(folder: Path, attempt: str) -> bool:
+async def is_shared(folder: Path, attempt: str) -> bool:
     """Whether the other host's file shows up in the folder."""
     for _ in range(LOOKS):
         if not await asyncio.to_thread(folder.is_dir):
@@ -65,7 +65,7 @@ def _refuse_occupied(folder: Path) -> None:
         raise CommandError(text, condition=Condition.CONFLICT)
 
 
-def _refuse_missing(folder: Path, files: Sequence[wire.NeededFile], *, shared: bool) -> None:
+def refuse_missing(folder: Path, files: Sequence[wire.NeededFile], *, shared: bool) -> None:
     """Raise what the machine reads that is not here, or is something else here."""
     for found in files:
         path = Path(found.path)

@@ -13,7 +13,9 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from archipel.agent import image_access, plugins
+from archipel.agent.parking_settings import shared_folder
 from archipel.agent.settings import Settings
+from archipel.agent.shelf import check_folder
 from archipel.agent.store import Store, StoreError
 from archipel.agent.virt.connection import LibvirtConnection
 from archipel.agent.virt.errors import VirtError
@@ -107,6 +109,9 @@ async def _try_database(settings: Settings) -> str:
 async def _try_folders(settings: Settings) -> str:
     for folder in _folders(settings):
         _try_writing(_existing(folder))
+    if (shared := shared_folder(settings)) is not None:
+        check_folder(shared)
+        _try_writing(shared)
     return "machines' folders and logs can be written"
 
 

@@ -18,7 +18,8 @@ from archipel.agent.jids import MalformedJid, account_jid
 from archipel.agent.notices.preferences import Wish
 from archipel.agent.rules import Reach, RuleRecord, Scope
 from archipel.agent.schedule_book import JobRecord
-from archipel.agent.store import GrantRecord
+from archipel.agent.secret import Secret
+from archipel.agent.store import GrantRecord, MachineRecord, Phase
 from archipel.protocol.errors import BadRequest
 from archipel.protocol.migration import LONGEST_PACKAGE
 from archipel.protocol.preferences import Verbosity, read_hours, read_zone
@@ -28,6 +29,15 @@ MOST_BYTES: Final = 8 << 20
 """Of a package that is unpacked: what is sent is compressed."""
 ROOM: Final = 0.25
 """Share of a package that is left free before a machine moves, for what people add while it does."""
+_KINDS: Final = {
+    "name": str,
+    "adopted": bool,
+    "autostart": bool,
+    "created_at": datetime,
+    "maker": str,
+    "avatar": str | None,
+    "oom": int | None,
+}
 _MOMENTS: Final = frozenset({"granted_at", "expires_at", "created_at", "moment", "due", "started"})
 _NAMES: Final = {
     "grants": "rights",
@@ -71,6 +81,26 @@ class Luggage:
     rules: tuple[RuleRecord, ...] = ()
     jobs: tuple[Job, ...] = ()
     wishes: Mapping[str, Wish] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        for name, kind in _KINDS.items():
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(f"{name} is not what it must be")
+        if not all(isinstance(text, str) for text in vars(self.organisation).values()):
+            raise TypeError("the organisation is not what it must be")
+
+    def record(self, uuid: str, password: Secret) -> MachineRecord:
+        """Return the machine as it is remembered, with its UUID and its account's password."""
+        return MachineRecord(
+            uuid=uuid,
+            name=self.name,
+            password=password,
+            phase=Phase.ACTIVE,
+            adopted=self.adopted,
+            organisation=self.organisation,
+            tags=self.tags,
+            created_at=self.created_at,
+        )
 
     def pack(self, *, room: float = 0) -> str:
         """Return it as text. Raises :class:`BadRequest` if that, with a share of ``room``, is more than a stanza carries."""

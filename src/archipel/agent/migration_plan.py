@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-from archipel.agent.definition import read_stored, strip_founding_description
-from archipel.agent.virt.errors import DomainNotFound, VirtError
+from archipel.agent.definition import read_stored
+from archipel.agent.lasting_definition import read_lasting
+from archipel.agent.virt.errors import VirtError
 from archipel.agent.virt.image_chain import ImageFacts, ImageUnreadable, read_image
 from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virt.migration import read_capacity
-from archipel.agent.virt.stored_state import kept_beside
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.domain.devices import Disk
 from archipel.protocol.domain.domain import Domain
@@ -53,35 +53,25 @@ class Freight:
 
 async def read_freight(machine: VirtualMachine) -> Freight:
     """Return what is to move, or raise why it cannot."""
-    try:
-        info = await machine.domain.info()
-        lost = await machine.domain.read("what is kept beside the definition", kept_beside)
-        definition = read_stored(await machine.domain.xml(secure=True, inactive=True))
-        running = definition if info.state.is_off else read_stored(await machine.domain.xml(secure=True))
-    except DomainNotFound:
-        raise CommandError(f"{machine.name} has no definition: define it first", condition=Condition.ITEM_NOT_FOUND) from None
-    if not info.persistent:
-        raise CommandError(f"{machine.name} has no lasting definition: define it first", condition=Condition.UNEXPECTED_REQUEST)
+    info, definition = await read_lasting(machine, "which would not go along")
     if info.state not in MOVABLE:
         text = f"{machine.name} can move when it runs, is paused or off, not while it is {info.state.name.lower()}"
         raise CommandError(text, condition=Condition.UNEXPECTED_REQUEST)
-    if lost:
-        text = f"{machine.name} has {' and '.join(lost)}, which would not go along: remove that first"
-        raise CommandError(text, condition=Condition.UNEXPECTED_REQUEST)
-    strip_founding_description(definition.element)
-    disks = [await _moved_disk(machine, disk) for disk in running.disks if _is_written(disk)]
-    files = await asyncio.to_thread(_needed_files, running, [disk for disk in disks if disk is not None])
+    running = definition if info.state.is_off else read_stored(await machine.domain.xml(secure=True))
+    disks = [await _moved_disk(machine, disk) for disk in running.disks if is_written(disk)]
+    files = await asyncio.to_thread(needed_files, running, [disk for disk in disks if disk is not None])
     return Freight(
         definition=definition,
         state=info.state,
         autostart=info.autostart,
         disks=tuple(disk for disk in disks if disk is not None),
         files=files,
-        keeps_elsewhere=_keeps_elsewhere(machine, definition),
+        keeps_elsewhere=keeps_elsewhere(machine, definition),
     )
 
 
-def _is_written(disk: Disk) -> bool:
+def is_written(disk: Disk) -> bool:
+    """Whether the machine writes what this disk shows."""
     return disk.device in {"disk", "lun"} and not disk.readonly
 
 
@@ -99,7 +89,7 @@ async def _moved_disk(machine: VirtualMachine, disk: Disk) -> MovedDisk | None:
     return MovedDisk(target=disk.target, path=disk.path, format=disk.format or "raw", capacity=capacity)
 
 
-def _needed_files(domain: Domain, written: list[MovedDisk]) -> tuple[NeededFile, ...]:
+def needed_files(domain: Domain, written: list[MovedDisk]) -> tuple[NeededFile, ...]:
     """Return media, read-only disks and whatever images stand on: all that must be at the other host, too."""
     own = {disk.path for disk in written}
     found = {disk.path for disk in domain.disks if disk.type == "file" and disk.path and disk.path not in own}
@@ -133,7 +123,8 @@ def _size_of(path: str) -> int:
         return 0
 
 
-def _keeps_elsewhere(machine: VirtualMachine, domain: Domain) -> bool:
+def keeps_elsewhere(machine: VirtualMachine, domain: Domain) -> bool:
+    """Whether libvirt keeps what the machine needs outside of its folder, on its host."""
     system = domain.operating_system
     outside = system.nvram is not None and not Path(system.nvram).is_relative_to(machine.folder)
     return outside or system.firmware == "efi" or domain.element.find("devices/tpm") is not None

@@ -162,11 +162,7 @@ async def hold(store: Store, incoming: Incoming, record: MachineRecord, luggage:
         if row is None or row.phase is not Phase.ARRIVING:
             raise NoSuchMachine(f"{incoming.uuid} is not a machine that is expected")
         session.merge(machine_row(replace(record, phase=Phase.ARRIVING)))
-        write_luggage_rules(session, luggage.rules, (luggage.entity, luggage.maker) if luggage.maker else None)
-        write_grants(session, luggage.grants, [])
-        for job in luggage.jobs:
-            session.merge(JobRow(**job.values()))
-        write_wishes(session, luggage.entity, luggage.wishes)
+        write_luggage(session, luggage)
         session.merge(_incoming_row(replace(incoming, state=Standing.HELD)))
 
     await store.run(work)
@@ -190,6 +186,15 @@ async def forget(store: Store, incoming: Incoming) -> None:
         session.execute(delete(MachineRow).where(MachineRow.uuid == incoming.uuid, MachineRow.phase == Phase.ARRIVING))
 
     await store.run(work)
+
+
+def write_luggage(session: Session, luggage: Luggage) -> None:
+    """Keep the rights, rules, jobs and contacts' wishes of a machine that came, in a transaction of somebody's."""
+    write_luggage_rules(session, luggage.rules, (luggage.entity, luggage.maker) if luggage.maker else None)
+    write_grants(session, luggage.grants, [])
+    for job in luggage.jobs:
+        session.merge(JobRow(**job.values()))
+    write_wishes(session, luggage.entity, luggage.wishes)
 
 
 # -- rows ---------------------------------------------------------------------------------------------------------------

@@ -5,13 +5,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from archipel.agent import allocation, parking_store
+from archipel.agent import allocation, parking_store, shelving
 from archipel.agent.definition import read_domain, read_stored, restore_passwords, strip_founding_description, strip_secrets
 from archipel.agent.dispatch import Caller
 from archipel.agent.domain_rules import refuse_forbidden
@@ -21,6 +19,8 @@ from archipel.agent.parking_store import ParkedRecord
 from archipel.agent.parking_tables import ParkedState
 from archipel.agent.removal import leave_server, remove_folder
 from archipel.agent.secret import make_password
+from archipel.agent.shelf import refuse_shelved
+from archipel.agent.stand_in import stand_in
 from archipel.agent.store import MachineRecord, StoreError
 from archipel.agent.unparking import find_parked, refuse_hindered
 from archipel.agent.virt.errors import VirtError
@@ -68,14 +68,21 @@ async def change_definition(hypervisor: Hypervisor, caller: Caller, uuid: str, e
     with in_hand(hypervisor, uuid):
         parked = await find_parked(hypervisor, uuid)
         _check_identity(parked, wanted)
-        stored = read_stored(parked.definition)
-        shown = read_stored(parked.definition)
-        strip_secrets(shown.element)
-        async with _stand_in(hypervisor, parked) as machine:
-            await refuse_forbidden(machine, wanted, shown, caller)
-        restore_passwords(wanted, stored)
-        strip_founding_description(wanted.element)
-        await parking_store.set_definition(hypervisor.services.store, uuid, wanted.to_text())
+        async with shelving.at_hand(hypervisor, parked) as present:
+            await _judge_change(hypervisor, caller, present, wanted)
+            await shelving.set_definition(hypervisor, present, wanted.to_text())
+        await shelving.try_shelve(hypervisor, uuid)
+
+
+async def _judge_change(hypervisor: Hypervisor, caller: Caller, parked: ParkedRecord, wanted: Domain) -> None:
+    """Raise what hinders a change of a definition, and make the new one whole."""
+    stored = read_stored(parked.definition)
+    shown = read_stored(parked.definition)
+    strip_secrets(shown.element)
+    async with stand_in(hypervisor, parked.machine) as machine:
+        await refuse_forbidden(machine, wanted, shown, caller)
+    restore_passwords(wanted, stored)
+    strip_founding_description(wanted.element)
 
 
 def _check_identity(parked: ParkedRecord, wanted: Domain) -> None:
@@ -84,17 +91,6 @@ def _check_identity(parked: ParkedRecord, wanted: Domain) -> None:
     if (wanted.name or "").strip().lower() != parked.name.lower():
         raise BadRequest(f"domain: its name is {wanted.name or 'missing'}, it must stay {parked.name}")
     wanted.uuid, wanted.name = parked.uuid, parked.name
-
-
-@contextlib.asynccontextmanager
-async def _stand_in(hypervisor: Hypervisor, parked: ParkedRecord) -> AsyncIterator[VirtualMachine]:
-    """The entity of a parked machine, never connected: for decisions by the rights on it."""
-    machine = VirtualMachine(hypervisor.services, hypervisor, parked.machine)
-    try:
-        await hypervisor.services.rights.recall(machine.bare)
-        yield machine
-    finally:
-        await machine.close()
 
 
 # -- made ---------------------------------------------------------------------------------------------------------------
@@ -111,9 +107,10 @@ async def create(hypervisor: Hypervisor, caller: Caller, uuid: str, element: ET.
     async with hypervisor.naming:
         with in_hand(hypervisor, uuid):
             parked = await _plan(hypervisor, caller, wanted)
-            async with _stand_in(hypervisor, parked) as machine:
+            async with stand_in(hypervisor, parked.machine) as machine:
                 await refuse_forbidden(machine, wanted, None, caller)
                 await _make(hypervisor, machine, parked, caller)
+            await shelving.try_shelve(hypervisor, uuid)
 
 
 async def _plan(hypervisor: Hypervisor, caller: Caller, wanted: Domain) -> ParkedRecord:
@@ -121,6 +118,7 @@ async def _plan(hypervisor: Hypervisor, caller: Caller, wanted: Domain) -> Parke
     if uuid in hypervisor.machines or await hypervisor.services.store.machine(uuid) is not None:
         raise CommandError(f"a machine with the UUID {uuid} is managed already", condition=Condition.CONFLICT)
     await parking_store.refuse_parked(hypervisor.services.store, uuid)
+    await refuse_shelved(hypervisor, uuid)
     keeps_folder = await allocation.find_folder(hypervisor, caller, uuid, adopt=False)
     password = make_password(hypervisor.services.settings.machines.password_size)
     record = MachineRecord(uuid=uuid, name=name, password=password, organisation=hypervisor.organisation)
@@ -163,7 +161,7 @@ async def run_deletion(hypervisor: Hypervisor, who: str, uuid: str) -> None:
         with in_hand(hypervisor, uuid):
             parked = await find_parked(hypervisor, uuid)
             await refuse_in_libvirt(hypervisor, uuid)
-            await parking_store.set_state(hypervisor.services.store, uuid, ParkedState.DELETING)
+            await shelving.delete(hypervisor, parked)
             await remove(hypervisor, parked)
     except (CommandError, VirtError, WireError, StoreError) as error:
         log.error("%s: cannot be deleted now: %s", uuid, error)

@@ -14,16 +14,14 @@ import logging
 import weakref
 from collections.abc import Iterator
 from typing import Final
-from xml.etree import ElementTree as ET
 
-from archipel.agent import parking_store
-from archipel.agent.definition import read_stored, strip_founding_description
+from archipel.agent import parking_store, shelving
 from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.lasting_definition import read_lasting
 from archipel.agent.parking_store import ParkedRecord
 from archipel.agent.removal import stop_domain
 from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import DomainNotFound, LibvirtError, VirtError
-from archipel.agent.virt.stored_state import kept_beside
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import CommandError, Condition, Unavailable
 from archipel.protocol.parking import TOPIC, Change
@@ -72,25 +70,13 @@ def refuse_busy(machine: VirtualMachine) -> None:
 
 async def _describe(machine: VirtualMachine, parker: str, *, force: bool) -> ParkedRecord:
     """Return all that brings a machine back, or raise why it cannot be parked."""
-    try:
-        info = await machine.domain.info()
-        lost = await machine.domain.read("what is kept beside the definition", kept_beside)
-        definition = await machine.domain.xml(secure=True, inactive=True)
-    except DomainNotFound:
-        raise CommandError(f"{machine.name} has no definition: define it first", condition=Condition.ITEM_NOT_FOUND) from None
-    if not info.persistent:
-        raise CommandError(f"{machine.name} has no lasting definition: define it first", condition=Condition.UNEXPECTED_REQUEST)
-    if lost:
-        text = f"{machine.name} has {' and '.join(lost)}, which libvirt would lose: remove that first"
-        raise CommandError(text, condition=Condition.UNEXPECTED_REQUEST)
+    info, definition = await read_lasting(machine, "which libvirt would lose")
     if not info.state.is_off and not force:
         raise CommandError(f"{machine.name} is running: shut it down first, or say force", condition=Condition.UNEXPECTED_REQUEST)
     record = await machine.services.store.machine(machine.uuid)
     if record is None:
         raise CommandError(f"{machine.name} is not managed any more", condition=Condition.ITEM_NOT_FOUND)
-    element = read_stored(definition).element
-    strip_founding_description(element)
-    return ParkedRecord(machine=record, definition=ET.tostring(element, "unicode"), parker=parker, autostart=info.autostart)
+    return ParkedRecord(machine=record, definition=definition.to_text(), parker=parker, autostart=info.autostart)
 
 
 async def _undefine(machine: VirtualMachine) -> None:
@@ -139,13 +125,14 @@ async def finish(hypervisor: Hypervisor, machine: VirtualMachine, who: str) -> N
     try:
         with hypervisor.hold(machine.uuid):
             await leave(hypervisor, machine)
+            staying = await shelving.try_shelve(hypervisor, machine.uuid)
     except (CommandError, WireError, StoreError) as error:
         log.warning("%s: cannot be parked wholly now, it will be later: %s", machine.bare, error)
         hypervisor.leave_unfinished(machine)
         hypervisor.push(TOPIC, Change.CANNOT_PARK)  # when it is parked after all, that is pushed too
         return
     hypervisor.push(TOPIC, Change.PARKED)
-    hypervisor.shout(f"{who} parked the machine {machine.name}")
+    hypervisor.shout(f"{who} parked the machine {machine.name}" + (f"; {staying}" if staying else ""))
 
 
 async def leave(hypervisor: Hypervisor, machine: VirtualMachine) -> None:

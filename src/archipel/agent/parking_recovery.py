@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 
-from archipel.agent import parking, parking_store, unparking
+from archipel.agent import parking, parking_store, shelving, unparking
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.parked_machines import refuse_in_libvirt, remove
 from archipel.agent.parking_store import ParkedRecord
@@ -30,6 +30,7 @@ async def settle(hypervisor: Hypervisor) -> None:
     for parked in await parking_store.half_made(store):
         if parked.uuid not in hypervisor.in_hand:
             await _remove(hypervisor, parked)
+    await shelving.settle(hypervisor)
 
 
 async def _settle_machine(hypervisor: Hypervisor, uuid: str) -> None:
@@ -70,6 +71,7 @@ async def _remove(hypervisor: Hypervisor, parked: ParkedRecord) -> None:
     try:
         with hypervisor.hold(parked.uuid):
             await refuse_in_libvirt(hypervisor, parked.uuid)
+            await shelving.discard(hypervisor, parked.uuid)
             await remove(hypervisor, parked)
             if parked.state is ParkedState.DELETING:
                 hypervisor.push(TOPIC, Change.DELETED)

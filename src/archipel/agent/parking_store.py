@@ -8,15 +8,27 @@ crash at any moment leaves it in one of the two. The rights on it are not touche
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, delete, exists, select
 from sqlalchemy.orm import Session
 
+from archipel.agent.luggage import Luggage
+from archipel.agent.migration_store import write_luggage
 from archipel.agent.parking_tables import ParkedRow, ParkedState
-from archipel.agent.secret import Secret
-from archipel.agent.store import MachineExists, MachineRecord, NoSuchMachine, Organisation, Phase, Store, StoreConflict, machine_row
+from archipel.agent.store import (
+    MachineExists,
+    MachineRecord,
+    NoSuchMachine,
+    Phase,
+    Store,
+    StoreConflict,
+    machine_columns,
+    machine_row,
+    read_machine,
+)
 from archipel.agent.tables import MachineRow
 from archipel.protocol.errors import CommandError, Condition
 
@@ -144,17 +156,37 @@ async def remove(store: Store, uuid: str) -> None:
 async def all_parked(store: Store) -> tuple[ParkedRecord, ...]:
     """Return the machines that are parked and at rest, by their names."""
     found = await _read(store, ParkedRow.state == ParkedState.PARKED)
+    return sort_parked(found)
+
+
+def sort_parked(found: Iterable[ParkedRecord]) -> tuple[ParkedRecord, ...]:
+    """Return machines by their names."""
     return tuple(sorted(found, key=lambda parked: (parked.name.casefold(), parked.name, parked.uuid)))
 
 
-async def find(store: Store, uuid: str) -> ParkedRecord | None:
-    """Return the machine with that UUID if it is parked and at rest."""
-    return next(iter(await _read(store, ParkedRow.state == ParkedState.PARKED, ParkedRow.uuid == uuid)), None)
+async def find(store: Store, uuid: str, state: ParkedState = ParkedState.PARKED) -> ParkedRecord | None:
+    """Return the machine with that UUID if it is parked and at rest, or in another state."""
+    return next(iter(await _read(store, ParkedRow.state == state, ParkedRow.uuid == uuid)), None)
 
 
 async def half_made(store: Store) -> tuple[ParkedRecord, ...]:
     """Return the machines that were being made or deleted."""
-    return await _read(store, ParkedRow.state != ParkedState.PARKED)
+    return await _read(store, ParkedRow.state.in_((ParkedState.CREATING, ParkedState.DELETING)))
+
+
+async def states(store: Store) -> dict[str, ParkedState]:
+    """Return the states of all machines that are parked or about to be, by their UUIDs; some of them are managed, too."""
+    return await store.run(lambda session: {row.uuid: row.state for row in session.scalars(select(ParkedRow))})
+
+
+async def take(store: Store, parked: ParkedRecord, luggage: Luggage) -> None:
+    """Note that a machine of the shared folder was taken, and all that is remembered of it."""
+
+    def work(session: Session) -> None:
+        session.add(_row(replace(parked, state=ParkedState.TAKEN)))
+        write_luggage(session, luggage)
+
+    await store.run(work)
 
 
 async def refuse_parked(store: Store, uuid: str) -> None:
@@ -182,17 +214,10 @@ async def _change(store: Store, uuid: str, **values: object) -> None:
 
 
 def _row(parked: ParkedRecord) -> ParkedRow:
-    machine = parked.machine
     return ParkedRow(
-        uuid=machine.uuid,
-        name=machine.name,
+        **machine_columns(parked.machine),
         definition=parked.definition,
-        password=machine.password.reveal(),
-        adopted=machine.adopted,
         autostart=parked.autostart,
-        **asdict(machine.organisation),
-        tags=list(machine.tags),
-        created_at=machine.created_at,
         parker=parked.parker,
         parked_at=parked.parked_at,
         state=parked.state,
@@ -201,18 +226,8 @@ def _row(parked: ParkedRecord) -> ParkedRow:
 
 
 def _record(row: ParkedRow) -> ParkedRecord:
-    machine = MachineRecord(
-        uuid=row.uuid,
-        name=row.name,
-        password=Secret(row.password),
-        phase=Phase.ACTIVE,
-        adopted=row.adopted,
-        organisation=Organisation(row.orgname, row.orgunit, row.locality, row.userid, row.categories),
-        tags=tuple(row.tags),
-        created_at=row.created_at,
-    )
     return ParkedRecord(
-        machine=machine,
+        machine=read_machine(row, Phase.ACTIVE),
         definition=row.definition,
         parker=row.parker,
         autostart=row.autostart,

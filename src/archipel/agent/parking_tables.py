@@ -7,21 +7,27 @@ from __future__ import annotations
 import enum
 from datetime import datetime
 
-from sqlalchemy import JSON, Enum, String
+from sqlalchemy import Enum
 from sqlalchemy.orm import Mapped, mapped_column
 
-from archipel.agent.tables import Base, Moment
+from archipel.agent.tables import Base, MachineColumns, Moment
 
 
 class ParkedState(enum.StrEnum):
-    """Where a parked machine stands; at start the agent removes what is ``CREATING`` or ``DELETING``."""
+    """Where a parked machine stands; at start the agent removes what is ``CREATING`` or ``DELETING``.
+
+    With a shared folder (:mod:`archipel.agent.shelving`): what is ``SHELVING`` is in it whole, and is forgotten here; what is ``TAKEN`` is
+    in it, too, and goes back unless it is managed by then.
+    """
 
     CREATING = "creating"
     PARKED = "parked"
     DELETING = "deleting"
+    SHELVING = "shelving"
+    TAKEN = "taken"
 
 
-class ParkedRow(Base):
+class ParkedRow(MachineColumns, Base):
     """A machine that is parked, or about to be: while there is a managed machine of its UUID, that one's phase counts.
 
     ``definition`` is its domain's with the consoles' passwords, without a founding description. ``keeps_folder``: its folder was
@@ -30,19 +36,8 @@ class ParkedRow(Base):
 
     __tablename__ = "parked_machines"
 
-    uuid: Mapped[str] = mapped_column(String(36), primary_key=True)
-    name: Mapped[str] = mapped_column(String)
     definition: Mapped[str]
-    password: Mapped[str]
-    adopted: Mapped[bool]
     autostart: Mapped[bool]
-    orgname: Mapped[str]
-    orgunit: Mapped[str]
-    locality: Mapped[str]
-    userid: Mapped[str]
-    categories: Mapped[str]
-    tags: Mapped[list[str]] = mapped_column(JSON)
-    created_at: Mapped[datetime] = mapped_column(Moment)
     parker: Mapped[str]
     parked_at: Mapped[datetime] = mapped_column(Moment)
     state: Mapped[ParkedState] = mapped_column(Enum(ParkedState, native_enum=False, length=16, values_callable=list))

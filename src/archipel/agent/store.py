@@ -29,7 +29,7 @@ from archipel.agent.database import StoreError, open_database
 from archipel.agent.names import name_key
 from archipel.agent.rule_tables import MakerRow, RuleRow
 from archipel.agent.secret import Secret
-from archipel.agent.tables import GrantRow, KeptFolderRow, MachineRow, Phase, ValueRow
+from archipel.agent.tables import GrantRow, KeptFolderRow, MachineColumns, MachineRow, Phase, ValueRow
 from archipel.protocol.rights import ALL
 from archipel.protocol.vcard import Organisation
 
@@ -304,28 +304,35 @@ def _note_owners(session: Session, uuid: str, entity: str | None) -> None:
 
 
 def machine_row(machine: MachineRecord) -> MachineRow:
-    """Return what is written of a machine."""
-    return MachineRow(
-        uuid=machine.uuid,
-        name=machine.name,
-        name_key=name_key(machine.name),
-        password=machine.password.reveal(),
-        phase=machine.phase,
-        intent=dict(machine.intent),
-        adopted=machine.adopted,
+    """Return what is written of a managed machine."""
+    return MachineRow(**machine_columns(machine), name_key=name_key(machine.name), phase=machine.phase, intent=dict(machine.intent))
+
+
+def machine_columns(machine: MachineRecord) -> dict[str, Any]:
+    """Return the columns of a machine that a row has wherever it is (:class:`~archipel.agent.tables.MachineColumns`)."""
+    return {
+        "uuid": machine.uuid,
+        "name": machine.name,
+        "password": machine.password.reveal(),
+        "adopted": machine.adopted,
         **asdict(machine.organisation),
-        tags=list(machine.tags),
-        created_at=machine.created_at,
-    )
+        "tags": list(machine.tags),
+        "created_at": machine.created_at,
+    }
 
 
 def _record(row: MachineRow) -> MachineRecord:
+    return read_machine(row, row.phase, row.intent)
+
+
+def read_machine(row: MachineColumns, phase: Phase, intent: Mapping[str, Any] = MappingProxyType({})) -> MachineRecord:
+    """Return the machine that a row tells of."""
     return MachineRecord(
         uuid=row.uuid,
         name=row.name,
         password=Secret(row.password),
-        phase=row.phase,
-        intent=MappingProxyType(row.intent),
+        phase=phase,
+        intent=MappingProxyType(intent),
         adopted=row.adopted,
         organisation=Organisation(row.orgname, row.orgunit, row.locality, row.userid, row.categories),
         tags=tuple(row.tags),

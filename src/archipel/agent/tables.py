@@ -55,17 +55,12 @@ class Base(DeclarativeBase):
     """What all tables belong to."""
 
 
-class MachineRow(Base):
-    """A managed machine."""
-
-    __tablename__ = "virtual_machines"
+class MachineColumns:
+    """What is kept of a machine wherever it is: managed, or parked."""
 
     uuid: Mapped[str] = mapped_column(String(36), primary_key=True)
     name: Mapped[str] = mapped_column(String)
-    name_key: Mapped[str] = mapped_column(String, unique=True)  # names that differ in case only would be one to people
     password: Mapped[str] = mapped_column(String)
-    phase: Mapped[Phase] = mapped_column(Enum(Phase, native_enum=False, length=16, values_callable=list))
-    intent: Mapped[dict[str, Any]] = mapped_column(JSON)
     adopted: Mapped[bool]
     orgname: Mapped[str]
     orgunit: Mapped[str]
@@ -74,6 +69,16 @@ class MachineRow(Base):
     categories: Mapped[str]
     tags: Mapped[list[str]] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class MachineRow(MachineColumns, Base):
+    """A managed machine."""
+
+    __tablename__ = "virtual_machines"
+
+    name_key: Mapped[str] = mapped_column(String, unique=True)  # names that differ in case only would be one to people
+    phase: Mapped[Phase] = mapped_column(Enum(Phase, native_enum=False, length=16, values_callable=list))
+    intent: Mapped[dict[str, Any]] = mapped_column(JSON)
 
     def __repr__(self) -> str:
         return f"MachineRow({self.uuid})"

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from archipel.agent import parking_store
+from archipel.agent import parking_store, shelving
 from archipel.agent.allocation import LOGIN_WAIT, refuse_taken_name
 from archipel.agent.definition import read_stored
 from archipel.agent.dispatch import Caller
@@ -15,6 +15,7 @@ from archipel.agent.domain_rules import refuse_changed_images, refuse_forbidden
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.parking import in_hand, undefine, wait_finished
 from archipel.agent.parking_store import ParkedRecord
+from archipel.agent.shelf_entry import Shelved
 from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import VirtError
 from archipel.agent.virtual_machine import VirtualMachine
@@ -45,23 +46,35 @@ async def unpark(hypervisor: Hypervisor, caller: Caller, uuid: str) -> VirtualMa
     async with hypervisor.naming:
         parked = await find_parked(hypervisor, uuid)
         await refuse_hindered(hypervisor, parked)
-        record = await parking_store.begin_unpark(hypervisor.services.store, parked)
-        machine = hypervisor.adopt_record(record)
+        if isinstance(parked, Shelved):
+            parked = await shelving.take(hypervisor, parked)
+        machine = await _begin(hypervisor, parked)
     try:
         await hypervisor.services.rights.recall(machine.bare)
+        await shelving.welcome(machine, parked)
         await _define(machine, parked, caller)
         await parking_store.finish_unpark(hypervisor.services.store, uuid)
     except (CommandError, VirtError, StoreError):
         hypervisor.forget(machine)
-        await _park_again(hypervisor, machine)
+        await _park_again(hypervisor, machine, parked)
         raise
+    await shelving.clear(hypervisor, parked)
     return machine
+
+
+async def _begin(hypervisor: Hypervisor, parked: ParkedRecord) -> VirtualMachine:
+    try:
+        return hypervisor.adopt_record(await parking_store.begin_unpark(hypervisor.services.store, parked))
+    except StoreError:
+        if isinstance(parked, Shelved):
+            await shelving.put_back(hypervisor, parked.uuid)
+        raise
 
 
 async def find_parked(hypervisor: Hypervisor, uuid: str) -> ParkedRecord:
     """Return a machine that is parked and at rest, or raise ``item-not-found``."""
     await wait_finished(hypervisor)
-    parked = await parking_store.find(hypervisor.services.store, uuid)
+    parked = await shelving.find(hypervisor, uuid)
     if parked is None:
         raise CommandError(f"no machine with the UUID {uuid} is parked on {hypervisor.name}", condition=Condition.ITEM_NOT_FOUND)
     return parked
@@ -85,9 +98,11 @@ async def _define(machine: VirtualMachine, parked: ParkedRecord, caller: Caller)
         await machine.domain.set_autostart(True)
 
 
-async def _park_again(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
+async def _park_again(hypervisor: Hypervisor, machine: VirtualMachine, parked: ParkedRecord) -> None:
     try:
         await undo(hypervisor, machine)
+        if isinstance(parked, Shelved):
+            await shelving.put_back(hypervisor, parked.uuid)
     except (VirtError, StoreError) as error:
         log.warning("%s: what was begun to unpark it cannot be undone now, it will be later: %s", machine.bare, error)
         hypervisor.leave_unfinished(machine)

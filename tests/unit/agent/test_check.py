@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import shutil
 from pathlib import Path
@@ -123,6 +124,18 @@ async def test_a_folder_that_cannot_be_made_is_told(
     status, said, _last = await lines(dataclasses.replace(agent_settings, machines=machines), capsys)
     assert status == 1
     assert said["FAIL  folders"].startswith(f"{tmp_path / 'file'} cannot be written by user ")
+
+
+@pytest.mark.parametrize("mode, told", [(0o777, "others than user "), (None, "No such file")])
+async def test_a_shared_folder_that_cannot_be_trusted_is_told(
+    server: FakeXmpp, tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: int | None, told: str
+) -> None:
+    folder = tmp_path / "parking"
+    if mode is not None:
+        folder.mkdir()
+        os.chmod(folder, mode)
+    status, said, _last = await lines(make_settings(tmp_path, f"[VMPARKING]\nshared_folder = {folder}\n"), capsys)
+    assert (status, told in said["FAIL  folders"]) == (1, True)
 
 
 async def test_everything_is_tried_whatever_failed_before(

@@ -239,17 +239,17 @@ class Houses:
         return tuple(found)
 
 
-def _settings(folder: Path, number: int, peers: str) -> Any:
+def _settings(folder: Path, number: int, peers: str, more: str) -> Any:
     account = ACCOUNTS[number]
-    text = SETTINGS.format(folder=folder, more=f"[MIGRATION]\nmigration_peers = {peers}\n").replace("jid = hyp@", f"jid = {account}@")
+    text = SETTINGS.format(folder=folder, more=f"[MIGRATION]\nmigration_peers = {peers}\n{more}").replace("jid = hyp@", f"jid = {account}@")
     text = text.replace(f"{folder}/vm", str(folder.parent / "vm"))
     text = text.replace("libvirt_uri", f"migration_uri = qemu+tls://host{number}.lab.example/system\nlibvirt_uri")
     return parse_settings(text, hostname=f"host{number}", capabilities=declared_settings())
 
 
-async def _open_house(folder: Path, database: Path, number: int, fate: Fate, loaded: Loaded) -> House:
+async def _open_house(folder: Path, database: Path, number: int, fate: Fate, loaded: Loaded, more: str) -> House:
     name, other = ACCOUNTS[number], ACCOUNTS[1 - number]
-    settings = _settings(folder, number, f"{other}@lab.example")
+    settings = _settings(folder, number, f"{other}@lab.example", more)
     path = settings.state.database
     path.parent.mkdir(parents=True)
     shutil.copy(database, path)
@@ -283,13 +283,13 @@ async def _open_house(folder: Path, database: Path, number: int, fate: Fate, loa
 
 @contextlib.asynccontextmanager
 async def open_houses(
-    folder: Path, database: Path, xmpp: FakeXmpp, monkeypatch: pytest.MonkeyPatch, loaded: Loaded
+    folder: Path, database: Path, xmpp: FakeXmpp, monkeypatch: pytest.MonkeyPatch, loaded: Loaded, more: str = ""
 ) -> AsyncIterator[Houses]:
-    """Open two houses with a machine in the first that is off; its owner has all rights."""
+    """Open two houses with a machine in the first that is off; its owner has all rights. ``more`` stands in both configurations."""
     fate = Fate()
     xmpp.accounts |= {"hyp": "secret", "second": "secret"}
-    first = await _open_house(folder / "a", database, 0, fate, loaded)
-    second = await _open_house(folder / "b", database, 1, fate, loaded)
+    first = await _open_house(folder / "a", database, 0, fate, loaded, more)
+    second = await _open_house(folder / "b", database, 1, fate, loaded, more)
     first.host.other, second.host.other = second.host, first.host
     houses = Houses(first, second, xmpp, fate)
     for module in (departure, migrating):

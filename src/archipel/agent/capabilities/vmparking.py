@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from xml.etree import ElementTree as ET
 
-from archipel.agent import parked_machines, parking, parking_store, unparking
+from archipel.agent import parked_machines, parking, shelving, unparking
 from archipel.agent.dispatch import Caller, Chat, command
 from archipel.agent.hypervisor import Hypervisor, parse_machine_uuid
 from archipel.agent.names import name_key
+from archipel.agent.parking_settings import ParkingSettings
 from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import VirtError
 from archipel.agent.virtual_machine import VirtualMachine
@@ -20,6 +21,7 @@ from archipel.protocol.parking import ParkingCode
 from archipel.protocol.rights import ANY_ENTITY, ON_HYPERVISOR, EntityKind, Token
 from archipel.xmpp.errors import WireError
 
+SETTINGS = ParkingSettings
 HYPERVISOR, VM = EntityKind.HYPERVISOR, EntityKind.VIRTUAL_MACHINE
 
 TOKENS = (
@@ -48,7 +50,7 @@ def _say_parked(found: tuple[wire.ParkedMachine, ...]) -> str:
 async def list_parked(hypervisor: Hypervisor, request: wire.ListParked, _caller: Caller) -> tuple[wire.ParkedMachine, ...]:
     """The parked machines, thirty at a time."""
     await parking.wait_finished(hypervisor)
-    return parked_machines.show_page(await parking_store.all_parked(hypervisor.services.store), request.page, request.filter)
+    return parked_machines.show_page(await shelving.all_parked(hypervisor), request.page, request.filter)
 
 
 @command(
@@ -89,7 +91,9 @@ async def unpark(hypervisor: Hypervisor, request: wire.Unpark, caller: Caller) -
     for uuid in [uuid for uuid in wanted if uuid in hypervisor.machines]:
         del wanted[uuid]  # it is here already, which is what was asked for
     for uuid in wanted:
-        await unparking.refuse_hindered(hypervisor, await unparking.find_parked(hypervisor, uuid))
+        parked = await unparking.find_parked(hypervisor, uuid)
+        await unparking.refuse_hindered(hypervisor, parked)
+        await shelving.refuse_unreachable(hypervisor, parked)
     for uuid, start in wanted.items():
         hypervisor.spawn(unparking.run(hypervisor, caller, uuid, start=start))
 
@@ -99,7 +103,7 @@ async def delete(hypervisor: Hypervisor, request: wire.DeleteParked, caller: Cal
     """Delete parked machines, with disks and accounts."""
     uuids = dict.fromkeys(parse_machine_uuid(item.identifier, "identifier") for item in request.items)
     for uuid in _some(uuids):
-        await unparking.find_parked(hypervisor, uuid)
+        await shelving.refuse_unreachable(hypervisor, await unparking.find_parked(hypervisor, uuid))
         await parked_machines.refuse_in_libvirt(hypervisor, uuid)
     for uuid in uuids:
         hypervisor.spawn(parked_machines.run_deletion(hypervisor, caller.bare, uuid))
@@ -166,7 +170,7 @@ def _some(found: Iterable[str]) -> list[str]:
 async def _find_uuid(hypervisor: Hypervisor, reference: str) -> str:
     """Return the UUID of the parked machine that a name or a UUID means."""
     await parking.wait_finished(hypervisor)
-    parked = await parking_store.all_parked(hypervisor.services.store)
+    parked = await shelving.all_parked(hypervisor)
     found = [one.uuid for one in parked if one.uuid == reference.lower() or name_key(one.name) == name_key(reference)]
     if not found:
         raise CommandError(f"named: no machine {reference!r} is parked on {hypervisor.name}", condition=Condition.ITEM_NOT_FOUND)

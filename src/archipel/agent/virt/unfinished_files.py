@@ -75,11 +75,20 @@ def read_notes(folder: Path, host: str) -> Iterator[tuple[Path, Replacement | No
 def make_durable(path: Path) -> None:
     """Return when a file, and that it is called so, are on the disk."""
     for place in (path, path.parent):
-        descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync(place)
+
+
+def make_names_durable(folder: Path) -> None:
+    """Return when it is on the disk which files a folder has, and how they are called."""
+    _sync(folder)
+
+
+def _sync(place: Path) -> None:
+    descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def put_in_place(made: Path, path: Path) -> None:
