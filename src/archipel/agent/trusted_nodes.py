@@ -45,6 +45,7 @@ class TrustedNode:
         self.name = contents.node
         self._hypervisor = hypervisor
         self._contents = contents
+        self._title = f"{contents.words} ({contents.node})"
         self._follows: bool | None = None  # not known before it was tried
         self._turn = asyncio.Lock()
         self._asked = False
@@ -69,7 +70,7 @@ class TrustedNode:
         try:
             return await self._hypervisor.pubsub.subscribe(self.name)
         except CommandError as error:
-            self._miss(logging.INFO, f"no {self._contents.words} ({self.name}): {error.text}")
+            self._miss(logging.INFO, f"no {self._title}: {error.text}")
             return None
 
     async def refresh(self) -> None:
@@ -83,7 +84,7 @@ class TrustedNode:
                 await self._contents.take(self._hypervisor, await self._read())
                 self._follows = True
             except (CommandError, WireError, StoreError) as error:
-                self._miss(logging.WARNING, f"{self.name} cannot be read, {self._contents.words} as before: {error}")
+                self._miss(logging.WARNING, f"{self._title}: cannot be read, all stays as it was: {error}")
 
     def _miss(self, level: int, words: str) -> None:
         log.log(logging.DEBUG if self._follows is False else level, "%s", words)
@@ -93,18 +94,18 @@ class TrustedNode:
         trusted = frozenset(self._hypervisor.services.settings.xmpp.trusted_publishers)
         writers = await self._hypervisor.pubsub.writers(self.name)
         if writers is None:
-            log.error("%s: everybody may publish there: it is ignored; set its publish model to publishers", self.name)
+            log.error("%s: everybody may publish there: it is ignored; set its publish model to publishers", self._title)
             return None
         others = sorted({_key(writer) for writer in writers} - trusted)
         if others or not writers:
-            log.error("%s is in the hands of %s, not trusted: it is ignored", self.name, ", ".join(others) or "nobody")
+            log.error("%s: in the hands of %s, not trusted: it is ignored", self._title, ", ".join(others) or "nobody")
             return None
         return [item for item in await self._hypervisor.pubsub.items(self.name) if self._trusts(item, trusted)]
 
     def _trusts(self, item: Item, trusted: frozenset[str]) -> bool:
         if item.publisher is None or _key(item.publisher) in trusted:
             return True
-        log.error("%s: item %s is from %s, who is not trusted: it is ignored", self.name, item.id, item.publisher)
+        log.error("%s: item %s is from %s, who is not trusted: it is ignored", self._title, item.id, item.publisher)
         return False
 
 
