@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-async def make_files(machine: VirtualMachine, files: Iterable[Path]) -> None:
+async def make_files(machine: VirtualMachine, files: Collection[Path]) -> None:
     """Make empty files for libvirt to write images into, and the machine's folder, which an adopted machine may lack.
 
     libvirt would make them root's alone: where it gives no image to QEMU (``dynamic_ownership = 0``) QEMU could not open them.
