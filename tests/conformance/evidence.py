@@ -21,11 +21,9 @@ from tests.wire.actions import ACTIONS
 
 EVERY_ACTION = "tests/integration/agent/test_every_action.py"
 OWN = "tests/unit/test_conformance.py"
-PHRASE, RIGHT, OPTION = (
-    f"{OWN}::test_a_founding_phrase_asks_for_its_action",
-    f"{OWN}::test_a_founding_right_guards_its_action",
-    f"{OWN}::test_a_founding_option_is_read",
-)
+SAYING = "tests/unit/test_founding_phrases.py::test_what_founding_people_say_is_answered_from_the_capability"
+CHANGING = "tests/unit/test_founding_options.py::test_another_value_is_seen"
+SAID, CHANGED = {}, {}
 MOST = 2  # tests found by what they speak of; more tell nobody more
 
 
@@ -69,18 +67,30 @@ class Evidence:
         return name in self.ids and (not row or name.startswith((EVERY_ACTION, OWN)))
 
     def _general(self, row: Row) -> Iterator[str]:
-        """Yield the tests that try all rows of a kind."""
+        """Yield the tests that show any row of a kind alike."""
         if row.kind is Kind.ACTION:
-            yield from (row_of(action) for action in self._wire_rows(row))
-        elif row.kind is Kind.PHRASE and any(row.asks):
-            yield f"{PHRASE}[{row.id}]"
+            yield from (allowed(action) for action in self._wire_rows(row) if self.shows(action))
         elif row.kind is Kind.TOKEN:
-            yield f"{RIGHT}[{row.id}]"
-        elif row.kind is Kind.OPTION:
-            yield f"{OPTION}[{row.id}]"
+            for action in self._guarded(row):
+                yield from (allowed(action), refused(action))
+        elif row.kind is Kind.PHRASE and row.id in SAID:
+            yield f"{SAYING}[{row.id}]"
+        elif row.kind is Kind.OPTION and row.id in CHANGED:
+            yield f"{CHANGING}[{row.id}]"
 
     def _wire_rows(self, row: Row) -> list[Action]:
         return [action for action in ACTIONS if action.key[1:] == (row.place, row.name) and action.kind in row.on]
+
+    def _guarded(self, row: Row) -> list[Action]:
+        """Return, for each kind of entity, an action that who holds the right may, and who lacks it is refused."""
+        found = {action.kind: action for action in ACTIONS if action.right == row.name and action.kind in row.on and is_granted(action)}
+        return list(found.values()) if set(found) == set(row.on) else []
+
+    def shows(self, action: Action) -> bool:
+        """Whether a row of tests/wire/actions/ shows what its action does: by what it answers, or by what libvirt says afterwards."""
+        if not is_granted(action) or action.answer is None:
+            return False
+        return bool(action.answer) or action.effect is not None
 
     def _found(self, row: Row) -> list[str]:
         """Return tests that speak of a row, for what no test tries for all alike, or only that it is refused."""
@@ -111,8 +121,17 @@ class Evidence:
         return written and (row.place in test.texts or bool(spaces & test.names))
 
 
-def row_of(action: Action) -> str:
+def is_granted(action: Action) -> bool:
+    """Whether who holds the right is answered with success."""
+    return action.refusal is None and not action.unsupported
+
+
+def allowed(action: Action) -> str:
     return f"{EVERY_ACTION}::test_who_holds_the_right_may[{action}]"
+
+
+def refused(action: Action) -> str:
+    return f"{EVERY_ACTION}::test_who_lacks_the_right_is_told_which[{action}]"
 
 
 def _read_tests(file: Path, path: str) -> Iterator[Test]:
