@@ -16,8 +16,9 @@ import click
 
 from archipel.agent.dispatch import Command, Registry
 from archipel.agent.options import Option, declared_options
-from archipel.agent.settings import FLAGS, OPTIONS
+from archipel.agent.settings import FLAGS, FOUNDING_NAMES, OPTIONS
 from archipel.cli.main import main
+from archipel.protocol import namespaces
 from archipel.protocol.events import Topic
 from archipel.protocol.rights import EntityKind, TokenCatalogue, core_catalogue
 from tests.conformance.row import Kind, Row
@@ -106,6 +107,8 @@ class Agent:
         }[row.kind](row)
 
     def _has_action(self, row: Row) -> bool:
+        if row.place == namespaces.PING:
+            return True  # no command: the test that the row names asks for it
         return all((kind, row.place, row.name) in self.commands for kind in row.on)
 
     def _has_push(self, row: Row) -> bool:
@@ -143,7 +146,9 @@ class Agent:
         return [key for key, command in self.commands.items() if key[0] == kind and token in {command.right, command.in_chat.right}]
 
     def _has_option(self, row: Row) -> bool:
-        return row.place == FLAGS or (row.place, row.name) in self.options
+        if row.place == FLAGS:
+            return row.name in {FOUNDING_NAMES.get(name, name) for name in self.capabilities}
+        return (row.place, row.name) in self.options
 
     def _has_presence(self, row: Row) -> bool:
         return any(text.startswith(row.says) for module in self.sources.values() for text in module.texts)
