@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
 from archipel.agent.jids import MalformedJid, account_jid, bare_jid
+from archipel.protocol.changes import PermissionsChange
 from archipel.protocol.errors import CommandError
 from archipel.protocol.events import ADMIN_ACCOUNTS_NODE as NODE
 from archipel.protocol.events import Topic
@@ -68,7 +69,7 @@ async def refresh(hypervisor: Hypervisor) -> None:
         log.info("administrators by %s: %s", NODE, ", ".join(sorted(accounts)) or "none")
         for entity in (hypervisor, *hypervisor.machines.values()):
             await entity.refresh_readers()
-            entity.push(Topic.PERMISSIONS, "admins")  # to all who may read: each asks for his rights anew
+            entity.push(Topic.PERMISSIONS, PermissionsChange.ADMINS)  # to all who may read: each asks for his rights anew
 
 
 async def _read(hypervisor: Hypervisor) -> frozenset[str]:

@@ -29,6 +29,7 @@ from archipel.agent.virt.errors import DomainNotFound
 from archipel.agent.virt.migration import Situation, read_situation
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import migration as wire
+from archipel.protocol.changes import HypervisorChange
 from archipel.protocol.domain.domain import Domain
 from archipel.protocol.errors import BadRequest, CommandError, Condition
 from archipel.protocol.events import Topic
@@ -232,7 +233,7 @@ async def _introduce(hypervisor: Hypervisor, machine: VirtualMachine, record: Ma
     except (TimeoutError, CommandError, WireError) as error:
         log.warning("%s: its tags are not shown: %s", machine.bare, error or "it does not log in")
     log.info("%s (%s) has come from %s", machine.name, machine.uuid, incoming.source)
-    hypervisor.push(Topic.HYPERVISOR, "migrate")
+    hypervisor.push(Topic.HYPERVISOR, HypervisorChange.MIGRATE)
     hypervisor.shout(f"The machine {machine.name} has come from {incoming.source}")
 
 

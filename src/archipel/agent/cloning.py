@@ -27,6 +27,7 @@ from archipel.agent.virt.disk_files import Definitions, format_of
 from archipel.agent.virt.errors import DomainNotFound, VirtError
 from archipel.agent.virt.image_chain import follow_chain, read_image
 from archipel.agent.virtual_machine import VirtualMachine
+from archipel.protocol.changes import HypervisorChange
 from archipel.protocol.domain.copying import define_copy
 from archipel.protocol.domain.devices import Disk
 from archipel.protocol.domain.domain import Domain
@@ -97,10 +98,10 @@ async def _run(
             begun.set_exception(error)
             return
         log.error("%s: cannot be cloned: %s", source.bare, error)
-        hypervisor.push(Topic.HYPERVISOR, "cloneerror")
+        hypervisor.push(Topic.HYPERVISOR, HypervisorChange.CLONE_ERROR)
         hypervisor.shout(f"The copy of {source.name} that {caller.bare} wanted was not made: {error}")
     else:
-        hypervisor.push(Topic.HYPERVISOR, "clone")
+        hypervisor.push(Topic.HYPERVISOR, HypervisorChange.CLONE)
         hypervisor.shout(f"{caller.bare} cloned {source.name}: {copy.name}")
     finally:
         source.copies -= 1

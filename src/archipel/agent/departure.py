@@ -27,6 +27,7 @@ from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import DomainNotFound, VirtError
 from archipel.agent.virt.migration import Situation, give_up, read_progress, read_situation
 from archipel.agent.virtual_machine import VirtualMachine
+from archipel.protocol.changes import ControlChange
 from archipel.protocol.errors import BadRequest, CommandError, Condition, Unavailable
 from archipel.protocol.events import Topic
 from archipel.protocol.migration import Arrival, Forget, GetArrival, Mode, Serve, SoftAlloc, Standing
@@ -274,5 +275,5 @@ def _tell_failure(hypervisor: Hypervisor, machine: VirtualMachine, outgoing: Out
         return
     log.log(logging.INFO if cancelled else logging.ERROR, "%s: its migration to %s failed: %s", machine.bare, outgoing.destination, reason)
     machine.show(Status(machine.status.show, "Migration aborted" if cancelled else "Can't migrate."))
-    machine.push(Topic.VM_CONTROL, "migrateerror")
+    machine.push(Topic.VM_CONTROL, ControlChange.MIGRATE_ERROR)
     hypervisor.shout(f"The machine {machine.name} that {outgoing.mover} wanted on {outgoing.destination} stays: {reason}")

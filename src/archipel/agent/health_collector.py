@@ -27,7 +27,7 @@ from archipel.agent.virt.host import LibvirtVersion
 from archipel.agent.virt.machine_figures import COUNTED, NANOSECONDS, Counters, FigureReader
 from archipel.protocol.errors import Unavailable
 from archipel.protocol.events import Topic
-from archipel.protocol.health import Alarm
+from archipel.protocol.health import Alarm, HealthChange
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +169,7 @@ class Collector:
             state = "raised" if change.raised else "over"
             log.log(logging.WARNING if change.raised else logging.INFO, "%s %s: %d %%", " ".join(change.what).strip(), state, change.value)
             alarm = Alarm(resource=resource, state=state, value=change.value, threshold=change.threshold, mount=mount or None)
-            self._hypervisor.push(Topic.HEALTH, "alarm", alarm.write())
+            self._hypervisor.push(Topic.HEALTH, HealthChange.ALARM, alarm.write())
 
     async def find_versions(self) -> tuple[LibvirtVersion, LibvirtVersion] | None:
         """Return the versions of libvirt and its driver, a minute old at most; without libvirt the last ones, or None."""

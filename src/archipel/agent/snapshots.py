@@ -24,6 +24,7 @@ from archipel.protocol.domain.domain import Domain
 from archipel.protocol.domain.xml_values import DomainXmlError
 from archipel.protocol.errors import CommandError, Condition, shorten
 from archipel.protocol.events import Topic
+from archipel.protocol.snapshots import SnapshotChange
 
 if TYPE_CHECKING:
     from archipel.agent.virtual_machine import VirtualMachine
@@ -53,7 +54,7 @@ async def take(machine: VirtualMachine, request: wire.TakeSnapshot, caller: Call
             await _refuse_outside(machine, present, plan)
         async with machine.at_work(TAKING):
             await _take(machine, plan, within)
-    machine.push(Topic.SNAPSHOTS, "taken")
+    machine.push(Topic.SNAPSHOTS, SnapshotChange.TAKEN)
     machine.shout(f"{caller.bare} took the snapshot {name} of {machine.name}")
 
 
@@ -82,7 +83,7 @@ async def delete(machine: VirtualMachine, name: str, caller: Caller, within: flo
             await machine.domain.change("deletion of a snapshot", partial(virt.delete, name=name, children=children), within)
             with contextlib.suppress(VirtError):  # they are a waste then, and harm nobody
                 await snapshot_files.remove_unused(machine, (file for snapshot in going for file in snapshot.files))
-    machine.push(Topic.SNAPSHOTS, "deleted")
+    machine.push(Topic.SNAPSHOTS, SnapshotChange.DELETED)
     machine.shout(f"{caller.bare} deleted the snapshot {name} of {machine.name}")
 
 
@@ -99,7 +100,7 @@ async def revert(machine: VirtualMachine, name: str, caller: Caller, within: flo
             await refuse_changed_images(machine, wanted)
         async with machine.at_work(REVERTING):
             await machine.domain.change("revert to a snapshot", partial(virt.revert, name=name), within)
-    machine.push(Topic.SNAPSHOTS, "restored")
+    machine.push(Topic.SNAPSHOTS, SnapshotChange.RESTORED)
     machine.shout(f"{caller.bare} took {machine.name} back to the snapshot {name}")
 
 

@@ -18,6 +18,7 @@ from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import presence
 from archipel.protocol import virtual_machine as wire
+from archipel.protocol.changes import ControlChange, DefinitionChange
 from archipel.protocol.errors import CommandError, Condition, ErrorCode
 from archipel.protocol.events import Topic
 from archipel.protocol.rights import EntityKind
@@ -170,7 +171,7 @@ async def set_autostart(vm: VirtualMachine, request: wire.SetAutostart, _caller:
 async def set_memory(vm: VirtualMachine, request: wire.SetMemory, _caller: Caller) -> None:
     """Set the memory in use, in KiB."""
     await vm.domain.set_memory(request.value)
-    vm.push(Topic.VM_CONTROL, "memory")
+    vm.push(Topic.VM_CONTROL, ControlChange.MEMORY)
 
 
 @command(
@@ -186,8 +187,8 @@ async def set_vcpus(vm: VirtualMachine, request: wire.SetVcpus, _caller: Caller)
         await vm.domain.set_vcpus(request.value)
     except TooManyVcpus as error:
         raise CommandError(f"value: {error}", condition=Condition.NOT_ACCEPTABLE) from error
-    vm.push(Topic.VM_CONTROL, "nvcpu")
-    vm.push(Topic.VM_DEFINITION, "nvcpu")
+    vm.push(Topic.VM_CONTROL, ControlChange.NVCPU)
+    vm.push(Topic.VM_DEFINITION, DefinitionChange.NVCPU)
 
 
 @command(wire.GetNetworkInfo, on=VM, right="networkinfo", failure=ErrorCode.NETWORK_INFO, chat=Chat(("net", "stat"), _say_counters))

@@ -56,7 +56,7 @@ async def set_adjust(vm: VirtualMachine, request: wire.SetAdjust, _caller: Calle
             await _keep(vm, before)
             raise
     for topic in wire.TOPICS:
-        vm.push(topic, "adjusted")
+        vm.push(topic, wire.OomChange.ADJUSTED)
 
 
 @after_event
