@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import importlib
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +18,7 @@ from archipel.agent.options import Option, declared_options
 from archipel.agent.settings import FLAGS, FOUNDING_NAMES, OPTIONS
 from archipel.cli.main import main
 from archipel.protocol import namespaces
-from archipel.protocol.events import Topic
+from archipel.protocol.changes import Change, declared_changes
 from archipel.protocol.rights import EntityKind, TokenCatalogue, core_catalogue
 from tests.conformance.row import Kind, Row
 from tests.conformance.sources import Module, read_modules
@@ -87,6 +86,11 @@ class Agent:
         )
 
     @cached_property
+    def changes(self) -> dict[str, list[Change]]:
+        """What is pushed, by topic."""
+        return declared_changes()
+
+    @cached_property
     def sources(self) -> dict[str, Module]:
         """The modules of agent and protocol, by name."""
         source = self.root / "src" / "archipel"
@@ -112,23 +116,8 @@ class Agent:
         return all((kind, row.place, row.name) in self.commands for kind in row.on)
 
     def _has_push(self, row: Row) -> bool:
-        """Whether a file of the agent that knows the topic knows the change, or where it has the topic from."""
-        return any(row.place in self._topics(module) and row.name in self._changes(module, row.place) for module in self._own())
-
-    def _own(self) -> Iterator[Module]:
-        return (module for name, module in self.sources.items() if name.startswith("archipel.agent"))
-
-    def _imported(self, module: Module) -> Iterator[Module]:
-        return (self.sources[name] for name in module.imports if name in self.sources)
-
-    def _topics(self, module: Module) -> set[str]:
-        """Return what a file may push about: its own topics, members of Topic, and topics of what it imports."""
-        borrowed = {text for found in self._imported(module) for text in found.topics}
-        return module.topics | borrowed | {str(topic) for topic in Topic if f"Topic.{topic.name}" in module.topics}
-
-    def _changes(self, module: Module, topic: str) -> set[str]:
-        """Return what a file may push about a topic: its own texts, and those that stand where it has the topic from."""
-        return {*module.texts, *(text for found in self._imported(module) if topic in found.topics for text in found.texts)}
+        """Whether the change is declared; that it is pushed then, another test looks after (tests/unit/test_announcements.py)."""
+        return row.name in self.changes.get(row.place, [])
 
     def _has_phrase(self, row: Row) -> bool:
         if not any(row.asks):

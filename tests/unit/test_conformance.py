@@ -18,7 +18,7 @@ from tests.conformance.agent import Agent, words_of
 from tests.conformance.evidence import Evidence
 from tests.conformance.inventory import ROWS
 from tests.conformance.page import count, render_page
-from tests.conformance.protocol_page import PARTS, fill_in
+from tests.conformance.protocol_page import EVENT_PARTS, PARTS, fill_in
 from tests.conformance.row import CENTRAL, HYPERVISOR, MACHINE, Kind, Row, action, option, presence, pushes, tokens, tool
 from tests.conformance.verdict import State, Verdict, actions_without_row, is_marked_new, judge, judge_all
 
@@ -55,6 +55,12 @@ def test_the_page_of_the_protocol_is_up_to_date(root: Path) -> None:
     text = (root / "docs" / "protocol.md").read_text()
     assert text == fill_in(text, AGENT), COMMAND
     assert {name: text.count(f"<!-- generated: {name} -->") for name in PARTS} == dict.fromkeys(PARTS, 1)
+
+
+def test_the_page_of_events_is_up_to_date(root: Path) -> None:
+    text = (root / "docs" / "events.md").read_text()
+    assert text == fill_in(text, AGENT), COMMAND
+    assert {name: text.count(f"<!-- generated: {name} -->") for name in EVENT_PARTS} == dict.fromkeys(EVENT_PARTS, 1)
 
 
 # -- the rows -----------------------------------------------------------------------------------------------------------

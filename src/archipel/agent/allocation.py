@@ -35,6 +35,7 @@ from archipel.protocol.changes import HypervisorChange
 from archipel.protocol.domain.domain import Domain
 from archipel.protocol.errors import BadRequest, CommandError, Condition
 from archipel.protocol.events import Topic
+from archipel.protocol.presence import HostWork
 from archipel.protocol.rights import DOMAIN_POLICY_BYPASS
 from archipel.protocol.vcard import Organisation
 from archipel.protocol.xml import child_named
@@ -68,7 +69,7 @@ async def allocate(hypervisor: Hypervisor, caller: Caller, wish: Wish) -> Virtua
 
     The definition is applied before this returns; an error undoes everything.
     """
-    hypervisor.begin("Allocating vm...")
+    hypervisor.begin(HostWork.ALLOCATING)
     try:
         async with contextlib.AsyncExitStack() as undo:
             machine = await _reserve(hypervisor, caller, wish, undo)
@@ -83,7 +84,7 @@ async def allocate(hypervisor: Hypervisor, caller: Caller, wish: Wish) -> Virtua
             await hypervisor.services.store.set_phase(machine.uuid, Phase.ACTIVE)
             undo.pop_all()
     finally:
-        hypervisor.end("Allocating vm...")
+        hypervisor.end(HostWork.ALLOCATING)
     await _introduce(hypervisor, machine, caller)
     return machine
 

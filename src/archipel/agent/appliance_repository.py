@@ -26,6 +26,7 @@ from archipel.agent.web_fetch import FetchFailed, Progress, Reach, fetch
 from archipel.protocol.appliances import TOPIC, FeedChange, Status
 from archipel.protocol.errors import CommandError, Condition
 from archipel.protocol.feeds import MOST_BYTES, Feed, FeedUnreadable, parse_feed
+from archipel.protocol.presence import HostWork
 
 log = logging.getLogger(__name__)
 
@@ -183,7 +184,7 @@ class Repository:
         self.hypervisor.spawn(self._run(running))
 
     async def _run(self, running: Running) -> None:
-        record, what = running.record, f"Downloading {running.record.name}..."
+        record, what = running.record, HostWork.DOWNLOADING.format(name=running.record.name)
         self.hypervisor.begin(what)
         try:
             async with self._turn:

@@ -41,6 +41,7 @@ from archipel.protocol.appliances import TOPIC, ApplianceChange, InstallableAppl
 from archipel.protocol.domain.copying import define_copy
 from archipel.protocol.domain.domain import Domain
 from archipel.protocol.errors import CommandError, Condition
+from archipel.protocol.presence import Work
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ async def refuse_on(machine: VirtualMachine, why: str) -> None:
 
 async def _attach(machine: VirtualMachine, repository: Repository, record: ApplianceRecord, caller: Caller) -> None:
     try:
-        async with machine.at_work("Installing an appliance..."):
+        async with machine.at_work(Work.INSTALLING):
             with repository.use(record.uuid) as file, in_plain_words():
                 async with temporary_folder(repository) as folder:
                     package = await _read_package(machine, repository, record, file, folder)

@@ -33,6 +33,7 @@ from archipel.protocol.domain.devices import Disk
 from archipel.protocol.domain.domain import Domain
 from archipel.protocol.errors import BadRequest, CommandError, Condition
 from archipel.protocol.events import Topic
+from archipel.protocol.presence import Work
 from archipel.xmpp.errors import WireError
 
 log = logging.getLogger(__name__)
@@ -149,7 +150,7 @@ def _golden_of(source: VirtualMachine, path: Path, image_format: str) -> Path:
 
 async def _copy(work: DriveWork, source: VirtualMachine, definition: Domain, copy: VirtualMachine, copies: list[DriveCopy]) -> Domain:
     """Copy the drives, and return the definition of the copy."""
-    async with source.at_work(f"Cloning to {copy.name}"):
+    async with source.at_work(Work.CLONING.format(name=copy.name)):
         with work.share(*(found.source for found in copies)), in_plain_words():
             for found in copies:
                 await _copy_drive(work, source, found)

@@ -27,6 +27,7 @@ from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.appliances import TOPIC, ApplianceChange, PackageMachine, package_file_name
 from archipel.protocol.domain.domain import Domain
 from archipel.protocol.errors import CommandError, Condition
+from archipel.protocol.presence import Work
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ async def _plan(machine: VirtualMachine, repository: Repository, request: Packag
 
 async def _run(machine: VirtualMachine, repository: Repository, plan: _Plan, caller: Caller) -> None:
     try:
-        async with machine.at_work("Making an appliance..."):
+        async with machine.at_work(Work.PACKAGING):
             with in_plain_words():
                 await _package(machine, repository, plan)
     except FAILURES as error:

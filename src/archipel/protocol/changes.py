@@ -38,6 +38,10 @@ def about(*topics: str) -> Callable[[ChangesT], ChangesT]:
     return declare
 
 
+FREE: Final = {Topic.PERMISSIONS: ("a bare JID, or a group's name", "that person's or group's rights here changed: one push for each")}
+"""Topics whose changes are no fixed words, besides those that are: what stands there, and when."""
+
+
 def declared_changes() -> dict[str, list[Change]]:
     """Return the changes of each topic, as far as what declares them was imported."""
     return {topic: [change for changes in classes for change in changes] for topic, classes in sorted(_declared.items())}
