@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the agent and its tools have today: asked of the registry, the declared rights and options, the sources."""
+"""What the agent and its tools have today: asked of the registry, the declared rights, options, changes and presences."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from archipel.agent.dispatch import Command, Registry
 from archipel.agent.options import Option, declared_options
 from archipel.agent.settings import FLAGS, FOUNDING_NAMES, OPTIONS
 from archipel.cli.main import main
-from archipel.protocol import namespaces
+from archipel.protocol import namespaces, presence
 from archipel.protocol.changes import Change, declared_changes
+from archipel.protocol.presence import Status
 from archipel.protocol.rights import EntityKind, TokenCatalogue, core_catalogue
-from tests.conformance.row import Kind, Row
-from tests.conformance.sources import Module, read_modules
+from tests.conformance.row import HYPERVISOR, MACHINE, Kind, Row
 
 ROOT = Path(__file__).parents[2]
+OF_STATE = "that of its state"
 ASKED_ELSEWHERE = {"all", "presence", "message", "permission_getown"}  # rights that guard no action
 
 
@@ -91,10 +92,17 @@ class Agent:
         return declared_changes()
 
     @cached_property
-    def sources(self) -> dict[str, Module]:
-        """The modules of agent and protocol, by name."""
-        source = self.root / "src" / "archipel"
-        return read_modules(source / "agent", "archipel.agent") | read_modules(source / "protocol", "archipel.protocol")
+    def presences(self) -> tuple[tuple[str, str, str], ...]:
+        """Of what kind of entity, with which show, which status: in braces stands what is put there."""
+        states = [value for value in vars(presence).values() if isinstance(value, Status)]
+        rest = [presence.hypervisor_status(0, hardware_virtualisation=vt) for vt in (True, False)]
+        host = [*rest, *map(presence.busy_hypervisor, presence.HostWork), presence.LIBVIRT_LOST]
+        return (
+            *((MACHINE, status.show or "", status.text) for status in states),
+            *((MACHINE, "dnd", work) for work in presence.Work),
+            *((MACHINE, OF_STATE, journey) for journey in presence.Journey),
+            *((HYPERVISOR, status.show or "", status.text.replace("(0)", "({machines})")) for status in host),
+        )
 
     # -- whether a founding thing is there --------------------------------------------------------------------------------
 
@@ -140,7 +148,7 @@ class Agent:
         return (row.place, row.name) in self.options
 
     def _has_presence(self, row: Row) -> bool:
-        return any(text.startswith(row.says) for module in self.sources.values() for text in module.texts)
+        return any(kind in row.on and row.says in text for kind, _show, text in self.presences)
 
     def _has_tool(self, row: Row) -> bool:
         if not row.needs:

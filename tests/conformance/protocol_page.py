@@ -9,13 +9,12 @@ import re
 from collections.abc import Callable, Iterator
 
 from archipel.agent.dispatch import Command
-from archipel.protocol import errors, presence
+from archipel.protocol import errors
 from archipel.protocol.changes import FREE
 from archipel.protocol.errors import ErrorCode
 from archipel.protocol.events import Topic
-from archipel.protocol.presence import Status
 from archipel.protocol.rights import EntityKind, Token
-from tests.conformance.agent import Agent
+from tests.conformance.agent import OF_STATE, Agent
 from tests.conformance.shapes import describe_answer, describe_fields, plain
 
 PART = re.compile(r"(<!-- generated: (?P<name>[a-z ]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
@@ -132,22 +131,9 @@ def _write_changes(agent: Agent) -> str:
     return _table(("topic", "change", "when"), rows)
 
 
-def _write_presences(_agent: Agent) -> str:
-    found = [value for value in vars(presence).values() if isinstance(value, Status)]
-    host = [presence.hypervisor_status(0, hardware_virtualisation=vt) for vt in (True, False)]
-    host += [presence.busy_hypervisor(work) for work in presence.HostWork]
-    rows = [
-        *(("machine", _show(status), f"`{status.text}`") for status in found),
-        *(("machine", "`dnd`", f"`{work}`") for work in presence.Work),
-        *(("machine", "that of its state", f"`{journey}`") for journey in presence.Journey),
-        *(("hypervisor", _show(status), f"`{status.text}`") for status in host),
-        ("hypervisor", _show(presence.LIBVIRT_LOST), f"`{presence.LIBVIRT_LOST.text}`"),
-    ]
-    return _table(("of", "show", "status"), [(who, show, text.replace("(0)", "({machines})")) for who, show, text in rows])
-
-
-def _show(status: Status) -> str:
-    return f"`{status.show}`" if status.show else "none"
+def _write_presences(agent: Agent) -> str:
+    shows = {"": "none", OF_STATE: OF_STATE}
+    return _table(("of", "show", "status"), [(kind, shows.get(show, f"`{show}`"), f"`{text}`") for kind, show, text in agent.presences])
 
 
 def _write_phrases(agent: Agent) -> str:

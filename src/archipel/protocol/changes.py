@@ -55,7 +55,7 @@ class HypervisorChange(Change):
     FREE = "free", "a machine was destroyed"
     MANAGE = "manage", "a machine was taken in: comes after one `alloc` for each machine"
     UNMANAGE = "unmanage", "a machine was let go"
-    CLONE = "clone", "a machine was [copied](clones.md)"
+    CLONE = "clone", "a machine was copied"
     CLONE_ERROR = "cloneerror", "a copy that was begun failed, and left nothing"
     MIGRATE = "migrate", "a machine has [come from another hypervisor](migration.md)"
 
