@@ -42,6 +42,7 @@ test: lint ## all checks that a change must pass: lint, unit and integration tes
 .PHONY: test-all
 test-all: lint ## what "test" does, the long tests of faults, and those on real guests
 	$(PYTEST) tests/unit tests/integration
+	$(MAKE) test-hostile
 	$(MAKE) test-faults
 	$(MAKE) test-e2e
 
@@ -52,6 +53,10 @@ test-unit: bootstrap ## unit tests only
 .PHONY: test-integration
 test-integration: bootstrap ## tests against a real ejabberd and libvirt's test driver
 	$(PYTEST) tests/integration
+
+.PHONY: test-hostile
+test-hostile: bootstrap ## each action with hundreds of hostile requests; minutes
+	ARCHIPEL_HOSTILE_EXAMPLES=300 $(PYTEST) tests/unit/agent/test_hostile_requests.py
 
 .PHONY: test-faults
 test-faults: bootstrap ## server, agent and connections fail twenty times each; minutes

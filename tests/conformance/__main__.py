@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m tests.conformance`` writes docs/conformance.md and the generated parts of docs/protocol.md."""
+"""``python -m tests.conformance`` writes docs/conformance.md and the generated parts of docs/protocol.md and docs/events.md."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ from tests.conformance.verdict import judge_all
 
 agent = Agent()
 (ROOT / "docs" / "conformance.md").write_text(render_page(agent, judge_all(agent, Evidence(agent))))
-protocol = ROOT / "docs" / "protocol.md"
-protocol.write_text(fill_in(protocol.read_text(), agent))
+for page in (ROOT / "docs" / "protocol.md", ROOT / "docs" / "events.md"):
+    page.write_text(fill_in(page.read_text(), agent))

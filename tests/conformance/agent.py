@@ -1,12 +1,11 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the agent and its tools have today: asked of the registry, the declared rights and options, the sources."""
+"""What the agent and its tools have today: asked of the registry, the declared rights, options, changes and presences."""
 
 from __future__ import annotations
 
 import importlib
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,14 +15,16 @@ import click
 
 from archipel.agent.dispatch import Command, Registry
 from archipel.agent.options import Option, declared_options
-from archipel.agent.settings import FLAGS, OPTIONS
+from archipel.agent.settings import FLAGS, FOUNDING_NAMES, OPTIONS
 from archipel.cli.main import main
-from archipel.protocol.events import Topic
+from archipel.protocol import namespaces, presence
+from archipel.protocol.changes import Change, declared_changes
+from archipel.protocol.presence import Status
 from archipel.protocol.rights import EntityKind, TokenCatalogue, core_catalogue
-from tests.conformance.row import Kind, Row
-from tests.conformance.sources import Module, read_modules
+from tests.conformance.row import HYPERVISOR, MACHINE, Kind, Row
 
 ROOT = Path(__file__).parents[2]
+OF_STATE = "that of its state"
 ASKED_ELSEWHERE = {"all", "presence", "message", "permission_getown"}  # rights that guard no action
 
 
@@ -86,10 +87,22 @@ class Agent:
         )
 
     @cached_property
-    def sources(self) -> dict[str, Module]:
-        """The modules of agent and protocol, by name."""
-        source = self.root / "src" / "archipel"
-        return read_modules(source / "agent", "archipel.agent") | read_modules(source / "protocol", "archipel.protocol")
+    def changes(self) -> dict[str, list[Change]]:
+        """What is pushed, by topic."""
+        return declared_changes()
+
+    @cached_property
+    def presences(self) -> tuple[tuple[str, str, str], ...]:
+        """Of what kind of entity, with which show, which status: in braces stands what is put there."""
+        states = [value for value in vars(presence).values() if isinstance(value, Status)]
+        rest = [presence.hypervisor_status(0, hardware_virtualisation=vt) for vt in (True, False)]
+        host = [*rest, *map(presence.busy_hypervisor, presence.HostWork), presence.LIBVIRT_LOST]
+        return (
+            *((MACHINE, status.show or "", status.text) for status in states),
+            *((MACHINE, "dnd", work) for work in presence.Work),
+            *((MACHINE, OF_STATE, journey) for journey in presence.Journey),
+            *((HYPERVISOR, status.show or "", status.text.replace("(0)", "({machines})")) for status in host),
+        )
 
     # -- whether a founding thing is there --------------------------------------------------------------------------------
 
@@ -106,26 +119,13 @@ class Agent:
         }[row.kind](row)
 
     def _has_action(self, row: Row) -> bool:
+        if row.place == namespaces.PING:
+            return True  # no command: the test that the row names asks for it
         return all((kind, row.place, row.name) in self.commands for kind in row.on)
 
     def _has_push(self, row: Row) -> bool:
-        """Whether a file of the agent that knows the topic knows the change, or where it has the topic from."""
-        return any(row.place in self._topics(module) and row.name in self._changes(module, row.place) for module in self._own())
-
-    def _own(self) -> Iterator[Module]:
-        return (module for name, module in self.sources.items() if name.startswith("archipel.agent"))
-
-    def _imported(self, module: Module) -> Iterator[Module]:
-        return (self.sources[name] for name in module.imports if name in self.sources)
-
-    def _topics(self, module: Module) -> set[str]:
-        """Return what a file may push about: its own topics, members of Topic, and topics of what it imports."""
-        borrowed = {text for found in self._imported(module) for text in found.topics}
-        return module.topics | borrowed | {str(topic) for topic in Topic if f"Topic.{topic.name}" in module.topics}
-
-    def _changes(self, module: Module, topic: str) -> set[str]:
-        """Return what a file may push about a topic: its own texts, and those that stand where it has the topic from."""
-        return {*module.texts, *(text for found in self._imported(module) if topic in found.topics for text in found.texts)}
+        """Whether the change is declared; that it is pushed then, another test looks after (tests/unit/test_announcements.py)."""
+        return row.name in self.changes.get(row.place, [])
 
     def _has_phrase(self, row: Row) -> bool:
         if not any(row.asks):
@@ -143,10 +143,12 @@ class Agent:
         return [key for key, command in self.commands.items() if key[0] == kind and token in {command.right, command.in_chat.right}]
 
     def _has_option(self, row: Row) -> bool:
-        return row.place == FLAGS or (row.place, row.name) in self.options
+        if row.place == FLAGS:
+            return row.name in {FOUNDING_NAMES.get(name, name) for name in self.capabilities}
+        return (row.place, row.name) in self.options
 
     def _has_presence(self, row: Row) -> bool:
-        return any(text.startswith(row.says) for module in self.sources.values() for text in module.texts)
+        return any(kind in row.on and row.says in text for kind, _show, text in self.presences)
 
     def _has_tool(self, row: Row) -> bool:
         if not row.needs:

@@ -16,16 +16,15 @@ from archipel.protocol.events import Topic
 from tests.conformance.agent import ROOT, Agent
 from tests.conformance.row import Kind, Row
 from tests.conformance.sources import names_of, texts_of
+from tests.unit.agent.option_effects import EFFECTS
 from tests.wire.action import Action
 from tests.wire.actions import ACTIONS
+from tests.wire.phrases import REPLIES
 
 EVERY_ACTION = "tests/integration/agent/test_every_action.py"
 OWN = "tests/unit/test_conformance.py"
-PHRASE, RIGHT, OPTION = (
-    f"{OWN}::test_a_founding_phrase_asks_for_its_action",
-    f"{OWN}::test_a_founding_right_guards_its_action",
-    f"{OWN}::test_a_founding_option_is_read",
-)
+SAYING = "tests/integration/agent/test_founding_phrases.py::test_what_founding_people_said_is_answered_by_the_capability"
+CHANGING = "tests/unit/agent/test_founding_options.py::test_another_value_is_seen"
 MOST = 2  # tests found by what they speak of; more tell nobody more
 
 
@@ -66,21 +65,27 @@ class Evidence:
 
     def exists(self, test: str) -> bool:
         name, _, row = test.partition("[")
-        return name in self.ids and (not row or name.startswith((EVERY_ACTION, OWN)))
+        return name in self.ids and (not row or name.startswith((EVERY_ACTION, OWN, SAYING, CHANGING)))
 
     def _general(self, row: Row) -> Iterator[str]:
-        """Yield the tests that try all rows of a kind."""
+        """Yield the tests that show any row of a kind alike."""
         if row.kind is Kind.ACTION:
-            yield from (row_of(action) for action in self._wire_rows(row))
-        elif row.kind is Kind.PHRASE and any(row.asks):
-            yield f"{PHRASE}[{row.id}]"
+            yield from (allowed(action) for action in self._wire_rows(row) if shows(action) or row.different)
         elif row.kind is Kind.TOKEN:
-            yield f"{RIGHT}[{row.id}]"
-        elif row.kind is Kind.OPTION:
-            yield f"{OPTION}[{row.id}]"
+            for action in self._guarded(row):
+                yield from (allowed(action), refused(action))
+        elif row.kind is Kind.PHRASE and (*row.on, *row.asks) in REPLIES:
+            yield f"{SAYING}[{row.id}]"
+        elif row.kind is Kind.OPTION and (row.place, row.name) in EFFECTS:
+            yield f"{CHANGING}[{row.place}-{row.name}]"
 
     def _wire_rows(self, row: Row) -> list[Action]:
         return [action for action in ACTIONS if action.key[1:] == (row.place, row.name) and action.kind in row.on]
+
+    def _guarded(self, row: Row) -> list[Action]:
+        """Return, for each kind of entity, an action that who holds the right may, and who lacks it is refused."""
+        found = {action.kind: action for action in ACTIONS if action.right == row.name and action.kind in row.on and is_granted(action)}
+        return list(found.values()) if set(found) == set(row.on) else []
 
     def _found(self, row: Row) -> list[str]:
         """Return tests that speak of a row, for what no test tries for all alike, or only that it is refused."""
@@ -111,8 +116,22 @@ class Evidence:
         return written and (row.place in test.texts or bool(spaces & test.names))
 
 
-def row_of(action: Action) -> str:
+def is_granted(action: Action) -> bool:
+    """Whether who holds the right is answered with success."""
+    return action.refusal is None and not action.unsupported
+
+
+def shows(action: Action) -> bool:
+    """Whether a row of tests/wire/actions/ shows what its action does: by what it answers, or by what libvirt says afterwards."""
+    return is_granted(action) and bool(action.answer or action.effect)
+
+
+def allowed(action: Action) -> str:
     return f"{EVERY_ACTION}::test_who_holds_the_right_may[{action}]"
+
+
+def refused(action: Action) -> str:
+    return f"{EVERY_ACTION}::test_who_lacks_the_right_is_told_which[{action}]"
 
 
 def _read_tests(file: Path, path: str) -> Iterator[Test]:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fills in the generated parts of docs/protocol.md: what the agent's own declarations tell."""
+"""Fills in the generated parts of docs/protocol.md and docs/events.md: what the agent's own declarations tell."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import re
 from collections.abc import Callable, Iterator
 
 from archipel.agent.dispatch import Command
-from archipel.protocol import errors, presence
+from archipel.protocol import errors
+from archipel.protocol.changes import FREE
 from archipel.protocol.errors import ErrorCode
 from archipel.protocol.events import Topic
-from archipel.protocol.presence import Status
 from archipel.protocol.rights import EntityKind, Token
-from tests.conformance.agent import Agent
+from tests.conformance.agent import OF_STATE, Agent
 from tests.conformance.shapes import describe_answer, describe_fields, plain
 
 PART = re.compile(r"(<!-- generated: (?P<name>[a-z ]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
@@ -23,7 +23,7 @@ Row = tuple[str, ...]
 
 def fill_in(text: str, agent: Agent) -> str:
     """Return the page with its generated parts as they must be. Raises ``KeyError`` for a part that nobody writes."""
-    return PART.sub(lambda found: f"{found[1]}\n{PARTS[found['name']](agent)}\n{found[3]}", text)
+    return PART.sub(lambda found: f"{found[1]}\n{(PARTS | EVENT_PARTS)[found['name']](agent)}\n{found[3]}", text)
 
 
 def _table(heading: Row, rows: list[Row]) -> str:
@@ -112,13 +112,28 @@ def _write_errors(_agent: Agent) -> str:
     return _table(("namespace of the element", "condition unless told otherwise", "meaning"), sorted(rows))
 
 
-def _write_topics(_agent: Agent) -> str:
-    return _table(("topic", "namespace"), [(f"`{topic}`", f"`archipel:push:{topic}`") for topic in Topic])
+def _write_topics(agent: Agent) -> str:
+    return _table(
+        ("topic", "namespace", "changes"),
+        [(f"`{topic}`", f"`archipel:push:{topic}`", ", ".join(word for word, _when in _changes(agent, topic))) for topic in agent.changes],
+    )
 
 
-def _write_presences(_agent: Agent) -> str:
-    found = [value for value in vars(presence).values() if isinstance(value, Status)]
-    return _table(("show", "status"), [(f"`{status.show}`" if status.show else "none", f"`{status.text}`") for status in found])
+def _changes(agent: Agent, topic: str) -> Iterator[Row]:
+    """Yield what is pushed about a topic, each with what it means; words are quoted, the others tell what stands there."""
+    if topic in FREE:
+        yield FREE[Topic(topic)]
+    yield from ((f"`{change}`", change.when) for change in agent.changes[topic])
+
+
+def _write_changes(agent: Agent) -> str:
+    rows = [(f"`{topic}`", word, when) for topic in agent.changes for word, when in _changes(agent, topic)]
+    return _table(("topic", "change", "when"), rows)
+
+
+def _write_presences(agent: Agent) -> str:
+    shows = {"": "none", OF_STATE: OF_STATE}
+    return _table(("of", "show", "status"), [(kind, shows.get(show, f"`{show}`"), f"`{text}`") for kind, show, text in agent.presences])
 
 
 def _write_phrases(agent: Agent) -> str:
@@ -142,3 +157,4 @@ PARTS: dict[str, Callable[[Agent], str]] = {
     "presences": _write_presences,
     "phrases": _write_phrases,
 }
+EVENT_PARTS: dict[str, Callable[[Agent], str]] = {"changes": _write_changes}

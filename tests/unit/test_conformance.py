@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,12 +16,13 @@ from archipel.agent.founding_options import WITHOUT_EFFECT
 from archipel.agent.plugins import declared_settings
 from archipel.protocol.rights import EntityKind
 from tests.conformance.agent import Agent, words_of
-from tests.conformance.evidence import Evidence
+from tests.conformance.evidence import Evidence, shows
 from tests.conformance.inventory import ROWS
 from tests.conformance.page import count, render_page
-from tests.conformance.protocol_page import PARTS, fill_in
+from tests.conformance.protocol_page import EVENT_PARTS, PARTS, fill_in
 from tests.conformance.row import CENTRAL, HYPERVISOR, MACHINE, Kind, Row, action, option, presence, pushes, tokens, tool
 from tests.conformance.verdict import State, Verdict, actions_without_row, is_marked_new, judge, judge_all
+from tests.wire.action import Action
 
 COMMAND = "run: python -m tests.conformance"
 AGENT = Agent()
@@ -57,6 +59,12 @@ def test_the_page_of_the_protocol_is_up_to_date(root: Path) -> None:
     assert {name: text.count(f"<!-- generated: {name} -->") for name in PARTS} == dict.fromkeys(PARTS, 1)
 
 
+def test_the_page_of_events_is_up_to_date(root: Path) -> None:
+    text = (root / "docs" / "events.md").read_text()
+    assert text == fill_in(text, AGENT), COMMAND
+    assert {name: text.count(f"<!-- generated: {name} -->") for name in EVENT_PARTS} == dict.fromkeys(EVENT_PARTS, 1)
+
+
 # -- the rows -----------------------------------------------------------------------------------------------------------
 
 
@@ -76,7 +84,9 @@ def test_every_action_is_a_founding_one_or_marked_as_new() -> None:
 
 
 def test_nothing_that_was_dropped_is_there() -> None:
-    assert [row.id for row in ROWS if row.dropped and row.kind is Kind.ACTION and AGENT.has(row)] == []
+    assert [
+        row.id for row in ROWS if row.dropped and row.kind in {Kind.ACTION, Kind.PUSH, Kind.TOKEN, Kind.OPTION} and AGENT.has(row)
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -197,6 +207,21 @@ NOWHERE = "archipel:no:such:thing"
 )
 def test_the_state_of_a_row_is_told_by_what_is_there(evidence: Evidence, row: Row, state: State) -> None:
     assert judge(AGENT, evidence, row).state is state
+
+
+@pytest.mark.parametrize(
+    "more, shown",
+    [
+        ({"answer": "<domain id='*'/>"}, True),
+        ({"answer": "", "effect": bool}, True),
+        ({"answer": ""}, False),
+        ({"answer": None}, False),
+        ({"answer": "<domain/>", "refusal": (-1, "conflict")}, False),
+        ({"answer": "<domain/>", "unsupported": True}, False),
+    ],
+)
+def test_an_action_is_shown_by_what_it_answers_or_does(more: dict[str, Any], shown: bool) -> None:
+    assert shows(Action(MACHINE, NOWHERE, "info", "info", -1, **more)) is shown
 
 
 def test_a_test_that_was_renamed_does_not_exist(evidence: Evidence) -> None:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 from archipel.agent.jids import MalformedJid, account_jid
 from archipel.agent.trusted_nodes import Contents
+from archipel.protocol.changes import PermissionsChange
 from archipel.protocol.events import ADMIN_ACCOUNTS_NODE as NODE
 from archipel.protocol.events import Topic
 from archipel.xmpp.pubsub import Item
@@ -33,7 +34,7 @@ async def _take(hypervisor: Hypervisor, items: Sequence[Item] | None) -> None:
         log.info("administrators by %s: %s", NODE, ", ".join(sorted(accounts)) or "none")
         for entity in (hypervisor, *hypervisor.machines.values()):
             await entity.refresh_readers()
-            entity.push(Topic.PERMISSIONS, "admins")  # to all who may read: each asks for his rights anew
+            entity.push(Topic.PERMISSIONS, PermissionsChange.ADMINS)  # to all who may read: each asks for his rights anew
 
 
 def _accounts(payload: ET.Element | None) -> list[str]:

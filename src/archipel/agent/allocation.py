@@ -32,9 +32,11 @@ from archipel.agent.store import MachineRecord, Phase, StoreError
 from archipel.agent.virt.errors import VirtError
 from archipel.agent.virt.host import DomainSummary
 from archipel.agent.virtual_machine import VirtualMachine
+from archipel.protocol.changes import HypervisorChange
 from archipel.protocol.domain.domain import Domain
 from archipel.protocol.errors import BadRequest, CommandError, Condition
 from archipel.protocol.events import Topic
+from archipel.protocol.presence import HostWork
 from archipel.protocol.rights import DOMAIN_POLICY_BYPASS
 from archipel.protocol.vcard import Organisation
 from archipel.protocol.xml import child_named
@@ -68,7 +70,7 @@ async def allocate(hypervisor: Hypervisor, caller: Caller, wish: Wish) -> Virtua
 
     The definition is applied before this returns; an error undoes everything.
     """
-    hypervisor.begin("Allocating vm...")
+    hypervisor.begin(HostWork.ALLOCATING)
     try:
         async with contextlib.AsyncExitStack() as undo:
             machine = await _reserve(hypervisor, caller, wish, undo)
@@ -83,7 +85,7 @@ async def allocate(hypervisor: Hypervisor, caller: Caller, wish: Wish) -> Virtua
             await hypervisor.services.store.set_phase(machine.uuid, Phase.ACTIVE)
             undo.pop_all()
     finally:
-        hypervisor.end("Allocating vm...")
+        hypervisor.end(HostWork.ALLOCATING)
     await _introduce(hypervisor, machine, caller)
     return machine
 
@@ -260,7 +262,7 @@ async def _introduce(hypervisor: Hypervisor, machine: VirtualMachine, caller: Ca
         await machine.add_contact(caller.bare)
     except (TimeoutError, CommandError, WireError) as error:  # the machine is made, whatever comes of this
         log.warning("%s: %s is not in its roster: %s", machine.bare, caller.bare, error or "it does not log in")
-    hypervisor.push(Topic.HYPERVISOR, "alloc")
+    hypervisor.push(Topic.HYPERVISOR, HypervisorChange.ALLOC)
     hypervisor.shout(f"{caller.bare} made the machine {machine.name}")
 
 
@@ -279,7 +281,7 @@ async def adopt(hypervisor: Hypervisor, caller: Caller, references: list[str]) -
         except (CommandError, VirtError, WireError, StoreError) as error:
             failed[reference] = str(error)
     if len(failed) < len(references):
-        hypervisor.push(Topic.HYPERVISOR, "manage")
+        hypervisor.push(Topic.HYPERVISOR, HypervisorChange.MANAGE)
     _raise_failed("manage", failed)
 
 
@@ -302,7 +304,7 @@ async def let_go(hypervisor: Hypervisor, references: list[str]) -> None:
         except (CommandError, StoreError) as error:
             failed[reference] = str(error)
     if len(failed) < len(references):
-        hypervisor.push(Topic.HYPERVISOR, "unmanage")
+        hypervisor.push(Topic.HYPERVISOR, HypervisorChange.UNMANAGE)
     _raise_failed("unmanage", failed)
 
 
@@ -355,7 +357,7 @@ def _refuse_freed(machine: VirtualMachine) -> None:
 async def finish_free(hypervisor: Hypervisor, machine: VirtualMachine, who: str) -> None:
     """Remove what is left of a destroyed machine: nodes, contacts, account, rights, record."""
     await _retire(hypervisor, machine, None)
-    hypervisor.push(Topic.HYPERVISOR, "free")
+    hypervisor.push(Topic.HYPERVISOR, HypervisorChange.FREE)
     hypervisor.shout(f"{who} freed the machine {machine.name}")
 
 

@@ -23,9 +23,10 @@ from archipel.agent.one_each import one_per_hypervisor
 from archipel.agent.slow_work import in_slow_thread
 from archipel.agent.store import StoreError
 from archipel.agent.web_fetch import FetchFailed, Progress, Reach, fetch
-from archipel.protocol.appliances import TOPIC, Status
+from archipel.protocol.appliances import TOPIC, FeedChange, Status
 from archipel.protocol.errors import CommandError, Condition
 from archipel.protocol.feeds import MOST_BYTES, Feed, FeedUnreadable, parse_feed
+from archipel.protocol.presence import HostWork
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +180,7 @@ class Repository:
         except StoreError:
             del self.running[uuid]
             raise
-        self.hypervisor.push(TOPIC, "download_start")
+        self.hypervisor.push(TOPIC, FeedChange.DOWNLOAD_START)
         self.hypervisor.spawn(self._run(running))
 
     def stop_download(self, uuid: str) -> ApplianceRecord:
@@ -191,7 +192,7 @@ class Repository:
         return running.record
 
     async def _run(self, running: Running) -> None:
-        record, what = running.record, f"Downloading {running.record.name}..."
+        record, what = running.record, HostWork.DOWNLOADING.format(name=running.record.name)
         self.hypervisor.begin(what)
         try:
             async with self._turn:
@@ -201,7 +202,7 @@ class Repository:
             await self._fail(record, str(error))
         else:
             self.running.pop(record.uuid, None)
-            self.hypervisor.push(TOPIC, "download_complete", _detail(running))
+            self.hypervisor.push(TOPIC, FeedChange.DOWNLOAD_COMPLETE, _detail(running))
         finally:
             running.stopped = True
             self.running.pop(record.uuid, None)
@@ -212,7 +213,7 @@ class Repository:
         with contextlib.suppress(StoreError):  # it is read as failed all the same, as nobody is at it
             await shelf.set_status(self.store, record.uuid, Status.ERROR)
         self.running.pop(record.uuid, None)
-        self.hypervisor.push(TOPIC, "download_error")
+        self.hypervisor.push(TOPIC, FeedChange.DOWNLOAD_ERROR)
         self.hypervisor.shout(f"The appliance {record.name} was not downloaded: {why}")
 
     async def _fetch(self, running: Running) -> str:
@@ -225,7 +226,7 @@ class Repository:
                 await asyncio.wait({work}, timeout=LOOK)
                 if not work.done() and running.progress.percentage >= told + STEP:
                     told = int(running.progress.percentage) // STEP * STEP
-                    self.hypervisor.push(TOPIC, "download_progress", _detail(running))
+                    self.hypervisor.push(TOPIC, FeedChange.DOWNLOAD_PROGRESS, _detail(running))
         finally:
             running.stopped = True
         return work.result()

@@ -37,10 +37,11 @@ from archipel.agent.virt.qemu_img import QemuImgFailed
 from archipel.agent.virt.unfinished_files import make_durable
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.agent.web_fetch import FetchFailed, Progress
-from archipel.protocol.appliances import TOPIC, InstallableAppliance
+from archipel.protocol.appliances import TOPIC, ApplianceChange, InstallableAppliance
 from archipel.protocol.domain.copying import define_copy
 from archipel.protocol.domain.domain import Domain
 from archipel.protocol.errors import CommandError, Condition
+from archipel.protocol.presence import Work
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ async def attach(machine: VirtualMachine, uuid: str, caller: Caller) -> None:
         raise CommandError(f"uuid: an appliance is being installed in {machine.name} already", condition=Condition.CONFLICT)
     machine.refuse_copied()
     _installing[machine] = uuid
-    machine.push(TOPIC, "applianceinstalling")
+    machine.push(TOPIC, ApplianceChange.INSTALLING)
     machine.spawn(_attach(machine, repository, record, caller))
 
 
@@ -119,7 +120,7 @@ async def refuse_on(machine: VirtualMachine, why: str) -> None:
 
 async def _attach(machine: VirtualMachine, repository: Repository, record: ApplianceRecord, caller: Caller) -> None:
     try:
-        async with machine.at_work("Installing an appliance..."):
+        async with machine.at_work(Work.INSTALLING):
             with repository.use(record.uuid) as file, in_plain_words():
                 async with temporary_folder(repository) as folder:
                     package = await _read_package(machine, repository, record, file, folder)
@@ -127,12 +128,12 @@ async def _attach(machine: VirtualMachine, repository: Repository, record: Appli
                     await _install(machine, package, record.uuid, caller)
     except FAILURES as error:
         log.warning("%s: the appliance %s was not installed: %s", machine.bare, record.uuid, error)
-        machine.push(TOPIC, "applianceerror")
+        machine.push(TOPIC, ApplianceChange.ERROR)
         machine.shout(f"The appliance {record.name} was not installed: {error}")
     else:
         warnings = "".join(f"; {warning}" for warning in package.warnings)
         log.info("%s: the appliance %s was installed%s", machine.bare, record.uuid, warnings)
-        machine.push(TOPIC, "applianceinstalled", *map(_warning, package.warnings))
+        machine.push(TOPIC, ApplianceChange.INSTALLED, *map(_warning, package.warnings))
         machine.shout(f"{caller.bare} made {machine.name} from the appliance {record.name}{warnings}")
     finally:
         _installing.pop(machine, None)

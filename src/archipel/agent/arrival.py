@@ -31,6 +31,7 @@ from archipel.agent.virt.errors import DomainNotFound, VirtError
 from archipel.agent.virt.migration import Situation, read_downtime, read_situation
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import migration as wire
+from archipel.protocol.changes import HypervisorChange
 from archipel.protocol.domain.domain import Domain
 from archipel.protocol.errors import BadRequest, CommandError, Condition
 from archipel.protocol.events import Topic
@@ -262,7 +263,7 @@ async def _introduce(hypervisor: Hypervisor, machine: VirtualMachine, record: Ma
     stood_still = "" if downtime is None else f"; it stood still for {downtime} ms"
     log.info("%s (%s) has come from %s%s", machine.name, machine.uuid, incoming.source, stood_still)
     journey = wire.Journey(machine=machine.bare, source=incoming.source, downtime=downtime)
-    hypervisor.push(Topic.HYPERVISOR, "migrate", journey.write())
+    hypervisor.push(Topic.HYPERVISOR, HypervisorChange.MIGRATE, journey.write())
     hypervisor.shout(f"The machine {machine.name} has come from {incoming.source}{stood_still}")
 
 

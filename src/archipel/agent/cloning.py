@@ -27,11 +27,13 @@ from archipel.agent.virt.disk_files import Definitions, format_of
 from archipel.agent.virt.errors import DomainNotFound, VirtError
 from archipel.agent.virt.image_chain import follow_chain, read_image
 from archipel.agent.virtual_machine import VirtualMachine
+from archipel.protocol.changes import HypervisorChange
 from archipel.protocol.domain.copying import define_copy
 from archipel.protocol.domain.devices import Disk
 from archipel.protocol.domain.domain import Domain
 from archipel.protocol.errors import BadRequest, CommandError, Condition
 from archipel.protocol.events import Topic
+from archipel.protocol.presence import Work
 from archipel.xmpp.errors import WireError
 
 log = logging.getLogger(__name__)
@@ -97,10 +99,10 @@ async def _run(
             begun.set_exception(error)
             return
         log.error("%s: cannot be cloned: %s", source.bare, error)
-        hypervisor.push(Topic.HYPERVISOR, "cloneerror")
+        hypervisor.push(Topic.HYPERVISOR, HypervisorChange.CLONE_ERROR)
         hypervisor.shout(f"The copy of {source.name} that {caller.bare} wanted was not made: {error}")
     else:
-        hypervisor.push(Topic.HYPERVISOR, "clone")
+        hypervisor.push(Topic.HYPERVISOR, HypervisorChange.CLONE)
         hypervisor.shout(f"{caller.bare} cloned {source.name}: {copy.name}")
     finally:
         source.copies -= 1
@@ -148,7 +150,7 @@ def _golden_of(source: VirtualMachine, path: Path, image_format: str) -> Path:
 
 async def _copy(work: DriveWork, source: VirtualMachine, definition: Domain, copy: VirtualMachine, copies: list[DriveCopy]) -> Domain:
     """Copy the drives, and return the definition of the copy."""
-    async with source.at_work(f"Cloning to {copy.name}"):
+    async with source.at_work(Work.CLONING.format(name=copy.name)):
         with work.share(*(found.source for found in copies)), in_plain_words():
             for found in copies:
                 await _copy_drive(work, source, found)

@@ -15,6 +15,7 @@ from archipel.agent.dispatch import Caller
 from archipel.agent.domain_rules import refuse_forbidden
 from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import DomainNotFound, VirtError
+from archipel.protocol.changes import DefinitionChange
 from archipel.protocol.domain.domain import Domain, parse
 from archipel.protocol.domain.xml_values import DomainXmlError
 from archipel.protocol.errors import CommandError, Condition, ErrorCode
@@ -193,7 +194,7 @@ async def change_device(machine: VirtualMachine, element: ET.Element, caller: Ca
         devices.append(ET.fromstring(text))  # noqa: S314 - written by ourselves a moment ago
         await refuse_forbidden(machine, wanted, current, caller)
         await change(text)
-    machine.push(Topic.VM_DEFINITION, "defined")
+    machine.push(Topic.VM_DEFINITION, DefinitionChange.DEFINED)
 
 
 def read_device(element: ET.Element) -> str:

@@ -28,10 +28,11 @@ from archipel.agent.store import MachineRecord, Phase, StoreError
 from archipel.agent.virt.errors import DomainNotFound, VirtError
 from archipel.agent.virt.migration import Situation, give_up, read_progress, read_situation
 from archipel.agent.virtual_machine import VirtualMachine
+from archipel.protocol.changes import ControlChange
 from archipel.protocol.errors import BadRequest, CommandError, Condition, Unavailable
 from archipel.protocol.events import Topic
 from archipel.protocol.migration import Arrival, Forget, GetArrival, Mode, Serve, SoftAlloc, Standing
-from archipel.protocol.presence import Status
+from archipel.protocol.presence import Journey, Status
 from archipel.xmpp.errors import WireError
 
 log = logging.getLogger(__name__)
@@ -120,7 +121,7 @@ async def _follow(hypervisor: Hypervisor, outgoing: Outgoing) -> None:
     if (datetime.now(UTC) - outgoing.began_at).total_seconds() > settings_of(hypervisor).timeout:
         await give_up(domain)
     if machine is not None:
-        machine.tell_journey(Status(machine.status.show, f"Migrating - {await read_progress(domain) or 0}%"))
+        machine.tell_journey(Status(machine.status.show, Journey.UNDER_WAY.format(percent=await read_progress(domain) or 0)))
 
 
 async def _take_back(hypervisor: Hypervisor, outgoing: Outgoing, here: Situation | None) -> None:
@@ -150,7 +151,7 @@ def _words(outgoing: Outgoing) -> dict[str, str]:
 async def _hand_over(hypervisor: Hypervisor, outgoing: Outgoing) -> Outgoing:
     """Have the other hypervisor hold the machine; the password goes to it alone, in a stanza on an encrypted stream."""
     machine = _machine_of(hypervisor, outgoing)
-    machine.tell_journey(Status(machine.status.show, "Migrating - 100%"))
+    machine.tell_journey(Status(machine.status.show, Journey.UNDER_WAY.format(percent=100)))
     await machine.close_luggage()
     record = await hypervisor.services.store.machine(outgoing.uuid)
     if record is None:
@@ -294,8 +295,8 @@ def _tell_failure(hypervisor: Hypervisor, machine: VirtualMachine, outgoing: Out
     """Let people know that a machine stays, and why."""
     reason, level = outgoing.reason or _BROKEN_OFF, logging.INFO if outgoing.cancelled else logging.ERROR
     log.log(level, "%s: its migration to %s failed: %s", machine.bare, outgoing.destination, reason)
-    machine.show(Status(machine.status.show, "Migration aborted" if outgoing.cancelled else "Can't migrate."))
-    machine.push(Topic.VM_CONTROL, "migrateerror")
+    machine.show(Status(machine.status.show, Journey.ABORTED if outgoing.cancelled else Journey.FAILED))
+    machine.push(Topic.VM_CONTROL, ControlChange.MIGRATE_ERROR)
     hypervisor.shout(f"The machine {machine.name} that {outgoing.mover} wanted on {outgoing.destination} stays: {reason}")
 
 

@@ -40,6 +40,7 @@ from archipel.agent.virt.unfinished_files import make_durable, put_in_place, unf
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import drives as wire
 from archipel.protocol.errors import BadRequest, CommandError, Condition, PermissionDenied
+from archipel.protocol.presence import Work
 from archipel.protocol.rights import DOMAIN_POLICY_BYPASS
 
 GOLDEN_MODE: Final = 0o444  # nobody writes to it again, root aside
@@ -53,7 +54,7 @@ async def create(machine: VirtualMachine, request: wire.CreateDrive) -> Path:
     backing = await _choose_golden(work, machine, request, size)
     preallocate = request.preallocation == "metadata" and request.format == "qcow2" and work.settings.preallocate_metadata
     with work.take(file):
-        async with machine.at_work("Creating a drive..."):
+        async with machine.at_work(Work.CREATING_DRIVE):
             machine.refuse_leaving()
             await asyncio.to_thread(machine.folder.mkdir, mode=0o755, parents=True, exist_ok=True)
             await _refuse_existing(file, "name")
@@ -106,7 +107,7 @@ async def convert(machine: VirtualMachine, request: wire.ConvertDrive, caller: C
     drive = await look_up(machine, request.path, "path")
     target = drive.file.with_suffix(f".{request.format}")
     with work.take(drive.file, target):
-        async with machine.at_work("Converting a drive..."):
+        async with machine.at_work(Work.CONVERTING_DRIVE):
             async with machine.changing:
                 drive = await _look_before_conversion(work, machine, request)
             with unfinished_file(drive.file.parent, work.host) as made:
@@ -218,7 +219,7 @@ async def _resize_file(work: DriveWork, machine: VirtualMachine, drive: Drive, s
         text = f"size: {drive.file.name} has {found} bytes; shrink='1' makes it smaller, and cuts off what is at its end"
         raise CommandError(text, condition=Condition.NOT_ACCEPTABLE)
     if found != size:
-        async with machine.at_work("Resizing a drive..."):
+        async with machine.at_work(Work.RESIZING_DRIVE):
             await work.qemu_img.resize(drive.file, drive.format, size, shrink=found > size)
             await in_slow_thread(make_durable, drive.file)
 
@@ -235,7 +236,7 @@ async def set_golden(machine: VirtualMachine, request: wire.SetGoldenDrive, call
         raise PermissionDenied("replace: golden drives are for all machines of the host", DOMAIN_POLICY_BYPASS)
     drive = await look_up(machine, request.path, "path")
     with work.take(drive.file, golden):
-        async with machine.at_work("Making a golden drive..."):
+        async with machine.at_work(Work.MAKING_GOLDEN):
             await asyncio.to_thread(folder.mkdir, mode=0o755, parents=True, exist_ok=True)
             await _refuse_golden(machine, golden, request)
             async with machine.changing:

@@ -25,6 +25,7 @@ from archipel.agent.secret import Secret
 from archipel.agent.services import Services
 from archipel.agent.turns import Turns
 from archipel.protocol import namespaces as ns
+from archipel.protocol.changes import SubscriptionChange
 from archipel.protocol.errors import BadRequest, CommandError, NotImplementedByEntity, PermissionDenied
 from archipel.protocol.events import Topic
 from archipel.protocol.presence import Status
@@ -370,7 +371,7 @@ class Entity(abc.ABC):
         """Take somebody into the roster, with the right to read our events."""
         await self.events.admit(self.readers() | {bare})
         await self.contacts.add(bare, self.name)
-        self.push(Topic.SUBSCRIPTION, "added")
+        self.push(Topic.SUBSCRIPTION, SubscriptionChange.ADDED)
 
     async def dismiss(self, bare: str) -> None:
         """Drop from the roster who lost his last right here: whom the roster shows our presence is known, whatever he may do."""
@@ -392,4 +393,4 @@ class Entity(abc.ABC):
             log.warning("%s: cannot remove %s from the roster: %s", self.bare, bare, error)
             return
         await self.refresh_readers()
-        self.push(Topic.SUBSCRIPTION, "removed")
+        self.push(Topic.SUBSCRIPTION, SubscriptionChange.REMOVED)

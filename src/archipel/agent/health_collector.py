@@ -26,7 +26,7 @@ from archipel.agent.virt.host import LibvirtVersion
 from archipel.agent.virt.machine_figures import COUNTED, NANOSECONDS, Counters, FigureReader
 from archipel.protocol.errors import Unavailable
 from archipel.protocol.events import Topic
-from archipel.protocol.health import Alarm
+from archipel.protocol.health import Alarm, HealthChange
 
 log = logging.getLogger(__name__)
 
@@ -194,7 +194,7 @@ class Collector:
         level = logging.WARNING if change.raised else logging.INFO
         log.log(level, "%s: %s %s: %d %%", entity.name, f"{resource} {place}".strip(), state, change.value)
         alarm = Alarm(resource=resource, state=state, value=change.value, threshold=change.threshold, mount=place or None)
-        entity.push(Topic.HEALTH, "alarm", alarm.write())
+        entity.push(Topic.HEALTH, HealthChange.ALARM, alarm.write())
 
     async def find_versions(self) -> tuple[LibvirtVersion, LibvirtVersion] | None:
         """Return the versions of libvirt and its driver, a minute old at most; without libvirt the last ones, or None."""

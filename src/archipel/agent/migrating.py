@@ -33,7 +33,7 @@ from archipel.agent.virt.migration import Route, give_up, migrate, read_progress
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import CommandError, Condition, Unavailable
 from archipel.protocol.migration import Destination, Expect, MigrationCode, Mode
-from archipel.protocol.presence import Status
+from archipel.protocol.presence import Journey, Status
 from archipel.xmpp.errors import WireError
 
 log = logging.getLogger(__name__)
@@ -235,7 +235,7 @@ async def _watch(trip: Trip, timeout: float) -> None:
 
 def _show(trip: Trip, percent: int | None) -> None:
     if percent is not None:
-        trip.machine.tell_journey(Status(trip.machine.status.show, f"Migrating - {percent}%"))
+        trip.machine.tell_journey(Status(trip.machine.status.show, Journey.UNDER_WAY.format(percent=percent)))
 
 
 async def cancel(machine: VirtualMachine) -> None:

@@ -24,9 +24,10 @@ from archipel.agent.slow_work import in_slow_thread
 from archipel.agent.virt.errors import DomainNotFound
 from archipel.agent.virt.unfinished_files import put_in_place, unfinished_file
 from archipel.agent.virtual_machine import VirtualMachine
-from archipel.protocol.appliances import TOPIC, PackageMachine, package_file_name
+from archipel.protocol.appliances import TOPIC, ApplianceChange, PackageMachine, package_file_name
 from archipel.protocol.domain.domain import Domain
 from archipel.protocol.errors import CommandError, Condition
+from archipel.protocol.presence import Work
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ async def package(machine: VirtualMachine, request: PackageMachine, caller: Call
     repository = repository_of(machine.hypervisor)
     plan = await _plan(machine, repository, request)
     machine.copies += 1  # nobody changes it meanwhile
-    machine.push(TOPIC, "packaging")
+    machine.push(TOPIC, ApplianceChange.PACKAGING)
     machine.spawn(_run(machine, repository, plan, caller))
 
 
@@ -75,15 +76,15 @@ async def _plan(machine: VirtualMachine, repository: Repository, request: Packag
 
 async def _run(machine: VirtualMachine, repository: Repository, plan: _Plan, caller: Caller) -> None:
     try:
-        async with machine.at_work("Making an appliance..."):
+        async with machine.at_work(Work.PACKAGING):
             with in_plain_words():
                 await _package(machine, repository, plan)
     except FAILURES as error:
         log.warning("%s: it was not made an appliance: %s", machine.bare, error)
-        machine.push(TOPIC, "packagingerror")
+        machine.push(TOPIC, ApplianceChange.PACKAGING_ERROR)
         machine.shout(f"No appliance was made of {machine.name}: {error}")
     else:
-        machine.push(TOPIC, "packaged")
+        machine.push(TOPIC, ApplianceChange.PACKAGED)
         machine.shout(f"{caller.bare} made the appliance {plan.target.name} of {machine.name}")
     finally:
         machine.copies -= 1

@@ -14,7 +14,7 @@ import logging
 import weakref
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 from xml.etree import ElementTree as ET
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -32,11 +32,10 @@ from archipel.agent.schedule_times import Times
 from archipel.agent.store import StoreError
 from archipel.protocol.errors import CommandError, Condition
 from archipel.protocol.events import Topic
+from archipel.protocol.scheduler import ScheduleChange
 
 log = logging.getLogger(__name__)
 
-CHANGES: Final = ("scheduled", "unscheduled", "jobexecuted", "jobfailed", "jobmissed")
-EXECUTED, FAILED, MISSED = CHANGES[2:]
 Key = tuple[str, str]
 
 
@@ -85,11 +84,11 @@ class Scheduler:
         start: datetime | None = record.due
         if record.started is not None:
             log.error("job %s of %s (%s): the agent ended while it ran", record.uid, record.entity, record.action)
-            self._tell_later(record, FAILED, "the agent ended while the job ran: whether it was done is not known")
+            self._tell_later(record, ScheduleChange.FAILED, "the agent ended while the job ran: whether it was done is not known")
             start = _next_after(record, record.due)
         if start is not None and start < oldest:
             log.warning("job %s of %s (%s) was due at %s, when no agent ran", record.uid, record.entity, record.action, start)
-            self._tell_later(record, MISSED, f"it was due at {start.isoformat(timespec='seconds')}, when no agent ran")
+            self._tell_later(record, ScheduleChange.MISSED, f"it was due at {start.isoformat(timespec='seconds')}, when no agent ran")
             start = _next_after(record, oldest)
         if start is None:
             await schedule_book.drop_job(self._store, record.key)
@@ -187,7 +186,7 @@ class Scheduler:
         except CommandError as error:
             self._fail(entity, record, error.text)
         else:
-            entity.push(Topic.SCHEDULER, EXECUTED)
+            entity.push(Topic.SCHEDULER, ScheduleChange.EXECUTED)
 
     async def _note_end(self, record: JobRecord, *, last: bool) -> None:
         """Write down that a job does not run any more, or forget it; meanwhile it may have been removed."""
@@ -207,7 +206,7 @@ class Scheduler:
 
     def _fail(self, entity: Entity, record: JobRecord, why: str) -> None:
         log.warning("job %s of %s (%s) failed: %s", record.uid, record.entity, record.action, why)
-        entity.push(Topic.SCHEDULER, FAILED, _detail(record, why))
+        entity.push(Topic.SCHEDULER, ScheduleChange.FAILED, _detail(record, why))
 
     def _note_missed(self, event: JobEvent) -> None:
         """Tell of a job that began too late, or whose last run had not ended; one for once is over."""
@@ -216,7 +215,9 @@ class Scheduler:
         if record is None or entity is None:
             return
         log.warning("job %s of %s (%s) missed its time", record.uid, record.entity, record.action)
-        entity.push(Topic.SCHEDULER, MISSED, _detail(record, "the agent was busy at that time, or the run before had not ended"))
+        entity.push(
+            Topic.SCHEDULER, ScheduleChange.MISSED, _detail(record, "the agent was busy at that time, or the run before had not ended")
+        )
         entity.spawn(self._pass_over(record))
 
     async def _pass_over(self, record: JobRecord) -> None:
@@ -224,7 +225,7 @@ class Scheduler:
             following = self._next_run(record)
             await self._note_end(replace(record, due=following or record.due), last=following is None)
 
-    def _tell_later(self, record: JobRecord, change: str, why: str) -> None:
+    def _tell_later(self, record: JobRecord, change: ScheduleChange, why: str) -> None:
         """Push as soon as the entity is online: before that nothing is heard."""
         entity = self._find(record.entity)
         if entity is not None:
@@ -235,7 +236,7 @@ class Scheduler:
         return None if hypervisor is None else entity_of(hypervisor, bare)
 
 
-async def _tell(entity: Entity, change: str, detail: ET.Element) -> None:
+async def _tell(entity: Entity, change: ScheduleChange, detail: ET.Element) -> None:
     await entity.online.wait()
     entity.push(Topic.SCHEDULER, change, detail)
 

@@ -24,6 +24,8 @@ from archipel.protocol.domain.domain import Domain
 from archipel.protocol.domain.xml_values import DomainXmlError
 from archipel.protocol.errors import CommandError, Condition, shorten
 from archipel.protocol.events import Topic
+from archipel.protocol.presence import Work
+from archipel.protocol.snapshots import SnapshotChange
 
 if TYPE_CHECKING:
     from archipel.agent.virtual_machine import VirtualMachine
@@ -35,7 +37,6 @@ MOST_BYTES: Final = 200_000
 SHORT_DESCRIPTION: Final = 100
 MOST_SNAPSHOTS: Final = 100
 """Of one machine; many more would not fit in an answer."""
-TAKING, DELETING, REVERTING = "Taking a snapshot...", "Deleting a snapshot...", "Going back to a snapshot..."
 
 
 async def take(machine: VirtualMachine, request: wire.TakeSnapshot, caller: Caller, within: float) -> None:
@@ -51,9 +52,9 @@ async def take(machine: VirtualMachine, request: wire.TakeSnapshot, caller: Call
         if plan.external:
             _refuse_lasting(stored)
             await _refuse_outside(machine, present, plan)
-        async with machine.at_work(TAKING):
+        async with machine.at_work(Work.TAKING_SNAPSHOT):
             await _take(machine, plan, within)
-    machine.push(Topic.SNAPSHOTS, "taken")
+    machine.push(Topic.SNAPSHOTS, SnapshotChange.TAKEN)
     machine.shout(f"{caller.bare} took the snapshot {name} of {machine.name}")
 
 
@@ -81,11 +82,11 @@ async def delete(machine: VirtualMachine, name: str, caller: Caller, within: flo
         going = [_find(stored, name), *(virt.descendants(name, stored) if children else ())]
         if any(snapshot.external for snapshot in going):
             await _refuse_old_libvirt(machine, virt.DELETES_EXTERNAL, "delete external snapshots")
-        async with machine.at_work(DELETING):
+        async with machine.at_work(Work.DELETING_SNAPSHOT):
             await machine.domain.change("deletion of a snapshot", partial(virt.delete, name=name, children=children), within)
             with contextlib.suppress(VirtError):  # they are a waste then, and harm nobody
                 await snapshot_files.remove_unused(machine, (file for snapshot in going for file in snapshot.files))
-    machine.push(Topic.SNAPSHOTS, "deleted")
+    machine.push(Topic.SNAPSHOTS, SnapshotChange.DELETED)
     machine.shout(f"{caller.bare} deleted the snapshot {name} of {machine.name}")
 
 
@@ -100,9 +101,9 @@ async def revert(machine: VirtualMachine, name: str, caller: Caller, within: flo
             wanted = _read_old(old)
             await refuse_forbidden(machine, wanted, current, caller)
             await refuse_changed_images(machine, wanted)
-        async with machine.at_work(REVERTING):
+        async with machine.at_work(Work.REVERTING):
             await machine.domain.change("revert to a snapshot", partial(virt.revert, name=name), within)
-    machine.push(Topic.SNAPSHOTS, "restored")
+    machine.push(Topic.SNAPSHOTS, SnapshotChange.RESTORED)
     machine.shout(f"{caller.bare} took {machine.name} back to the snapshot {name}")
 
 

@@ -23,6 +23,7 @@ from archipel.agent.virt.errors import DomainNotFound, VirtError
 from archipel.agent.virt.lifecycle import DomainEvent, LifecycleEvent, StoppedDetail, UndefinedDetail
 from archipel.protocol import namespaces as ns
 from archipel.protocol import presence
+from archipel.protocol.changes import ControlChange, DefinitionChange
 from archipel.protocol.errors import CommandError, Condition, ErrorCode, Unavailable
 from archipel.protocol.events import Topic
 from archipel.protocol.presence import Status
@@ -36,14 +37,14 @@ log = logging.getLogger(__name__)
 
 # What libvirt tells, and what is pushed for it; SHUTDOWN is only a step on the way to STOPPED.
 _CHANGES: Final = {
-    LifecycleEvent.STARTED: (Topic.VM_CONTROL, "created"),
-    LifecycleEvent.SUSPENDED: (Topic.VM_CONTROL, "suspended"),
-    LifecycleEvent.PMSUSPENDED: (Topic.VM_CONTROL, "suspended"),
-    LifecycleEvent.RESUMED: (Topic.VM_CONTROL, "resumed"),
-    LifecycleEvent.STOPPED: (Topic.VM_CONTROL, "shutdown"),
-    LifecycleEvent.CRASHED: (Topic.VM_CONTROL, "crashed"),
-    LifecycleEvent.DEFINED: (Topic.VM_DEFINITION, "defined"),
-    LifecycleEvent.UNDEFINED: (Topic.VM_DEFINITION, "undefined"),
+    LifecycleEvent.STARTED: (Topic.VM_CONTROL, ControlChange.CREATED),
+    LifecycleEvent.SUSPENDED: (Topic.VM_CONTROL, ControlChange.SUSPENDED),
+    LifecycleEvent.PMSUSPENDED: (Topic.VM_CONTROL, ControlChange.SUSPENDED),
+    LifecycleEvent.RESUMED: (Topic.VM_CONTROL, ControlChange.RESUMED),
+    LifecycleEvent.STOPPED: (Topic.VM_CONTROL, ControlChange.SHUTDOWN),
+    LifecycleEvent.CRASHED: (Topic.VM_CONTROL, ControlChange.CRASHED),
+    LifecycleEvent.DEFINED: (Topic.VM_DEFINITION, DefinitionChange.DEFINED),
+    LifecycleEvent.UNDEFINED: (Topic.VM_DEFINITION, DefinitionChange.UNDEFINED),
 }
 # Namespaces whose commands touch neither the domain nor its files, whatever they change, or end what others have to wait for: they
 # are done while the machine is being copied or moved, too.
@@ -63,7 +64,7 @@ BESIDE_THE_DOMAIN: Final = frozenset(
     }
 )
 _REMEMBERED: Final = BESIDE_THE_DOMAIN - {ns.VM_MIGRATION}  # what they change goes along when the machine moves to another host
-CRASH: Final = (Topic.VM_CONTROL, "crashed")
+CRASH: Final = (Topic.VM_CONTROL, ControlChange.CRASHED)
 CHANGES_WAIT: Final = 10.0  # seconds for changes that are under way when a machine leaves
 
 

@@ -13,9 +13,38 @@ import uuid as uuids
 from typing import Final
 
 from archipel.protocol import namespaces as ns
+from archipel.protocol.changes import Change, about
 from archipel.protocol.payload import Payload, Request, at_most_characters, attribute, children, payload
 
 TOPIC: Final = "vmcasting"
+
+
+@about(TOPIC)
+class FeedChange(Change):
+    """What happens to the [feeds and appliances](appliances.md) of a hypervisor."""
+
+    REGISTER = "register", "a [feed of appliances](appliances.md) was registered"
+    UNREGISTER = "unregister", "a feed was dropped"
+    DOWNLOAD_START = "download_start", "the download of an appliance began"
+    DOWNLOAD_PROGRESS = "download_progress", "ten more per cent are there; a `<download>` in the push says how much of which"
+    DOWNLOAD_COMPLETE = "download_complete", "an appliance is there"
+    DOWNLOAD_ERROR = "download_error", "a download failed"
+    DELETED = "appliancedeleted", "what was downloaded of an appliance was deleted"
+
+
+@about(TOPIC)
+class ApplianceChange(Change):
+    """What happens to a machine's appliance."""
+
+    INSTALLING = "applianceinstalling", "a machine is being made from an appliance"
+    INSTALLED = "applianceinstalled", "a machine was made from an appliance"
+    ERROR = "applianceerror", "the installation failed, and left nothing"
+    DETACHED = "appliancedetached", "a machine has forgotten which appliance it was"
+    PACKAGING = "packaging", "an appliance is being made of a machine"
+    PACKAGED = "packaged", "an appliance was made of a machine"
+    PACKAGING_ERROR = "packagingerror", "no appliance was made, and nothing is left of it"
+
+
 LONGEST_URL: Final = 2000
 LONGEST_NAME: Final = 100  # characters of an appliance's name
 _NOT_IN_URLS: Final = re.compile(r"[\x00-\x20\x7f<>\"]")

@@ -8,11 +8,21 @@ import enum
 from typing import Final
 
 from archipel.protocol import namespaces as ns
+from archipel.protocol.changes import Change, about
 from archipel.protocol.payload import Payload, Request, attribute, payload
 
 FAILURE: Final = -1010  # the founders' code of errors about displays
-TOPIC: Final = "virtualmachine:vnc"  # of pushes, with the changes below
-SERVED, NOT_SERVED = "websocketvncstart", "websocketvncstop"
+TOPIC: Final = "virtualmachine:vnc"
+
+
+@about(TOPIC)
+class DisplayChange(Change):
+    """Whether a machine's display can be reached."""
+
+    SERVED = "websocketvncstart", "the display can be reached through the agent"
+    NOT_SERVED = "websocketvncstop", "it no longer can"
+
+
 NO_PORT: Final = -1
 
 

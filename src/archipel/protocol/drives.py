@@ -9,9 +9,24 @@ import re
 from typing import Final
 
 from archipel.protocol import namespaces as ns
+from archipel.protocol.changes import Change, about
 from archipel.protocol.payload import Check, Payload, Request, at_least, attribute, payload
 
 TOPIC: Final = "disk"
+
+
+@about(TOPIC)
+class DriveChange(Change):
+    """What happens to a machine's drives."""
+
+    CREATED = "created", "a [drive](storage.md) was made"
+    DELETED = "deleted", "a drive was deleted"
+    CONVERTED = "converted", "a drive has another format"
+    RENAMED = "renamed", "a drive has another name"
+    RESIZED = "resized", "a drive became larger"
+    GOLDENED = "goldened", "a golden drive was made of a drive"
+
+
 """What pushes about drives are about: created, deleted, converted, renamed, goldened, resized."""
 FORMATS: Final = ("qcow2", "raw", "qcow", "vmdk")
 """Formats that drives are made in; ``cow``, which the founders had as well, is gone from QEMU."""

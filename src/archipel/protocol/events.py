@@ -29,7 +29,6 @@ class Topic(enum.StrEnum):
     SNAPSHOTS = "snapshoting"
     SCHEDULER = "scheduler"
     SUBSCRIPTION = "subscription"
-    TAGS = "tags"
     VM_CONTROL = "virtualmachine:control"
     VM_DEFINITION = "virtualmachine:definition"
 

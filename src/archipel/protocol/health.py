@@ -11,11 +11,24 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from archipel.protocol import namespaces as ns
+from archipel.protocol.changes import Change, about
 from archipel.protocol.errors import BadRequest
+from archipel.protocol.events import Topic
 from archipel.protocol.payload import Payload, Request, at_least, attribute, child, children, payload, text
 from archipel.protocol.xml import local_name
 
 DATE_FORMAT: Final = "%Y-%m-%d %H:%M:%S.%f"
+
+
+@about(Topic.HEALTH)
+class HealthChange(Change):
+    """What is alarming about a host."""
+
+    ALARM = (
+        "alarm",
+        "a figure of the host, or of the machine, passed its threshold, or fell below it again; an `<alarm>` in the push says which "
+        "([health.md](health.md))",
+    )
 
 
 @payload

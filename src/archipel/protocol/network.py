@@ -10,10 +10,23 @@ from typing import Final, Self
 from xml.etree import ElementTree as ET
 
 from archipel.protocol import namespaces as ns
+from archipel.protocol.changes import Change, about
 from archipel.protocol.payload import Payload, Request, attribute, child, foreign_xml, not_empty, payload
 from archipel.protocol.xml import local_name
 
 TOPIC: Final = "network"
+
+
+@about(TOPIC)
+class NetworkPush(Change):
+    """What libvirt says of a network of the host, whoever did it."""
+
+    DEFINED = "defined", "a network was defined"
+    UNDEFINED = "undefined", "a network's definition was removed"
+    CREATED = "created", "a network was started"
+    DESTROYED = "destroyed", "a network was stopped"
+
+
 """The topic of pushes about networks: ``defined``, ``undefined``, ``created``, ``destroyed``."""
 
 _ACTIVE: Final = {"activedNetworks": True, "unactivedNetworks": False}

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from archipel.protocol import namespaces as ns
+from archipel.protocol.changes import Change, about
 from archipel.protocol.errors import BadRequest
 from archipel.protocol.payload import Check, Payload, Request, attribute, payload
 
@@ -20,6 +21,15 @@ LEAST: Final = -1000
 MOST: Final = 1000
 FAILURE: Final = -1
 TOPICS: Final = ("virtualmachine:oom", "oom")
+
+
+@about(*TOPICS)
+class OomChange(Change):
+    """What happens to the kernel's choice; founding clients listen to the first topic, the founders' agent pushed the other."""
+
+    ADJUSTED = "adjusted", "how likely the kernel ends the machine when the host runs out of memory was changed"
+
+
 """Where founding clients listen, and where founding agents pushed."""
 
 

@@ -8,6 +8,7 @@ import enum
 from typing import Final
 from xml.etree import ElementTree as ET
 
+from archipel.protocol import changes
 from archipel.protocol import namespaces as ns
 from archipel.protocol.payload import Payload, Request, at_least, at_most, at_most_characters, attribute, child, children, payload
 
@@ -29,16 +30,17 @@ class ParkingCode(enum.IntEnum):
     CREATE = -11005
 
 
-class Change(enum.StrEnum):
+@changes.about(TOPIC)
+class Change(changes.Change):
     """What is pushed on the hypervisor; the ``cannot`` ones where a request failed after it was answered."""
 
-    PARKED = "parked"
-    UNPARKED = "unparked"
-    DELETED = "deleted"
-    UPDATED = "updated"
-    CANNOT_PARK = "cannot-park"
-    CANNOT_UNPARK = "cannot-unpark"
-    CANNOT_DELETE = "cannot-delete"
+    PARKED = "parked", "a machine was [parked](parking.md)"
+    UNPARKED = "unparked", "a parked machine is back"
+    DELETED = "deleted", "a parked machine was deleted"
+    UPDATED = "updated", "a parked machine's definition was changed"
+    CANNOT_PARK = "cannot-park", "a machine cannot be parked wholly now; it is later, which is then pushed"
+    CANNOT_UNPARK = "cannot-unpark", "it stays parked"
+    CANNOT_DELETE = "cannot-delete", "it stays parked, or is deleted later, which is then pushed"
 
 
 @payload

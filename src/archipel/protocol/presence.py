@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,6 +28,37 @@ CRASHED: Final = Status("xa", "Crashed")
 ASLEEP: Final = Status("away", "Asleep")
 NOT_DEFINED: Final = Status("xa", "Not defined")
 LIBVIRT_LOST: Final = Status("dnd", "Libvirt connection lost")
+
+
+class HostWork(enum.StrEnum):
+    """What a hypervisor does just now: its status is ``Online (...)`` with that. In braces stands what is put there."""
+
+    ALLOCATING = "Allocating vm..."
+    DOWNLOADING = "Downloading {name}..."
+
+
+class Work(enum.StrEnum):
+    """What is done with a machine just now, which then is ``dnd``."""
+
+    CLONING = "Cloning to {name}"
+    TAKING_SNAPSHOT = "Taking a snapshot..."
+    DELETING_SNAPSHOT = "Deleting a snapshot..."
+    REVERTING = "Going back to a snapshot..."
+    CREATING_DRIVE = "Creating a drive..."
+    CONVERTING_DRIVE = "Converting a drive..."
+    RESIZING_DRIVE = "Resizing a drive..."
+    MAKING_GOLDEN = "Making a golden drive..."
+    INSTALLING = "Installing an appliance..."
+    PACKAGING = "Making an appliance..."
+
+
+class Journey(enum.StrEnum):
+    """How a machine gets to another hypervisor, beside the show of its state."""
+
+    UNDER_WAY = "Migrating - {percent}%"
+    FAILED = "Can't migrate."
+    ABORTED = "Migration aborted"
+
 
 # libvirt's virDomainState.
 NO_STATE, BLOCKED, RUNNING_STATE, PAUSED_STATE, SHUTDOWN, SHUTOFF, CRASHED_STATE, PM_SUSPENDED = 0, 2, 1, 3, 4, 5, 6, 7

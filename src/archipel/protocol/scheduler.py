@@ -7,11 +7,24 @@ from __future__ import annotations
 import uuid
 
 from archipel.protocol import namespaces as ns
+from archipel.protocol.changes import Change, about
+from archipel.protocol.events import Topic
 from archipel.protocol.payload import Payload, Request, at_most_characters, attribute, not_empty, payload, text
 
 _SHORT = at_most_characters(100)  # an expression that lists every second has more; nobody needs that
 _COMMENT = at_most_characters(500)
 _PARAMETER = at_most_characters(1000)
+
+
+@about(Topic.SCHEDULER)
+class ScheduleChange(Change):
+    """What happens to an entity's jobs; a ``<job action='' uid=''>`` in the push of one that was not done says why."""
+
+    SCHEDULED = "scheduled", "a [job](scheduler.md) was noted"
+    UNSCHEDULED = "unscheduled", "a job was taken off the list"
+    EXECUTED = "jobexecuted", "a job was done"
+    FAILED = "jobfailed", "a job failed; a `<job action='' uid=''>` in the push says why"
+    MISSED = "jobmissed", "a job was not done in time; a `<job action='' uid=''>` in the push says why"
 
 
 @payload

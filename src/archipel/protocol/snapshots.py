@@ -9,7 +9,9 @@ from typing import Final, Self
 from xml.etree import ElementTree as ET
 
 from archipel.protocol import namespaces as ns
+from archipel.protocol.changes import Change, about
 from archipel.protocol.errors import BadRequest, shorten
+from archipel.protocol.events import Topic
 from archipel.protocol.payload import Payload, Request, at_most_characters, attribute, child, not_empty, payload, text_child
 from archipel.protocol.xml import local_name
 
@@ -17,6 +19,15 @@ LONGEST_NAME: Final = 200  # bytes; libvirt makes a file's name of it, and qcow2
 LONGEST_DESCRIPTION: Final = 2000  # characters
 _NOT_IN_NAMES: Final = re.compile(r"[/\x00-\x1f\x7f]")
 _TAKEN: Final = frozenset({"name", "description"})
+
+
+@about(Topic.SNAPSHOTS)
+class SnapshotChange(Change):
+    """What happens to a machine's snapshots."""
+
+    TAKEN = "taken", "a [snapshot](snapshots.md) was taken"
+    DELETED = "deleted", "a snapshot was deleted"
+    RESTORED = "restored", "the machine went back to a snapshot"
 
 
 def proper_name(value: str) -> str | None:

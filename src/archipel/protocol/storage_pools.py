@@ -10,10 +10,27 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from archipel.protocol import namespaces as ns
+from archipel.protocol.changes import Change, about
 from archipel.protocol.drives import LIMITS
 from archipel.protocol.payload import Check, Payload, Request, at_least, attribute, child, payload
 
 TOPIC: Final = "storage"
+
+
+@about(TOPIC)
+class StorageChange(Change):
+    """What happens to the host's pools."""
+
+    POOL_DEFINED = "pooldefined", "a [pool](storage-pools.md) was defined"
+    POOL_CREATED = "poolcreated", "a pool was started"
+    POOL_DESTROYED = "pooldestroyed", "a pool was stopped"
+    POOL_UNDEFINED = "poolundefined", "a pool's definition was removed"
+    POOL_REFRESHED = "poolrefreshed", "what lies in a pool was read anew"
+    VOLUME_CREATED = "volumecreated", "a volume was made"
+    VOLUME_DELETED = "volumedeleted", "a volume was deleted"
+    VOLUME_RESIZED = "volumeresized", "a volume has another size"
+
+
 """What pushes about pools and volumes are about."""
 FORMATS: Final = ("raw", "qcow2")
 """Formats that volumes are made in."""

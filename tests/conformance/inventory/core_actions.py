@@ -13,8 +13,21 @@ AVATAR, ROSTER = "archipel:avatar", "archipel:roster"
 HOST, CONTROL, DEFINITION = "archipel:hypervisor:control", "archipel:vm:control", "archipel:vm:definition"
 H, VM = (HYPERVISOR,), (MACHINE,)
 
+PING = action(
+    "urn:xmpp:ping",
+    "ping",
+    EVERY,
+    "an answer to whoever asks, known or not",
+    tests=(f"{AGENT}/test_envelopes.py::test_a_ping_is_answered",),
+)
 PEOPLE = (
-    action(PERMISSIONS, "list", EVERY, "all rights that exist here, with default and description"),
+    action(
+        PERMISSIONS,
+        "list",
+        EVERY,
+        "all rights that exist here, with default and description",
+        tests=("tests/unit/agent/test_permission_commands.py::test_all_rights_that_exist_are_listed_with_what_they_mean",),
+    ),
     action(
         PERMISSIONS,
         "get",
@@ -157,6 +170,10 @@ MACHINES = (
         H,
         "where machines migrate to, for other hypervisors",
         better="for holders of the right, not for everybody",
+        tests=(
+            "tests/unit/agent/test_founding_options.py::test_another_value_is_seen[GLOBAL-migration_uri]",
+            f"{AGENT}/test_every_action.py::test_who_lacks_the_right_is_told_which[hypervisor-hypervisor:control-migrationinfo]",
+        ),
     ),
     action(
         HOST,
@@ -350,7 +367,13 @@ ON_MACHINE = (
             "tests/unit/agent/virt/test_domain.py::test_undefining_removes_snapshots_and_saved_state_with_it",
         ),
     ),
-    action(DEFINITION, "capabilities", VM, "libvirt's capabilities of the host"),
+    action(
+        DEFINITION,
+        "capabilities",
+        VM,
+        "libvirt's capabilities of the host",
+        tests=(f"{AGENT}/test_machine_definition.py::test_who_may_sees_the_capabilities",),
+    ),
 )
 
-ROWS = (*PEOPLE, *MACHINES, *ON_MACHINE)
+ROWS = (PING, *PEOPLE, *MACHINES, *ON_MACHINE)

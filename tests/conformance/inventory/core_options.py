@@ -8,6 +8,18 @@ from tests.conformance.row import option
 
 CONFIG = "tests/unit/agent/test_config.py"
 
+LEFT_OUT = f"{CONFIG}::TestCapabilities::test_founding_modules_that_are_gone_are_taken_and_load_nothing"
+SWITCH = "whether the module is loaded"
+MODULES = (
+    *("action_scheduler", "hypervisor_health", "hypervisor_network", "hypervisor_vmcasts", "oomkiller", "snapshoting", "storage"),
+    *("virtualmachine_appliance", "vmparking", "vnc", "xmppserver"),
+)
+SWITCHED_OFF = ("geolocalization",)
+GONE = {
+    "hypervisor_nuage_network": "Nuage's controller is no longer sold: the flag is taken and loads nothing",
+    "iphone_notification": "that service is gone: the flag is taken and loads nothing; the capability notifier tells people",
+}
+
 ROWS = (
     option("DEFAULT", "xmpp_server", "lab.example", better="taken from hypervisor_xmpp_jid if left out"),
     option("DEFAULT", "archipel_folder_lib", "/var/lib/archipel/"),
@@ -59,7 +71,12 @@ ROWS = (
     option("VIRTUALMACHINE", "vm_permissions_database_path", "/permissions.sqlite3"),
     option("VIRTUALMACHINE", "allow_blank_space_in_vm_name", "True"),
     option("VIRTUALMACHINE", "enable_block_device_access", "True"),
-    option("VIRTUALMACHINE", "disable_screenshot", "False"),
+    option(
+        "VIRTUALMACHINE",
+        "disable_screenshot",
+        "False",
+        tests=("tests/unit/agent/test_screenshots.py::test_a_screen_that_nobody_may_see_is_an_empty_answer",),
+    ),
     option("LOGGING", "logging_level", "debug", different="info unless told otherwise"),
     option("LOGGING", "log_pubsub_item_expire", "3600", meaning="not used by the founders either"),
     option("LOGGING", "log_pubsub_max_items", "1000", meaning="of a node on which nothing was published"),
@@ -69,5 +86,8 @@ ROWS = (
     option("LOGGING", "logging_date_format", "%Y-%m-%d %H:%M:%S"),
     option("LOGGING", "logging_formatter", "%(levelname)s::%(message)s"),
     option("LOGGING", "xmpppy_debug", "False"),
-    option("MODULES", "storage", "True", meaning="each module's identifier, True or False"),
+    *(option("MODULES", name, "True", meaning=SWITCH) for name in MODULES),
+    *(option("MODULES", name, "False", meaning=f"{SWITCH}; off as it was shipped") for name in SWITCHED_OFF),
+    *(option("MODULES", name, "True", meaning=SWITCH, dropped=why, tests=(LEFT_OUT,)) for name, why in GONE.items()),
+    *(option("MODULES", name, "True", meaning=SWITCH, central=True) for name in ("centraldb", "platformrequest")),
 )

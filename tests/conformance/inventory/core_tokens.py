@@ -33,14 +33,15 @@ ROWS = (
     *tokens(EVERY, "permission_list", "permission_set", "permission_setown", "subscription_add", "subscription_remove", "settags"),
     *tokens(EVERY, "getavatars", "setavatar"),
     *tokens(H, "alloc", "free", "rostervm", "clone", "ip", "migrationinfo", "capabilities", "nodeinfo", "manage", "unmanage", "setorginfo"),
-    *tokens(VM, "info", "create", "shutdown", "destroy", "reboot", "suspend", "resume", "xmldesc", "migrate", "autostart", "memory"),
+    *tokens(VM, "info", "create", "shutdown", "destroy", "reboot", "suspend", "resume", "xmldesc", "autostart", "memory"),
+    *tokens(VM, "migrate", tests=(f"{AGENT}/test_migrations.py::test_who_holds_the_right_to_migrate_may_and_who_lacks_it_is_told",)),
     *tokens(VM, "setvcpus", "networkinfo", "define", "undefine", "capabilities", "free", "screenshot"),
     *tokens(
         VM,
         "nodeinfo",
         meaning="guarded nothing: machines had no such action",
         different="can be granted, as clients show it, and guards nothing here either",
-        tests=("tests/unit/protocol/test_rights.py::test_the_founding_rights_and_the_new_one_exist",),
+        tests=("tests/unit/agent/test_founding_rights.py::test_what_guards_nothing_is_granted_as_founding_clients_ask",),
     ),
     *tokens(
         VM,

@@ -84,8 +84,12 @@ ROWS = (
         "agent",
         "archipel-updatedomain",
         "changes the XMPP domain in the database (could not run)",
-        different="the domain stands in the configuration alone: machines' addresses are made from it at each start",
-        tests=("tests/unit/agent/test_virtual_machine.py::test_the_address_is_made_of_uuid_and_hypervisor",),
+        different="addresses are made at each start from the domain of the configuration; rights, rules, jobs and accounts are those of "
+        "whole addresses and stay with the old domain: on another one they are given anew by the administrators",
+        tests=(
+            "tests/unit/agent/test_virtual_machine.py::test_the_address_is_made_of_uuid_and_hypervisor",
+            "tests/unit/agent/test_virtual_machine.py::test_rights_stay_with_the_domain_that_they_were_given_on",
+        ),
         needs="archipel-agent",
     ),
     tool(

@@ -11,11 +11,18 @@ from tests.conformance.row import CENTRAL, EVERY, Row, action, option, pushes, t
 DATABASE, PLATFORM = "archipel:centralagent", "archipel:centralagent:platform"
 USERS, GROUPS = "archipel:xmppserver:users", "archipel:xmppserver:groups"
 C = (CENTRAL,)
+EVERY_ACTION = "tests/integration/agent/test_every_action.py"
 ALONE = "known by the central agent; without one an entity answers the error -10000, as the founders' did"
 
 
 def served(place: str, *names: str, meaning: str, on: tuple[str, ...] = C, **more: Any) -> tuple[Row, ...]:
     return tuple(action(place, name, on, meaning, central=True, **more) for name in names)
+
+
+def asked(name: str) -> tuple[str, ...]:
+    """Who holds the right is told that no central agent is there, who lacks it which right he lacks."""
+    tests = ("test_who_holds_the_right_may", "test_who_lacks_the_right_is_told_which")
+    return tuple(f"{EVERY_ACTION}::{test}[{kind}-xmppserver:users-{name}]" for test in tests for kind in EVERY)
 
 
 ROWS = (
@@ -32,7 +39,11 @@ ROWS = (
     *pushes("xmppserver:users", "registerationerror", "unregisterationerror", "changepassworderror", central=True),
     *pushes("xmppserver:groups", "created", "deleted", "usersadded", "usersdeleted", central=True),
     *tokens(C, "xmppserver_users_register", "xmppserver_users_unregister", "xmppserver_users_changepassword", central=True),
-    *tokens(EVERY, "xmppserver_users_list", "xmppserver_users_filter", "xmppserver_users_number", central=True),
+    *(
+        right
+        for name in ("list", "filter", "number")
+        for right in tokens(EVERY, f"xmppserver_users_{name}", central=True, tests=asked(name))
+    ),
     *tokens(C, "xmppserver_groups_create", "xmppserver_groups_delete", "xmppserver_groups_list", central=True),
     *tokens(C, "xmppserver_groups_addusers", "xmppserver_groups_deleteusers", central=True),
     *(

@@ -38,5 +38,14 @@ ROWS = (
     option("HEALTH", "health_collection_interval", "5"),
     option("HEALTH", "max_rows_before_purge", "50000"),
     option("HEALTH", "max_cached_rows", "200"),
-    option("HEALTH", "exclude_interfaces", "virbr,ovs-system,ovsbr", meaning="network devices that are left out; none ever was"),
+    option(
+        "HEALTH",
+        "exclude_interfaces",
+        "virbr,ovs-system,ovsbr",
+        meaning="network devices that are left out; none ever was",
+        tests=(
+            "tests/unit/agent/test_health.py::TestHostReader::test_excluded_interfaces_are_left_out_by_the_beginning_of_their_names",
+            "tests/unit/agent/test_health.py::TestCollector::test_quotes_around_excluded_interfaces_are_none_of_their_names",
+        ),
+    ),
 )

@@ -50,7 +50,13 @@ ROWS = (
         "all networks, those that run and those that do not",
         tests=("tests/integration/agent/test_networks.py::test_networks_stand_in_their_groups_with_their_autostart",),
     ),
-    action(NS, "bridges", EVERY, "the host's bridges, the kernel's and Open vSwitch's"),
+    action(
+        NS,
+        "bridges",
+        EVERY,
+        "the host's bridges, the kernel's and Open vSwitch's",
+        tests=("tests/unit/agent/test_host_interfaces.py::test_bridges_are_told_with_what_makes_them",),
+    ),
     action(
         NS,
         "getnames",
@@ -58,7 +64,13 @@ ROWS = (
         "the names of the networks that run",
         tests=("tests/integration/agent/test_networks.py::test_only_networks_that_run_have_their_names_told",),
     ),
-    action(NS, "getnics", EVERY, "the host's network devices"),
+    action(
+        NS,
+        "getnics",
+        EVERY,
+        "the host's network devices",
+        tests=("tests/integration/agent/test_networks.py::test_a_machine_tells_what_its_hypervisor_tells",),
+    ),
     action(
         NS,
         "getnwfilters",

@@ -40,7 +40,13 @@ ROWS = (
         better="sizes as they are; an image that names files of the host is not read",
         tests=("tests/integration/agent/test_storage.py::test_an_image_that_names_a_file_of_the_host_is_not_read",),
     ),
-    action(NS, "getiso", VM, "images for CD drives"),
+    action(
+        NS,
+        "getiso",
+        VM,
+        "images for CD drives",
+        tests=("tests/integration/agent/test_storage.py::test_other_files_of_the_folder_are_no_drives",),
+    ),
     action(
         NS,
         "convert",
@@ -60,7 +66,13 @@ ROWS = (
         better="drives of the machine only; the definition follows",
         tests=("tests/integration/agent/test_storage.py::test_the_definition_follows_a_conversion_and_a_renaming",),
     ),
-    action(NS, "getgolden", VM, "the golden drives"),
+    action(
+        NS,
+        "getgolden",
+        VM,
+        "the golden drives",
+        tests=("tests/integration/agent/test_storage.py::test_a_drive_stands_on_a_golden_one_that_then_stays_as_it_is",),
+    ),
     action(
         NS,
         "setgolden",
@@ -76,6 +88,7 @@ ROWS = (
         "drives_create_golden",
         meaning="guarded nothing",
         different="can be granted, as clients show it, and guards nothing here either",
+        tests=("tests/unit/agent/test_founding_rights.py::test_what_guards_nothing_is_granted_as_founding_clients_ask",),
     ),
     *tokens(VM, "drives_getgolden", "drives_setgolden", meaning="asked for and never made: for administrators only"),
     option("STORAGE", "iso_base_path", "%(archipel_folder_data)s/iso", better="several folders"),

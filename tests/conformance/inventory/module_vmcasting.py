@@ -8,6 +8,11 @@ from tests.conformance.row import HYPERVISOR, MACHINE, action, option, phrases, 
 
 CASTS, APPLIANCE = "archipel:hypervisor:vmcasting", "archipel:virtualmachine:vmcasting"
 H, VM = (HYPERVISOR,), (MACHINE,)
+FEEDS, MACHINES = "tests/unit/agent/test_appliance_feeds.py", "tests/unit/agent/test_appliances.py"
+HELD = ("tests/unit/agent/test_founding_rights.py::test_who_holds_it_may_and_who_lacks_it_is_told",)
+SAID = ("tests/integration/agent/test_appliances.py::test_an_appliance_is_downloaded_installed_and_let_go",)
+MADE = (f"{MACHINES}::test_a_machine_is_made_from_an_appliance_with_an_identity_of_its_own",)
+PROGRESS = (f"{FEEDS}::test_what_is_being_downloaded_is_told_and_pushed_with_its_progress",)
 
 ROWS = (
     action(
@@ -49,8 +54,8 @@ ROWS = (
             "tests/unit/agent/test_appliance_feeds.py::test_what_has_another_digest_than_the_feed_says_is_thrown_away",
         ),
     ),
-    action(CASTS, "downloadqueue", H, "what is being fetched"),
-    action(CASTS, "getappliances", H, "one appliance"),
+    action(CASTS, "downloadqueue", H, "what is being fetched", tests=PROGRESS),
+    action(CASTS, "getappliances", H, "one appliance", tests=(f"{FEEDS}::test_one_appliance_is_told_with_its_file_when_it_is_there",)),
     action(
         CASTS,
         "deleteappliance",
@@ -59,8 +64,14 @@ ROWS = (
         better="nothing but files of the repository is removed",
         tests=("tests/unit/agent/test_appliance_feeds.py::test_an_appliance_is_offered_downloaded_listed_and_deleted",),
     ),
-    action(CASTS, "getinstalledappliances", H, "what was fetched"),
-    action(APPLIANCE, "get", VM, "the appliances that can be attached"),
+    action(
+        CASTS,
+        "getinstalledappliances",
+        H,
+        "what was fetched",
+        tests=(f"{FEEDS}::test_an_appliance_is_offered_downloaded_listed_and_deleted",),
+    ),
+    action(APPLIANCE, "get", VM, "the appliances that can be attached", tests=MADE),
     action(
         APPLIANCE,
         "attach",
@@ -74,7 +85,7 @@ ROWS = (
             "tests/unit/agent/test_appliance_imports.py::test_a_plain_image_becomes_a_machine_as_the_settings_say",
         ),
     ),
-    action(APPLIANCE, "detach", VM, "forget which appliance it was"),
+    action(APPLIANCE, "detach", VM, "forget which appliance it was", tests=MADE),
     action(
         APPLIANCE,
         "package",
@@ -90,12 +101,14 @@ ROWS = (
     *pushes("vmcasting", "download_start", "download_complete", "download_error", "appliancedeleted", meaning="appliances of the host"),
     *pushes("vmcasting", "applianceinstalling", "applianceinstalled", "applianceerror", "appliancedetached", meaning="of a machine"),
     *pushes("vmcasting", "packaging", "packaged", "packagingerror", meaning="an appliance is made of a machine"),
-    *phrases(MACHINE, (APPLIANCE, "get"), "list appliances"),
-    *phrases(MACHINE, (APPLIANCE, "attach"), "attach appliance UUID"),
-    *phrases(MACHINE, (APPLIANCE, "detach"), "detach appliance"),
-    *tokens(H, "vmcasting_get", "vmcasting_register", "vmcasting_unregister", "vmcasting_downloadappliance", "vmcasting_downloadqueue"),
-    *tokens(H, "vmcasting_getappliances", "vmcasting_deleteappliance", "vmcasting_getinstalledappliances"),
-    *tokens(VM, "appliance_get", "appliance_attach", "appliance_detach", "appliance_package"),
+    *phrases(MACHINE, (APPLIANCE, "get"), "list appliances", tests=SAID),
+    *phrases(MACHINE, (APPLIANCE, "attach"), "attach appliance UUID", tests=SAID),
+    *phrases(MACHINE, (APPLIANCE, "detach"), "detach appliance", tests=SAID),
+    *tokens(H, "vmcasting_get", "vmcasting_downloadqueue", "vmcasting_getinstalledappliances"),
+    *tokens(H, "vmcasting_register", "vmcasting_unregister", "vmcasting_downloadappliance", tests=HELD),
+    *tokens(H, "vmcasting_getappliances", "vmcasting_deleteappliance", tests=HELD),
+    *tokens(VM, "appliance_get"),
+    *tokens(VM, "appliance_attach", "appliance_detach", "appliance_package", tests=HELD),
     option("VMCASTING", "vmcasting_database_path", "%(archipel_folder_lib)s/vmcasting.sqlite3"),
     option("VMCASTING", "repository_path", "%(archipel_folder_data)s/repo"),
     option("VMCASTING", "temp_path", "%(archipel_folder_data)s/tmp"),

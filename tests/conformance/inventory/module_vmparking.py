@@ -96,7 +96,11 @@ ROWS = (
     *phrases(HYPERVISOR, (PARKING, "list"), "park list", meaning="never understood: `park` came first"),
     *phrases(MACHINE, (OWN, "park"), "park"),
     *tokens(H, "vmparking_park", "vmparking_list", "vmparking_unpark", "vmparking_delete", "vmparking_edit_definition"),
-    *tokens(H, "vmparking_create_parked"),
+    *tokens(
+        H,
+        "vmparking_create_parked",
+        tests=("tests/unit/agent/test_founding_rights.py::test_who_holds_it_may_and_who_lacks_it_is_told",),
+    ),
     *tokens(H, "vmparking_updatexml", meaning="asked for by clients, made by no agent"),
     *tokens(VM, "vmparking_park"),
 )

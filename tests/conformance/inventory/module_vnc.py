@@ -23,7 +23,13 @@ ROWS = (
     *pushes("virtualmachine:vnc", "websocketvncstart", "websocketvncstop", meaning="the way to the console from a browser opened, closed"),
     *phrases(MACHINE, (NS, "display"), "vnc", "screen"),
     *tokens((MACHINE,), "vnc_display"),
-    option("VNC", "vnc_certificate_file", "none", meaning="certificate and key; those of the sources were the default"),
+    option(
+        "VNC",
+        "vnc_certificate_file",
+        "none",
+        meaning="certificate and key; those of the sources were the default",
+        tests=("tests/unit/agent/test_console.py::test_it_speaks_tls_where_there_is_a_certificate",),
+    ),
     option("VNC", "vnc_only_ssl", "False"),
     option("VNC", "vnc_enable_websocket_debug", "False"),
 )

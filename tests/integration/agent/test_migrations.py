@@ -24,7 +24,7 @@ from testbed.certificates import Authority
 from testbed.libvirtd import TestLibvirtd
 from tests.documentation import read_talks
 from tests.wire.action import grant
-from tests.wire.matching import assert_error, child, show
+from tests.wire.matching import assert_error, assert_refused, child, show
 from tests.wire.person import Person
 from tests.wire.platform import ADMIN, CONTROL, HOST, PERMISSIONS, Machine
 from tests.wire.two_hypervisors import House, Pair, open_pair
@@ -122,6 +122,17 @@ async def test_the_command_line_moves_a_machine_and_waits_for_its_arrival(pair: 
     assert pair.places(machine) == (None, "active")
     refused = await archipel("migrate", machine.name, f"stranger@{machine.domain}/host")
     assert (refused[0], "no hypervisor that this one entrusts machines to" in refused[1]) == (3, True)
+
+
+async def test_who_holds_the_right_to_migrate_may_and_who_lacks_it_is_told(pair: Pair):
+    machine, student = await pair.first.make_machine(pair.admin), await pair.first.enter()
+    await pair.first.grant(pair.admin, pair.first.address_of(machine), student, "message", "info", "free", "define")
+    assert_refused(await student.command(pair.first.address_of(machine), CONTROL, request_to(pair.second)), "migrate")
+    assert pair.places(machine) == ("active", None)
+    await pair.first.grant(pair.admin, pair.first.address_of(machine), student, "migrate")
+    answer = await student.command(pair.first.address_of(machine), CONTROL, request_to(pair.second))
+    assert answer.get("type") == "result", show(answer)
+    await eventually(lambda: pair.places(machine) == (None, "active"), "the machine has moved")
 
 
 async def test_a_machine_that_runs_is_refused_where_libvirt_cannot_move_it(pair: Pair):

@@ -9,7 +9,7 @@ import os
 import re
 import ssl
 import stat
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,15 @@ import archipel
 from archipel.xmpp.errors import WireError
 from archipel.xmpp.stream import Stream
 from archipel.xmpp.tls import client_context
+from tests.unit.agent.feed_house import FEED_UUID, ITEM_UUID, open_feed_house
 from tests.wire.attacks import (
     ALL_DRIVES,
+    CASTS,
     CENTRAL,
     CONTROL,
     DEFINITION,
     DISK,
+    FORBIDDEN,
     HOST,
     HYPERVISOR,
     OTHER,
@@ -37,8 +40,9 @@ from tests.wire.attacks import (
     TAGS,
     USERS,
     Attack,
+    Try,
 )
-from tests.wire.matching import show
+from tests.wire.matching import child, show
 from tests.wire.person import PUBSUB, PUBSUB_EVENT, QUIET, Person
 from tests.wire.platform import Machine, Platform
 
@@ -65,7 +69,7 @@ class Scene:
 
     def words(self) -> dict[str, str]:
         names = {"seat": self.seat.uuid, "seat_name": self.seat.name, "other": self.other.uuid}
-        return {**names, "domain": self.platform.domain, "me": self.student.bare, "outside": str(self.outside)}
+        return {**names, "domain": self.platform.domain, "me": self.student.bare, "outside": str(self.outside), "offered": ITEM_UUID}
 
     async def refused(self, who: str, namespace: str, text: str, kind: str = "set") -> None:
         """Ask, and check that it was refused in a typed error."""
@@ -73,6 +77,20 @@ class Scene:
         assert answer.get("type") == "error", f"{text} got through: {show(answer)}"
         assert "Traceback" not in show(answer)
         assert "internal error" not in show(answer)
+
+    async def differs(self, attempt: Try, rights: tuple[str, ...]) -> str | None:
+        """Ask, and return what is not as it must be: refused for what the attack is about, or before that for the lack of a right."""
+        words = self.words()
+        answer = await self.student.command(self.address(attempt.who), attempt.namespace, attempt.command.format(**words))
+        if answer.get("type") != "error":
+            return f"{attempt.command} got through: {show(answer)}"
+        error = child(answer, "error")
+        code, text = int(error.get("code", "0")), "".join(error.itertext())
+        if rights:  # the hypervisor does not even know him
+            known = code == FORBIDDEN and ({part.get("right") for part in error} & {*rights} or "roster" in text)
+        else:
+            known = code == attempt.code and attempt.words.format(**words) in text
+        return None if known else f"{attempt.command} is refused with {code}: {text}"
 
     def all_that_counts(self) -> object:
         """Domains, records, rights, accounts, rosters and files."""
@@ -90,6 +108,18 @@ class Scene:
 async def machines(platform: Platform, admin: Person) -> tuple[Machine, Machine]:
     """A seat, and a machine of somebody else."""
     return await platform.make_machine(admin, more=SCREEN), await platform.make_machine(admin)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
+async def offer(platform: Platform, admin: Person) -> AsyncIterator[None]:
+    """An appliance that can be downloaded."""
+    with open_feed_house() as house:
+        house.offer(b"x")
+        for action, attributes in (("register", f"url='{house.url}'"), ("unregister", f"uuid='{FEED_UUID}'")):
+            answer = await admin.command(platform.host, CASTS, f"<archipel action='{action}' {attributes}/>")
+            assert answer.get("type") == "result", show(answer)
+            if action == "register":
+                yield
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -117,8 +147,8 @@ async def test_what_is_asked_is_refused_and_changes_nothing(scene: Scene, attack
             if rights:
                 await scene.platform.grant(scene.admin, address, scene.student, *rights)
     before = scene.all_that_counts()
-    for who, namespace, text in attack.requests:
-        await scene.refused(who, namespace, text)
+    lacking = () if generous else (*attack.on_seat, *attack.on_host)
+    assert [told for attempt in attack.requests if (told := await scene.differs(attempt, lacking))] == []
     assert scene.all_that_counts() == before
     await assert_alive(scene)
 

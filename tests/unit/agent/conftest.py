@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import tempfile
@@ -104,15 +105,30 @@ async def services(
     audit: FakeAudit,
     calendar: Calendar,
 ) -> AsyncIterator[Services]:
-    path = agent_settings.state.database
+    async with open_services(agent_settings, empty_database, capabilities, libvirt, host, audit, calendar) as services:
+        yield services
+
+
+@contextlib.asynccontextmanager
+async def open_services(
+    settings: Settings,
+    empty_database: Path,
+    capabilities: tuple[TokenCatalogue, Registry],
+    libvirt: FakeLibvirt,
+    host: FakeHost,
+    audit: FakeAudit,
+    calendar: Calendar,
+) -> AsyncIterator[Services]:
+    """The parts of an agent that nobody has used yet."""
+    path = settings.state.database
     path.parent.mkdir(parents=True)
     shutil.copy(empty_database, path)
     store = await Store.open(path)
     catalogue, registry = capabilities
     yield Services(
-        settings=agent_settings,
+        settings=settings,
         store=store,
-        rights=await Rights.load(store, catalogue, agent_settings.xmpp.root_admins, clock=calendar),
+        rights=await Rights.load(store, catalogue, settings.xmpp.root_admins, clock=calendar),
         audit=cast(AuditLog, audit),
         libvirt=cast(LibvirtConnection, libvirt),
         host=cast(Host, host),
@@ -143,6 +159,11 @@ async def online(hypervisor: Hypervisor) -> Hypervisor:
 @pytest.fixture
 async def machine(hypervisor: Hypervisor, host: FakeHost, xmpp: FakeXmpp) -> VirtualMachine:
     """A managed machine that is off, not connected yet; its owner has all rights."""
+    return await manage_machine(hypervisor, host, xmpp)
+
+
+async def manage_machine(hypervisor: Hypervisor, host: FakeHost, xmpp: FakeXmpp) -> VirtualMachine:
+    """Take in a machine that is off; its owner has all rights on it."""
     record = MachineRecord(uuid=UUID, name="web", password=Secret("machine"), phase=Phase.ACTIVE)
     await hypervisor.services.store.add_machine(record)
     host.add(UUID, "web")

@@ -21,15 +21,17 @@ ITEM_UUID = "22222222-2222-4222-8222-222222222222"
 
 @dataclass
 class FeedHouse:
-    """``files`` by path; ``breaks``: how often a file ends after half of it; ``gate``: what it waits for there;
-    ``ranges``: what was asked for with Range."""
+    """``files`` by path; ``breaks``: how often a file ends after half of it; ``ranges``: what was asked for with Range.
+
+    With a ``gate`` the second half of an appliance comes when that is opened.
+    """
 
     base: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     breaks: int = 0
-    gate: threading.Event | None = None
     ranges: list[str] = field(default_factory=list)
     redirect: dict[str, str] = field(default_factory=dict)
+    gate: threading.Event | None = None
 
     @property
     def url(self) -> str:
@@ -81,11 +83,11 @@ def open_feed_house(certificate: Path | None = None) -> Iterator[FeedHouse]:
                 house.breaks -= 1
                 rest = rest[: len(rest) // 2]
             with contextlib.suppress(ConnectionError):  # who has read enough leaves
-                half = len(rest) // 2 if house.gate is not None else 0
-                self.wfile.write(rest[:half])
-                if house.gate is not None:
-                    house.gate.wait()
-                self.wfile.write(rest[half:])
+                if house.gate and self.path.endswith(".xvm2"):
+                    self.wfile.write(rest[: len(rest) // 2])
+                    house.gate.wait(10)
+                    rest = rest[len(rest) // 2 :]
+                self.wfile.write(rest)
 
         def log_message(self, *_arguments: object) -> None:
             pass

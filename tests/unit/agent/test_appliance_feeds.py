@@ -12,8 +12,10 @@ from xml.etree import ElementTree as ET
 import pytest
 import uvloop
 
+from archipel.agent import appliance_repository
 from archipel.agent import download as download_module
 from archipel.agent.appliance_repository import repository_of
+from archipel.agent.dispatch import answer_iq
 from archipel.agent.download import Order, download
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.options import Host
@@ -22,7 +24,9 @@ from archipel.agent.web_fetch import FetchFailed, Progress, Reach, check_url, fe
 from archipel.protocol.errors import CommandError
 from archipel.protocol.feeds import FeedUnreadable, parse_feed
 from tests.unit.agent.conftest import ask as ask_entity
-from tests.unit.agent.fakes import ADMIN, make_settings
+from tests.unit.agent.conftest import finish_work
+from tests.unit.agent.fake_xmpp import FakeXmpp, parse_stanza
+from tests.unit.agent.fakes import ADMIN, HYP, command_iq, make_settings
 from tests.unit.agent.feed_house import FEED_UUID, ITEM_UUID, FeedHouse, open_feed_house
 from tests.wire.waiting import eventually
 
@@ -67,6 +71,36 @@ async def test_an_appliance_is_offered_downloaded_listed_and_deleted(hypervisor:
     assert await status(hypervisor) == {ITEM_UUID: "3"}
     with pytest.raises(CommandError, match="nothing of web is downloaded"):
         await ask(hypervisor, "deleteappliance", f"uuid='{ITEM_UUID}'")
+
+
+async def test_one_appliance_is_told_with_its_file_when_it_is_there(hypervisor: Hypervisor, house: FeedHouse) -> None:
+    await subscribe(hypervisor, house)
+    told = {"name": "web", "description": "a <web> server", "uuid": ITEM_UUID}
+    [offered] = await ask(hypervisor, "getappliances", f"uuid='{ITEM_UUID}'")
+    assert offered.attrib.items() >= {**told, "path": ""}.items()
+    await ask(hypervisor, "downloadappliance", f"uuid='{ITEM_UUID}'")
+    [there] = await ask(hypervisor, "getappliances", f"uuid='{ITEM_UUID}'")
+    path = str(repository_of(hypervisor).file_of(ITEM_UUID))
+    assert there.attrib == {**told, "path": path, "sha256": hashlib.sha256(CONTENT).hexdigest()}
+
+
+async def test_what_is_being_downloaded_is_told_and_pushed_with_its_progress(
+    online: Hypervisor, xmpp: FakeXmpp, house: FeedHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appliance_repository, "LOOK", 0.01)
+    house.gate = threading.Event()
+    await subscribe(online, house)
+    assert len(await ask(online, "downloadqueue")) == 0
+    await repository_of(online).start_download(ITEM_UUID)
+    await eventually(lambda: ("vmcasting", "download_progress") in xmpp.pushes(HYP))
+    answer = await answer_iq(online, parse_stanza(command_iq(CASTS, "<archipel action='downloadqueue'/>", ADMIN)), ADMIN)
+    [running] = answer[0]
+    assert running.attrib == {"uuid": ITEM_UUID, "name": "web", "percentage": "25.6", "total": str(len(CONTENT))}
+    house.gate.set()
+    await finish_work(online)
+    told = [change for topic, change in xmpp.pushes(HYP) if topic == "vmcasting"]
+    assert list(dict.fromkeys(told)) == ["register", "download_start", "download_progress", "download_complete"]
+    assert len(await ask(online, "downloadqueue")) == 0
 
 
 async def test_a_download_that_breaks_off_goes_on_where_it_was(hypervisor: Hypervisor, house: FeedHouse) -> None:

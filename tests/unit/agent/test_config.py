@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import get_args, get_origin, get_type_hints
 
@@ -366,6 +367,12 @@ class TestCapabilities:
     def test_their_errors_are_told_with_the_others(self):
         with pytest.raises(ConfigError, match=r"\[PARKING\] parking_spaces: 50 is out of range. Write a whole number from 1 to 9"):
             parse_settings(f"{ENOUGH}[PARKING]\nparking_spaces = 50\n", capabilities={"parking": Parking})
+
+    @pytest.mark.parametrize("name", ["hypervisor_nuage_network", "iphone_notification"])
+    def test_founding_modules_that_are_gone_are_taken_and_load_nothing(self, name: str):
+        found = parse_settings(f"{ENOUGH}[MODULES]\n{name} = True\n", capabilities=plugins.declared_settings())
+        assert found.warnings == ()
+        assert name not in {entry.name for entry in entry_points(group=plugins.GROUP)}
 
     def test_they_take_over_a_section_of_the_founding_agent(self):
         found = parse_settings(f"{ENOUGH}[VNC]\nvnc_only_ssl = no\n", capabilities={"parking": Parking})

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from archipel.agent import host_interfaces
 from archipel.agent.host_interfaces import list_interfaces, list_kernel_bridges, list_open_vswitch_bridges
+from archipel.agent.hypervisor import Hypervisor
+from archipel.protocol import namespaces as ns
+from tests.unit.agent.conftest import ask
+from tests.unit.agent.fakes import ADMIN
 
 
 def test_every_interface_is_told_once_and_in_order() -> None:
@@ -42,3 +47,17 @@ async def test_an_open_vswitch_that_does_not_run_has_no_bridges(tmp_path: Path, 
 
 async def test_without_open_vswitch_there_are_none(tmp_path: Path) -> None:
     assert await list_open_vswitch_bridges(str(tmp_path / "not-there")) == []
+
+
+async def test_bridges_are_told_with_what_makes_them(hypervisor: Hypervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def switched() -> list[str]:
+        return ["ovs0"]
+
+    monkeypatch.setattr(host_interfaces, "list_kernel_bridges", lambda: ["virbr0", "br0"])
+    monkeypatch.setattr(host_interfaces, "list_open_vswitch_bridges", switched)
+    told = await ask(hypervisor, ns.HYPERVISOR_NETWORK, "<archipel action='bridges'/>", ADMIN)
+    assert [(found.get("name"), found.get("type")) for found in told] == [
+        ("br0", "linux-bridge"),
+        ("ovs0", "openvswitch"),
+        ("virbr0", "linux-bridge"),
+    ]

@@ -4,9 +4,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+
 import pytest
 
+from archipel.agent.config import parse_settings
 from archipel.agent.hypervisor import Hypervisor
+from archipel.agent.rights import Rights
 from archipel.agent.secret import Secret
 from archipel.agent.store import MachineRecord, Phase
 from archipel.agent.virt.connection import ConnectionState
@@ -27,7 +32,19 @@ from archipel.protocol.presence import Status
 from archipel.protocol.vcard import VCard
 from tests.unit.agent.conftest import finish_work, go_online
 from tests.unit.agent.fake_xmpp import FakeXmpp
-from tests.unit.agent.fakes import OTHER_UUID, UUID, VM, FakeDomain, FakeHost, FakeLibvirt, failure
+from tests.unit.agent.fakes import (
+    OTHER_UUID,
+    OWNER,
+    SETTINGS,
+    STUDENT,
+    UUID,
+    VM,
+    FakeDomain,
+    FakeHost,
+    FakeLibvirt,
+    declared_settings,
+    failure,
+)
 
 
 @pytest.fixture
@@ -44,6 +61,22 @@ async def tell(machine: VirtualMachine, event: LifecycleEvent, detail: object = 
 def test_the_address_is_made_of_uuid_and_hypervisor(machine: VirtualMachine) -> None:
     assert machine.full == f"{VM}/hyp"
     assert machine.folder == machine.services.settings.machines.base_path / UUID
+
+
+async def test_rights_stay_with_the_domain_that_they_were_given_on(hypervisor: Hypervisor, machine: VirtualMachine, tmp_path: Path) -> None:
+    """Whoever has an account of the same name on another domain is somebody else; root administrators are who the configuration says."""
+    await machine.services.rights.grant(VM, STUDENT.bare, "info", granted_by=OWNER.bare)
+    assert machine.decide(STUDENT.bare, "info").allowed
+    text = SETTINGS.format(folder=tmp_path, more="").replace("lab.example", "new.example")
+    settings = parse_settings(text, hostname="host1", capabilities=declared_settings())
+    services = hypervisor.services
+    rights = await Rights.load(services.store, services.rights.catalogue, settings.xmpp.root_admins)
+    moved = Hypervisor(dataclasses.replace(services, settings=settings, rights=rights))
+    [record] = await services.store.machines(Phase.ACTIVE)
+    there = moved.adopt_record(record)
+    assert there.bare == f"{UUID}@new.example"
+    assert not any(there.decide(f"student@{domain}", "info").allowed for domain in ("new.example", "lab.example"))
+    assert there.decide("admin@new.example", "info").allowed
 
 
 # -- the state that is shown --------------------------------------------------------------------------------------------

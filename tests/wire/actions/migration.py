@@ -52,7 +52,7 @@ ROWS = (
         malformed=(Wrong("hypervisorjid"), Wrong("hypervisorjid", "hypervisorjid=''"), Wrong("hypervisorjid", "hypervisorjid='@'")),
     ),
     Action(MACHINE, OWN, "cancel", "migrate", -1014, refusal=(-1014, "unexpected-request")),
-    Action(HYPERVISOR, HOST, "migrationinfo", "migrationinfo", -9012, answer=None),
+    Action(HYPERVISOR, HOST, "migrationinfo", "migrationinfo", -9012, answer="<migration libvirt_uri='*' base_folder='*'/>"),
     Action(
         HYPERVISOR,
         HOST,

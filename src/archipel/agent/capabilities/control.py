@@ -18,6 +18,7 @@ from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import presence
 from archipel.protocol import virtual_machine as wire
+from archipel.protocol.changes import ControlChange, DefinitionChange
 from archipel.protocol.errors import CommandError, Condition, ErrorCode
 from archipel.protocol.events import Topic
 from archipel.protocol.rights import EntityKind
@@ -174,7 +175,7 @@ async def set_memory(vm: VirtualMachine, request: wire.SetMemory, _caller: Calle
         text = f"value: {vm.name} can have {most} KiB ({most // 1024} MiB) at most, as it is defined, not {request.value} KiB"
         raise CommandError(text, condition=Condition.NOT_ACCEPTABLE)
     await vm.domain.set_memory(request.value)
-    vm.push(Topic.VM_CONTROL, "memory")
+    vm.push(Topic.VM_CONTROL, ControlChange.MEMORY)
 
 
 @command(
@@ -190,8 +191,8 @@ async def set_vcpus(vm: VirtualMachine, request: wire.SetVcpus, _caller: Caller)
         await vm.domain.set_vcpus(request.value)
     except TooManyVcpus as error:
         raise CommandError(f"value: {error}", condition=Condition.NOT_ACCEPTABLE) from error
-    vm.push(Topic.VM_CONTROL, "nvcpu")
-    vm.push(Topic.VM_DEFINITION, "nvcpu")
+    vm.push(Topic.VM_CONTROL, ControlChange.NVCPU)
+    vm.push(Topic.VM_DEFINITION, DefinitionChange.NVCPU)
 
 
 @command(wire.GetNetworkInfo, on=VM, right="networkinfo", failure=ErrorCode.NETWORK_INFO, chat=Chat(("net", "stat"), _say_counters))

@@ -14,6 +14,7 @@ from archipel.agent.virt.domain import Affect
 from archipel.agent.virt.errors import DomainNotFound
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import virtual_machine as wire
+from archipel.protocol.changes import DefinitionChange
 from archipel.protocol.errors import ErrorCode
 from archipel.protocol.events import Topic
 from archipel.protocol.rights import EntityKind
@@ -69,7 +70,7 @@ async def detach_device(vm: VirtualMachine, request: wire.DetachDevice, _caller:
     """Unplug a device."""
     async with vm.changing:
         await vm.domain.detach_device(definition.read_device(request.device), _reach(request.live))
-    vm.push(Topic.VM_DEFINITION, "defined")
+    vm.push(Topic.VM_DEFINITION, DefinitionChange.DEFINED)
 
 
 @command(wire.UpdateDevice, on=VM, right="define", failure=ErrorCode.DEFINE)

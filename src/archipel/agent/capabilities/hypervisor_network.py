@@ -34,10 +34,10 @@ TOKENS = (
 HYPERVISOR = EntityKind.HYPERVISOR
 MOST_BYTES: Final = 200_000  # of an answer: Debian's ejabberd ends a session that sends a stanza of more than 256 KiB
 _CHANGES: Final = {
-    NetworkChange.DEFINED: "defined",
-    NetworkChange.UNDEFINED: "undefined",
-    NetworkChange.STARTED: "created",
-    NetworkChange.STOPPED: "destroyed",
+    NetworkChange.DEFINED: wire.NetworkPush.DEFINED,
+    NetworkChange.UNDEFINED: wire.NetworkPush.UNDEFINED,
+    NetworkChange.STARTED: wire.NetworkPush.CREATED,
+    NetworkChange.STOPPED: wire.NetworkPush.DESTROYED,
 }
 
 WHICH = {"uuid": "Which network (name or UUID)?"}

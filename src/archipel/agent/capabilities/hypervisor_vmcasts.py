@@ -20,7 +20,7 @@ from archipel.agent.own_feed import FeedServer, write_own_feed
 from archipel.agent.store import StoreError
 from archipel.agent.virt.unfinished_files import sweep
 from archipel.protocol import appliances as wire
-from archipel.protocol.appliances import TOPIC, FeedCode
+from archipel.protocol.appliances import TOPIC, FeedChange, FeedCode
 from archipel.protocol.rights import ON_HYPERVISOR, EntityKind, Token
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def _offer(repository: Repository, record: ApplianceRecord) -> wire.OfferedAppli
 async def register(hypervisor: Hypervisor, request: wire.RegisterFeed, caller: Caller) -> None:
     """Subscribe to a feed of appliances."""
     feed = await repository_of(hypervisor).register(request.url)
-    hypervisor.push(TOPIC, "register")
+    hypervisor.push(TOPIC, FeedChange.REGISTER)
     hypervisor.shout(f"{caller.bare} registered the feed {feed.name}")
 
 
@@ -108,7 +108,7 @@ async def register(hypervisor: Hypervisor, request: wire.RegisterFeed, caller: C
 async def unregister(hypervisor: Hypervisor, request: wire.UnregisterFeed, caller: Caller) -> None:
     """Drop a feed; what was downloaded of it stays."""
     await repository_of(hypervisor).unregister(str(request.uuid))
-    hypervisor.push(TOPIC, "unregister")
+    hypervisor.push(TOPIC, FeedChange.UNREGISTER)
     hypervisor.shout(f"{caller.bare} unregistered the feed {request.uuid}")
 
 
@@ -175,7 +175,7 @@ def _describe(repository: Repository, record: ApplianceRecord) -> wire.Appliance
 async def delete(hypervisor: Hypervisor, request: wire.DeleteAppliance, caller: Caller) -> None:
     """Delete what was downloaded of an appliance."""
     record = await repository_of(hypervisor).delete(str(request.uuid))
-    hypervisor.push(TOPIC, "appliancedeleted")
+    hypervisor.push(TOPIC, FeedChange.DELETED)
     hypervisor.shout(f"{caller.bare} deleted the appliance {record.name}")
 
 

@@ -12,6 +12,7 @@ from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.virt.errors import DomainNotFound
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import hypervisor as wire
+from archipel.protocol.changes import DefinitionChange
 from archipel.protocol.errors import CommandError, Condition, ErrorCode
 from archipel.protocol.events import Topic
 from archipel.protocol.rights import EntityKind
@@ -104,7 +105,7 @@ async def set_organisation(hypervisor: Hypervisor, request: wire.SetOrganisation
     await hypervisor.services.store.set_organisation(machine.uuid, organisation)
     await machine.rename(machine.name, organisation)
     if not renamed:
-        machine.push(Topic.VM_DEFINITION, "defined")  # founding clients read name and organisation anew when they see it
+        machine.push(Topic.VM_DEFINITION, DefinitionChange.DEFINED)  # founding clients read name and organisation anew when they see it
     return wire.MachineAddress(jid=machine.full)
 
 

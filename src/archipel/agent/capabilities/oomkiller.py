@@ -63,7 +63,7 @@ async def set_adjust(vm: VirtualMachine, request: wire.SetAdjust, _caller: Calle
             _refuse_without_process(vm)
         await _keep(vm, wanted)
         for topic in wire.TOPICS:
-            vm.push(topic, "adjusted")
+            vm.push(topic, wire.OomChange.ADJUSTED)
         if runs:
             await _put_in_force(vm, wanted)
 

@@ -33,6 +33,7 @@ from archipel.protocol import scheduler as wire
 from archipel.protocol.errors import ErrorCode
 from archipel.protocol.events import Topic
 from archipel.protocol.rights import ANY_ENTITY, Token
+from archipel.protocol.scheduler import ScheduleChange
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +176,7 @@ async def schedule(entity: Entity, request: wire.Schedule, caller: Caller) -> No
         due=due,
     )
     await (await scheduler_of(entity)).add(record)
-    entity.push(Topic.SCHEDULER, "scheduled")
+    entity.push(Topic.SCHEDULER, ScheduleChange.SCHEDULED)
 
 
 @command(
@@ -188,7 +189,7 @@ async def schedule(entity: Entity, request: wire.Schedule, caller: Caller) -> No
 async def unschedule(entity: Entity, request: wire.Unschedule, _caller: Caller) -> None:
     """Forget a scheduled job."""
     await (await scheduler_of(entity)).remove(entity.bare, str(request.uid))
-    entity.push(Topic.SCHEDULER, "unscheduled")
+    entity.push(Topic.SCHEDULER, ScheduleChange.UNSCHEDULED)
 
 
 @command(wire.ListJobs, on=EVERY_KIND, right="scheduler_jobs", failure=ErrorCode.SCHEDULER, chat=Chat(("jobs",), _say_jobs))

@@ -62,7 +62,7 @@ def _say_files(found: tuple[wire.IsoImage, ...] | tuple[wire.GoldenDrive, ...]) 
     return "\n".join(one.name for one in found) or "There is none."
 
 
-def _tell(machine: VirtualMachine, change: str, text: str) -> None:
+def _tell(machine: VirtualMachine, change: wire.DriveChange, text: str) -> None:
     machine.push(wire.TOPIC, change)
     machine.shout(text)
 
@@ -87,7 +87,7 @@ async def create(vm: VirtualMachine, request: wire.CreateDrive, caller: Caller) 
     """Make a drive of so many M or G, empty or standing on a golden one."""
     with in_plain_words():
         file = await drives.create(vm, request)
-    _tell(vm, "created", f"{caller.bare} made the drive {file.name} of {vm.name}")
+    _tell(vm, wire.DriveChange.CREATED, f"{caller.bare} made the drive {file.name} of {vm.name}")
 
 
 @command(
@@ -106,7 +106,7 @@ async def delete(vm: VirtualMachine, request: wire.DeleteDrive, caller: Caller) 
     """Delete a drive that the definition does not name."""
     with in_plain_words():
         file = await drives.delete(vm, request, caller)
-    _tell(vm, "deleted", f"{caller.bare} deleted the drive {file.name} of {vm.name}")
+    _tell(vm, wire.DriveChange.DELETED, f"{caller.bare} deleted the drive {file.name} of {vm.name}")
 
 
 @command(wire.GetDrives, on=VM, right="drives_get", failure=DriveCode.GET, chat=Chat(("drives",), _say_drives))
@@ -153,7 +153,7 @@ async def convert(vm: VirtualMachine, request: wire.ConvertDrive, caller: Caller
     """Change the format of a drive."""
     with in_plain_words():
         file = await drives.convert(vm, request, caller)
-    _tell(vm, "converted", f"{caller.bare} converted a drive of {vm.name} to {file.name}")
+    _tell(vm, wire.DriveChange.CONVERTED, f"{caller.bare} converted a drive of {vm.name} to {file.name}")
 
 
 @command(wire.RenameDrive, on=VM, right="drives_rename", failure=DriveCode.RENAME, chat=Chat(("rename drive {path} {newname}",), _done))
@@ -161,7 +161,7 @@ async def rename(vm: VirtualMachine, request: wire.RenameDrive, caller: Caller) 
     """Give a drive another name."""
     with in_plain_words():
         old, new = await drives.rename(vm, request, caller)
-    _tell(vm, "renamed", f"{caller.bare} renamed the drive {old.name} of {vm.name} to {new.name}")
+    _tell(vm, wire.DriveChange.RENAMED, f"{caller.bare} renamed the drive {old.name} of {vm.name} to {new.name}")
 
 
 @command(wire.ResizeDrive, on=VM, right="drives_resize", failure=DriveCode.RESIZE, chat=Chat(("resize drive {path} {size} {unit}",), _done))
@@ -169,7 +169,7 @@ async def resize(vm: VirtualMachine, request: wire.ResizeDrive, caller: Caller) 
     """Make a drive larger, to so many M or G."""
     with in_plain_words():
         file = await drives.resize(vm, request)
-    _tell(vm, "resized", f"{caller.bare} gave the drive {file.name} of {vm.name} {request.size} {request.unit}")
+    _tell(vm, wire.DriveChange.RESIZED, f"{caller.bare} gave the drive {file.name} of {vm.name} {request.size} {request.unit}")
 
 
 @command(wire.GetGoldenDrives, on=VM, right="drives_getgolden", failure=DriveCode.GET_GOLDEN, chat=Chat(("goldens",), _say_files))
@@ -187,7 +187,7 @@ async def set_golden(vm: VirtualMachine, request: wire.SetGoldenDrive, caller: C
     """Make a golden drive of a copy of a drive."""
     with in_plain_words():
         golden = await drives.set_golden(vm, request, caller)
-    _tell(vm, "goldened", f"{caller.bare} made the golden drive {golden.name} of a drive of {vm.name}")
+    _tell(vm, wire.DriveChange.GOLDENED, f"{caller.bare} made the golden drive {golden.name} of a drive of {vm.name}")
 
 
 @in_background

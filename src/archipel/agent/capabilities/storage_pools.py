@@ -95,7 +95,7 @@ async def define_pool(hypervisor: Hypervisor, request: wire.DefinePool, caller: 
     await asyncio.to_thread(judge)
     await _refuse_redefinition(hypervisor, pool, caller)
     await _pools_of(hypervisor).define(ET.tostring(pool, "unicode"), autostart=request.autostart)
-    hypervisor.push(wire.TOPIC, "pooldefined")
+    hypervisor.push(wire.TOPIC, wire.StorageChange.POOL_DEFINED)
 
 
 async def _refuse_redefinition(hypervisor: Hypervisor, pool: ET.Element, caller: Caller) -> None:
@@ -116,7 +116,7 @@ async def _refuse_redefinition(hypervisor: Hypervisor, pool: ET.Element, caller:
 async def create_pool(hypervisor: Hypervisor, request: wire.CreatePool, _caller: Caller) -> None:
     """Start a storage pool."""
     await _pools_of(hypervisor).start(request.name, build=request.build)
-    hypervisor.push(wire.TOPIC, "poolcreated")
+    hypervisor.push(wire.TOPIC, wire.StorageChange.POOL_CREATED)
 
 
 @command(
@@ -131,7 +131,7 @@ async def destroy_pool(hypervisor: Hypervisor, request: wire.DestroyPool, _calle
     paths = {volume.path for volume in await _pools_of(hypervisor).volumes(request.name)}
     await refuse_running_users(hypervisor, request.name, paths)
     await _pools_of(hypervisor).stop(request.name)
-    hypervisor.push(wire.TOPIC, "pooldestroyed")
+    hypervisor.push(wire.TOPIC, wire.StorageChange.POOL_DESTROYED)
 
 
 @command(
@@ -144,7 +144,7 @@ async def destroy_pool(hypervisor: Hypervisor, request: wire.DestroyPool, _calle
 async def undefine_pool(hypervisor: Hypervisor, request: wire.UndefinePool, _caller: Caller) -> None:
     """Forget a storage pool that is stopped; what is in it stays."""
     await _pools_of(hypervisor).undefine(request.name)
-    hypervisor.push(wire.TOPIC, "poolundefined")
+    hypervisor.push(wire.TOPIC, wire.StorageChange.POOL_UNDEFINED)
 
 
 @command(
@@ -157,7 +157,7 @@ async def undefine_pool(hypervisor: Hypervisor, request: wire.UndefinePool, _cal
 async def refresh_pool(hypervisor: Hypervisor, request: wire.RefreshPool, _caller: Caller) -> None:
     """Look again what is in a storage pool."""
     await _pools_of(hypervisor).refresh(request.name)
-    hypervisor.push(wire.TOPIC, "poolrefreshed")
+    hypervisor.push(wire.TOPIC, wire.StorageChange.POOL_REFRESHED)
 
 
 @command(wire.GetVolumes, on=HYPERVISOR, right="storage_volumes", failure=StorageCode.VOLUMES, chat=Chat(("volumes {pool}",), _say_volumes))
@@ -177,7 +177,7 @@ async def create_volume(hypervisor: Hypervisor, request: wire.CreateVolume, _cal
     """Make an empty volume of so many M or G."""
     size = _size_of(request.size, request.unit)
     await _pools_of(hypervisor).make_volume(request.pool, request.name, size, request.format)
-    hypervisor.push(wire.TOPIC, "volumecreated")
+    hypervisor.push(wire.TOPIC, wire.StorageChange.VOLUME_CREATED)
 
 
 async def _refuse_users(hypervisor: Hypervisor, pool: str, volume: str) -> None:
@@ -196,7 +196,7 @@ async def delete_volume(hypervisor: Hypervisor, request: wire.DeleteVolume, _cal
     """Delete a volume that nobody uses."""
     await _refuse_users(hypervisor, request.pool, request.name)
     await _pools_of(hypervisor).delete_volume(request.pool, request.name)
-    hypervisor.push(wire.TOPIC, "volumedeleted")
+    hypervisor.push(wire.TOPIC, wire.StorageChange.VOLUME_DELETED)
 
 
 @command(
@@ -211,7 +211,7 @@ async def resize_volume(hypervisor: Hypervisor, request: wire.ResizeVolume, _cal
     size = _size_of(request.size, request.unit)
     await _refuse_users(hypervisor, request.pool, request.name)
     await _pools_of(hypervisor).resize_volume(request.pool, request.name, size, shrink=request.shrink)
-    hypervisor.push(wire.TOPIC, "volumeresized")
+    hypervisor.push(wire.TOPIC, wire.StorageChange.VOLUME_RESIZED)
 
 
 def _size_of(size: int, unit: str) -> int:

@@ -8,7 +8,7 @@ from archipel.agent import appliances, packaging
 from archipel.agent.dispatch import Caller, Chat, command
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import appliances as wire
-from archipel.protocol.appliances import TOPIC, ApplianceCode
+from archipel.protocol.appliances import TOPIC, ApplianceChange, ApplianceCode
 from archipel.protocol.rights import ON_VIRTUAL_MACHINE, EntityKind, Token
 
 VM = EntityKind.VIRTUAL_MACHINE
@@ -53,7 +53,7 @@ async def attach(vm: VirtualMachine, request: wire.AttachAppliance, caller: Call
 async def detach(vm: VirtualMachine, _request: wire.DetachAppliance, caller: Caller) -> None:
     """Forget which appliance this machine was made of; it stays as it is."""
     await appliances.detach(vm)
-    vm.push(TOPIC, "appliancedetached")
+    vm.push(TOPIC, ApplianceChange.DETACHED)
     vm.shout(f"{caller.bare} detached the appliance of {vm.name}")
 
 

@@ -19,7 +19,7 @@ from archipel.agent.console.proxy import ConsoleProxy
 from archipel.agent.console.tickets import Ticket
 from archipel.agent.virt.errors import VirtError
 from archipel.agent.virt.graphics import Graphics
-from archipel.protocol.console import NO_PORT, NOT_SERVED, SERVED, TOPIC, ConsoleKind
+from archipel.protocol.console import NO_PORT, TOPIC, ConsoleKind, DisplayChange
 
 if TYPE_CHECKING:
     from archipel.agent.hypervisor import Hypervisor
@@ -88,7 +88,7 @@ class Displays:
         reachable = display is not None and not self._proxy.trouble
         if reachable != known.reachable:
             known.reachable = reachable
-            machine.push(TOPIC, SERVED if reachable else NOT_SERVED)
+            machine.push(TOPIC, DisplayChange.SERVED if reachable else DisplayChange.NOT_SERVED)
 
     async def forget(self, machine: VirtualMachine) -> None:
         """Stop serving a machine that leaves."""
