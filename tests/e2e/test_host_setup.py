@@ -251,7 +251,7 @@ async def test_the_service_adjusts_a_process_that_it_does_not_even_see(service: 
     assert "No such file" in service.run(
         "nsenter", f"--target={agent}", "--mount", "--setuid=65534", "--setgid=65534", "sh", "-c", f"ls /proc/{process} 2>&1; true"
     )
-    await machine.ask(oom.SetAdjust(adjust=300))
+    await machine.ask(oom.SetAdjust(kernel=300))
     assert service.run("cat", f"/proc/{process}/oom_score_adj").strip() == "300"
     found = await machine.ask(oom.GetAdjust())
     assert (found.kernel, found.score > 0) == (300, True)
@@ -268,14 +268,14 @@ async def test_no_machine_gets_less_than_the_administrator_says(service: Systemd
     service.run("tee", f"{folder}/least.conf", given=f"[Service]\nExecStart=\nExecStart={PLACE}/bin/archipel-oom --least=200\n")
     service.run("systemctl", "daemon-reload")
     with pytest.raises(CommandError, match=r"kept for the next start of web, and not in force: .*no machine less than 200"):
-        await machine.ask(oom.SetAdjust(adjust=100))
+        await machine.ask(oom.SetAdjust(kernel=100))
     assert (await machine.ask(oom.GetAdjust())).kernel == 300
 
 
 async def test_without_the_socket_the_value_is_kept_and_that_is_said(service: SystemdHost, machine: VirtualMachine) -> None:
     service.run("systemctl", "stop", "archipel-oom.socket")
     with pytest.raises(CommandError, match=r"not in force: .*needs archipel-oom\.socket"):
-        await machine.ask(oom.SetAdjust(adjust=400))
+        await machine.ask(oom.SetAdjust(kernel=400))
     service.run("systemctl", "start", "archipel-oom.socket")
     await machine.destroy()
     await machine.start()

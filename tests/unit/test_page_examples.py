@@ -16,6 +16,7 @@ PAGES, COLLECTION = "tests/integration/agent/test_pages.py", "tests/integration/
 OPTIONS = "tests/unit/test_page_options.py::test_the_options_that_a_page_shows_are_taken"
 CHATS = f"{PAGES}::test_what_a_page_says_in_a_chat_is_answered_so"
 FROM_A_SHELL = f"{PAGES}::test_what_a_page_says_from_a_shell_is_answered_so"
+LDAP = "tests/e2e/test_ldap_groups.py::test_a_member_has_the_right_and_loses_it_when_the_directory_takes_him_out"
 TYPED = f"{COLLECTION}/test_command_line_pages.py::test_the_pages_of_the_command_line_are_true"
 
 # Which tests do what the blocks of a language on a page say: all of it, from the top to the bottom.
@@ -49,6 +50,7 @@ RUN_BY: dict[tuple[str, str], tuple[str, ...]] = {
     ("notifications", "ini"): (OPTIONS,),
     ("notifications", "toml"): ("tests/unit/test_page_options.py::test_the_routes_that_the_page_of_the_notifier_shows_are_taken",),
     ("oomkiller", "console"): (FROM_A_SHELL,),
+    ("parking", "ini"): (OPTIONS,),
     ("parking", "text"): (CHATS,),
     ("places", "ini"): (OPTIONS,),
     ("places", "xml"): (
@@ -56,6 +58,7 @@ RUN_BY: dict[tuple[str, str], tuple[str, ...]] = {
         f"{PAGES}::test_the_users_of_the_server_are_asked_for_as_their_page_shows",
     ),
     ("rights", "console"): (TYPED,),
+    ("rights", "yaml"): (LDAP,),
     ("rights", "xml"): (f"{PAGES}::test_a_role_is_given_to_a_group_as_its_page_shows",),
     ("scheduler", "text"): (CHATS,),
     ("scheduler", "xml"): (f"{PAGES}::test_a_job_is_scheduled_as_its_page_shows",),

@@ -162,7 +162,7 @@ class Shelf:
         await self._do(self._write_held, shelved.uuid, write_entry(shelved))
 
     def _write_held(self, uuid: str, content: bytes) -> None:
-        with unfinished_file(self.folder, self.owner) as path:
+        with unfinished_file(self.folder, self.owner, mode=0o600) as path:
             path.write_bytes(content)
             try:
                 read_entry(_read_own(path), uuid, self.domain)

@@ -66,6 +66,8 @@ archipel guest ping web
 archipel guest freeze web
 archipel guest thaw web
 archipel guest set-clock web
+archipel migrate web second@example.org/host2
+archipel cancel-migration web
 archipel schedule list web
 archipel schedule actions web
 archipel schedule add web create --weekday mon-fri --hour 8 --minute 0 --comment 'before the course'
@@ -114,6 +116,7 @@ archipel appliance unsubscribe 2b6c4d0e-0000-4000-8000-000000000001
 archipel appliance list
 archipel appliance download 2b6c4d0e-0000-4000-8000-000000000002
 archipel appliance downloads
+archipel appliance stop 2b6c4d0e-0000-4000-8000-000000000002
 archipel appliance delete 2b6c4d0e-0000-4000-8000-000000000002
 archipel appliance offers web
 archipel appliance install web 2b6c4d0e-0000-4000-8000-000000000002

@@ -159,7 +159,7 @@ class DownloadAppliance(Request[None], namespace=ns.HYPERVISOR_VMCASTING, action
 
 @payload
 class StopDownload(Request[None], namespace=ns.HYPERVISOR_VMCASTING, action="stopdownload"):
-    """Break a download off; what is there of it stays, and the next one goes on from there."""
+    """Break a download off; what is there of it stays, and the next one goes on from there. New here."""
 
     uuid: uuids.UUID = attribute()
 

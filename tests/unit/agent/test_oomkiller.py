@@ -122,7 +122,7 @@ async def test_what_the_kernel_refuses_is_kept_and_said_not_to_be_in_force(
     ) as caught:
         await set_to(running, -1000)
     assert caught.value.condition == Condition.NOT_ALLOWED
-    assert (running.folder / FILE).read_text() == "-1000"
+    assert (running.folder / FILE).read_text() == "-17"
     assert xmpp.pushes(VM)[-1] == ("oom", "adjusted")
 
 

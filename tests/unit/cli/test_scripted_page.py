@@ -112,6 +112,7 @@ SCRIPT = (
         "<archipel action='downloadqueue'/>",
         f"<download uuid='{APPLIANCE}' name='lamp' percentage='42.4' total='7340'/>",
     ),
+    ("set", HYPERVISOR_FULL, ns.HYPERVISOR_VMCASTING, f"<archipel uuid='{APPLIANCE}' action='stopdownload'/>", ""),
     ("get", HYPERVISOR_FULL, ns.HYPERVISOR_VMCASTING, "<archipel action='getinstalledappliances'/>", f"<appliance {LAMP}/>"),
     ("get", MACHINE_FULL, ns.VM_VMCASTING, "<archipel action='get'/>", f"<appliance {LAMP} status='none'/>"),
     ("set", MACHINE_FULL, ns.VM_VMCASTING, f"<archipel uuid='{APPLIANCE}' action='attach'/>", ""),
