@@ -12,7 +12,6 @@ import asyncio
 import functools
 import itertools
 import logging
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
@@ -20,10 +19,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from xml.etree import ElementTree as ET
 
 from archipel.agent import own_words
+from archipel.agent.audit_entry import AuditEntry
 from archipel.agent.decision import Rule
-from archipel.agent.hooks import Answered, Hooks
+from archipel.agent.hooks import Hooks
 from archipel.agent.jids import MalformedJid, bare_jid
-from archipel.agent.metrics import Result, result_of
+from archipel.agent.metrics import Result
 from archipel.agent.store import StoreError
 from archipel.agent.virt.errors import LibvirtBusy, LibvirtError, LibvirtTimeout, LibvirtUnavailable, VirtError
 from archipel.protocol import namespaces as ns
@@ -52,7 +52,6 @@ log = logging.getLogger(__name__)
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Awaitable[Answer]])
 
 
-OK = "ok"
 UNFINISHED = "unfinished: the entity went offline meanwhile"
 MOST_ATTRIBUTES, LONGEST_NAME = 30, 100  # of a command that an error gives back; no command has as many, nor as long
 EVERY_KIND = (EntityKind.HYPERVISOR, EntityKind.VIRTUAL_MACHINE)
@@ -269,7 +268,7 @@ def refuse_unknown(entity: Entity, envelope: Envelope, caller: Caller) -> Comman
     error: CommandError = PermissionDenied(f"{caller.bare} may not {action!r} here")
     if decision.allowed or (envelope.namespace in ns.RETIRED and entity.knows(caller.bare)):
         error = NotImplementedByEntity(entity.services.registry.describe_unknown(entity.kind, envelope.namespace, action))
-    entry = _Entry(entity, caller, envelope.namespace, envelope.action, arguments=envelope.archipel)
+    entry = AuditEntry(entity, caller, envelope.namespace, envelope.action, arguments=envelope.archipel)
     entry.rule = decision.short
     entry.note_error(error)
     entry.write()
@@ -281,7 +280,7 @@ async def run_command(entity: Entity, found: Command, source: ET.Element | Mappi
 
     Raises the :class:`CommandError` to answer with.
     """
-    entry = _Entry(entity, caller, found.request.namespace, found.request.action, phrase)
+    entry = AuditEntry(entity, caller, found.request.namespace, found.request.action, phrase)
     try:
         _permit(found, entry)
         element = source if isinstance(source, ET.Element) else request_element(found.request, source)
@@ -301,57 +300,9 @@ async def run_command(entity: Entity, found: Command, source: ET.Element | Mappi
         entry.write(quiet=found.request.reads)
 
 
-@dataclass
-class _Entry:
-    """What the audit log will say of one request."""
-
-    entity: Entity
-    caller: Caller
-    namespace: str
-    action: str
-    phrase: str = ""
-    arguments: object = None
-    rule: str = ""
-    outcome: str = OK
-    result: Result = Result.OK
-    started: float = field(default_factory=time.monotonic)
-
-    def note_error(self, error: CommandError) -> None:
-        """Say that it failed, and why."""
-        self.outcome, self.result = f"error: {error.text}", result_of(error)
-
-    def write(self, *, quiet: bool = False) -> None:
-        """Write it down; whoever only looks (``quiet``) need not wait for the book-keeping."""
-        quiet = quiet and self.outcome == OK
-        seconds, services = time.monotonic() - self.started, self.entity.services
-        services.metrics.count_command(services.registry, self.entity.kind, self.namespace, self.action, self.result, seconds)
-        record = functools.partial(
-            services.audit.record,
-            caller=self.caller.full,
-            entity=self.entity.bare,
-            namespace=self.namespace,
-            action=self.action,
-            arguments=self.arguments,
-            rule=self.rule,
-            outcome=self.outcome,
-            seconds=seconds,
-            phrase=self.phrase,
-            quiet=quiet,
-            stranger=self.rule == Rule.STRANGER,
-        )
-        if quiet:
-            asyncio.get_running_loop().call_soon(record)
-            return
-        record()
-        stranger, request = self.rule == Rule.STRANGER, self.arguments
-        services.registry.hooks.tell_answer(
-            Answered(self.entity, self.caller, self.namespace, self.action, request, self.result, self.outcome, stranger)
-        )
-
-
 def refuse_early(entity: Entity, found: Command, caller: Caller, phrase: str = "") -> None:
     """Raise the refusal that a command would meet, before anything is asked of who may not have it anyway."""
-    entry = _Entry(entity, caller, found.request.namespace, found.request.action, phrase)
+    entry = AuditEntry(entity, caller, found.request.namespace, found.request.action, phrase)
     try:
         _permit(found, entry)
     except PermissionDenied as error:
@@ -360,7 +311,7 @@ def refuse_early(entity: Entity, found: Command, caller: Caller, phrase: str = "
         raise
 
 
-def _permit(found: Command, entry: _Entry) -> None:
+def _permit(found: Command, entry: AuditEntry) -> None:
     """Note the rule that decides, and raise the refusal, which names the missing right to whom is known."""
     entity, caller = entry.entity, entry.caller
     if not entity.knows(caller.bare):

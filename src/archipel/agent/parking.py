@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import weakref
 from collections.abc import Iterator
 from typing import Final
 
 from archipel.agent import parking_store, shelving
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.lasting_definition import read_lasting
+from archipel.agent.one_each import one_per_hypervisor
 from archipel.agent.parking_store import ParkedRecord
 from archipel.agent.removal import stop_domain
 from archipel.agent.store import StoreError
@@ -30,7 +30,12 @@ from archipel.xmpp.errors import WireError
 log = logging.getLogger(__name__)
 
 FINISH_SECONDS: Final = 10.0  # what takes longer will be finished later
-_finishing: Final[weakref.WeakKeyDictionary[Hypervisor, set[asyncio.Task[None]]]] = weakref.WeakKeyDictionary()
+
+
+@one_per_hypervisor
+def _finishing(_hypervisor: Hypervisor) -> set[asyncio.Task[None]]:
+    """Return what is on the list of parked machines in a moment."""
+    return set()
 
 
 @contextlib.contextmanager
@@ -109,14 +114,14 @@ async def _stay(machine: VirtualMachine) -> None:
 def finish_soon(hypervisor: Hypervisor, machine: VirtualMachine, who: str) -> None:
     """Do :func:`finish` when the machine has answered; who asks for parked machines meanwhile waits for it."""
     task = hypervisor.spawn(finish(hypervisor, machine, who))
-    finishing = _finishing.setdefault(hypervisor, set())
+    finishing = _finishing(hypervisor)
     finishing.add(task)
     task.add_done_callback(finishing.discard)
 
 
 async def wait_finished(hypervisor: Hypervisor) -> None:
     """Wait until the machines that said that they are parked are on the list, or until that takes too long."""
-    if finishing := _finishing.get(hypervisor):
+    if finishing := _finishing(hypervisor):
         await asyncio.wait(set(finishing), timeout=FINISH_SECONDS)
 
 
