@@ -109,7 +109,7 @@ class Scene:
     async def told(self, house: House, machine: Machine) -> str:
         """Wait until the hypervisor tells why the machine stays, and return that."""
         admin, begin = self.pair.admin, f"The machine {machine.name} that {self.pair.admin.bare} wanted on"
-        told = lambda: [text for news in admin.heard(house.hypervisor, kind="headline") if begin in (text := show(news))]  # noqa: E731
+        told = lambda: [text for news in admin.heard(house.hypervisor, kind="headline") if begin in (text := show(news))]  # noqa: E731 - a question for until, one line long
         [*_, last] = await admin.until(told, "why it stays", DEADLINE)
         return last.partition(" stays: ")[2].partition("<")[0]
 
@@ -140,7 +140,7 @@ class Scene:
     async def arrival(self, house: House, machine: Machine) -> dict[str, str]:
         """What the hypervisor pushes of the machine's arrival, to who is subscribed to its events."""
         admin, name = self.pair.admin, "{archipel:push:hypervisor}journey"
-        told = lambda: [found.attrib for news in admin.received for found in news.iter(name) if found.get("machine") == machine.bare]  # noqa: E731
+        told = lambda: [found.attrib for news in admin.received for found in news.iter(name) if found.get("machine") == machine.bare]  # noqa: E731 - a question for until, one line long
         return (await admin.until(told, "the push of its arrival", DEADLINE))[-1]
 
     async def under_way(self, house: House, machine: Machine) -> None:
