@@ -110,9 +110,17 @@ async def _try_folders(settings: Settings) -> str:
     for folder in _folders(settings):
         _try_writing(_existing(folder))
     if (shared := shared_folder(settings)) is not None:
-        check_folder(shared)
-        _try_writing(shared)
+        _try_shared(shared)
     return "machines' folders and logs can be written"
+
+
+def _try_shared(folder: Path) -> None:
+    """Raise ``OSError``, which names the option, if machines cannot be parked in the folder."""
+    try:
+        check_folder(folder)
+    except OSError as error:
+        raise OSError(f"[VMPARKING] shared_folder: {folder}: {error.strerror}") from error
+    _try_writing(folder)
 
 
 async def _try_images(settings: Settings) -> str:

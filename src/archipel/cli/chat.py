@@ -22,7 +22,7 @@ from archipel.xmpp.errors import NoAnswer
 PROMPT = "> "
 
 
-@click.command()
+@click.command(context_settings={"ignore_unknown_options": True})  # a value below zero is no option
 @click.argument("words", nargs=-1, metavar="[MACHINE|HYPERVISOR] [TEXT]...")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Say TEXT to all entities with this tag; may be repeated.")
 @in_session

@@ -47,7 +47,7 @@ Exit codes:
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
-@click.option("-p", "--profile", envvar="ARCHIPEL_PROFILE", default=DEFAULT, show_default=True, help="The login to use.")
+@click.option("-p", "--profile", envvar="ARCHIPEL_PROFILE", default=DEFAULT, show_default=True, metavar="NAME", help="The login to use.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts; errors too, on standard error.")
 @click.option("-H", "--hypervisor", "hypervisors", multiple=True, metavar="JID", help="Look at this hypervisor only; may be repeated.")
 @click.version_option(archipel.__version__, prog_name="archipel")

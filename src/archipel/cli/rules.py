@@ -159,7 +159,8 @@ def read_old(target: Target, rights: tuple[str, ...], effect: str) -> Iterator[O
 async def why(run: Run, jid: str, right: str, where: str) -> None:
     """Say whether JID has RIGHT on a machine or a hypervisor, and why.
 
-    RIGHT is a right's name, or the words of the chat: start, stop.
+    RIGHT is a right's name, or what is said in a chat, where start is the right create, and stop is shutdown; the command stop
+    needs destroy.
     """
     decision = await (await run.finder.entity(where)).why(right, jid)
     if run.output.as_json:

@@ -185,6 +185,13 @@ def test_a_machine_replies(archipel: CommandLine) -> None:
     assert any("<body>how are you</body>" in sent for sent in archipel.wire.sent)
 
 
+def test_a_value_below_zero_is_no_option_of_a_chat(archipel: CommandLine) -> None:
+    reply(archipel, "Done.")
+    script_vcard(archipel.wire)
+    assert archipel.run("chat", MACHINE_FULL, "oom", "kernel", "-500").stdout == "Done.\n"
+    assert any("<body>oom kernel -500</body>" in sent for sent in archipel.wire.sent)
+
+
 def test_a_conversation_goes_line_by_line(archipel: CommandLine) -> None:
     reply(archipel, "yes")
     script_vcard(archipel.wire)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -146,6 +148,13 @@ def test_who_leaves_while_the_command_is_loaded_is_gone_quietly(monkeypatch: pyt
     with pytest.raises(SystemExit) as ended:
         start.main()
     assert ended.value.code == 130
+
+
+def test_where_only_the_agent_was_installed_the_command_says_what_is_missing() -> None:
+    code = "import sys; sys.modules['click'] = None; from archipel.cli.start import main; main()"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == ExitCode.FAILED
+    assert ended.stderr == "archipel: the Python module 'click' is missing: install the distribution with [cli], as docs/cli.md says\n"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
