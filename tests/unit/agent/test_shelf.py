@@ -156,6 +156,30 @@ def test_luggage_is_what_it_must_be_or_refused(changes: dict[str, Any]) -> None:
     assert show_page((found,), 0, "")[0].name == "web"
 
 
+@pytest.mark.parametrize("umask", [0o000, 0o007, 0o022, 0o077])
+async def test_a_file_is_the_agents_alone_whatever_the_umask_says(
+    shelf: Shelf, folder: Path, monkeypatch: pytest.MonkeyPatch, umask: int
+) -> None:
+    """It has a password in it; the unit's umask, which is for images, is 0007."""
+    modes: set[int] = set()
+    monkeypatch.setattr(Path, "write_bytes", note_mode(modes, Path.write_bytes))
+    before = os.umask(umask)
+    try:
+        await put(shelf, shelved())
+    finally:
+        os.umask(before)
+    assert modes | {stat.S_IMODE(os.stat(folder / f"{UUID}.parked").st_mode)} == {0o600}
+    assert [found.uuid for found in await shelf.entries()] == [UUID]
+
+
+def note_mode(modes: set[int], write: Callable[[Path, bytes], int]) -> Callable[[Path, bytes], int]:
+    def noted(path: Path, content: bytes) -> int:
+        modes.add(stat.S_IMODE(path.stat().st_mode))
+        return write(path, content)
+
+    return noted
+
+
 # -- which files count ----------------------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 IMAGE_MODE: Final = 0o660
+SECRET_MODE: Final = 0o600
 
 _RUN: Final = secrets.token_hex(6)
 _PART, _NOTE = ".part", ".note"
@@ -32,13 +33,14 @@ class Replacement:
 
 
 @contextlib.contextmanager
-def unfinished_file(folder: Path, host: str) -> Iterator[Path]:
+def unfinished_file(folder: Path, host: str, mode: int = IMAGE_MODE) -> Iterator[Path]:
     """Yield an empty file; it is removed unless it was renamed by then. Raises :class:`OSError`.
 
-    Its group may read and write it as far as the umask says: an image is for QEMU, which is another user of the folder's group.
+    Its group may read and write it as far as the umask says: an image is for QEMU, which is another user of the folder's group. What
+    is secret needs another ``mode``.
     """
     path = _hidden(folder, host, _PART)
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, IMAGE_MODE))
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode))
     try:
         yield path
     finally:
