@@ -39,6 +39,7 @@ from tests.unit.protocol.golden import xml
 
 PARKING = "archipel:hypervisor:vmparking"
 SHELF, FIRST, SECOND = ["shelf"], ["hyp"], ["second"]
+EVERY_HOUR = {"year": "*", "month": "*", "day": "*", "hour": "*", "minute": "0", "second": "0"}
 Opener = Callable[[], AbstractAsyncContextManager[Houses]]
 OPTIONS = "[VMPARKING]\nshared_folder = {shared}\n[VIRTUALMACHINE]\nvm_base_path = {drives}\n"
 
@@ -168,8 +169,8 @@ async def test_what_one_parks_the_other_has_with_all_that_is_known_of_it(houses:
     rule = RuleRecord(entity=VM, subject=STUDENT.bare, right="create", scope=Scope(Reach.ENTITY), granted_by=ADMIN.bare)
     await rule_store.write(store, rule_store.RuleChange(add=[rule]))
     job = JobRecord(
-        entity=VM, uid="1", action="create", parameter="", fields=MappingProxyType({"hour": "3"}), zone="UTC", moment=None, comment="",
-        creator=OWNER.bare, due=datetime(2031, 1, 1, tzinfo=UTC),
+        entity=VM, uid="1", action="create", parameter="", fields=MappingProxyType(EVERY_HOUR), zone="UTC", moment=None,
+        comment="", creator=OWNER.bare, due=datetime(2031, 1, 1, tzinfo=UTC),
     )  # fmt: skip
     await schedule_book.keep_job(store, job)
     first.domain.autostart = True
