@@ -25,7 +25,7 @@ from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.one_each import one_per_hypervisor
 from archipel.agent.parking_settings import shared_folder
 from archipel.agent.shelf_entry import MOST_BYTES, EntryRefused, Shelved, read_entry, write_entry
-from archipel.agent.virt.unfinished_files import SECRET_MODE, make_names_durable, put_in_place, sweep, unfinished_file
+from archipel.agent.virt.unfinished_files import make_names_durable, put_in_place, sweep, unfinished_file
 from archipel.protocol.errors import CommandError, Condition, Unavailable
 
 log = logging.getLogger(__name__)
@@ -162,7 +162,7 @@ class Shelf:
         await self._do(self._write_held, shelved.uuid, write_entry(shelved))
 
     def _write_held(self, uuid: str, content: bytes) -> None:
-        with unfinished_file(self.folder, self.owner, SECRET_MODE) as path:
+        with unfinished_file(self.folder, self.owner, mode=0o600) as path:
             path.write_bytes(content)
             try:
                 read_entry(_read_own(path), uuid, self.domain)

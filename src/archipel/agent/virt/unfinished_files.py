@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Final
 
 IMAGE_MODE: Final = 0o660
-SECRET_MODE: Final = 0o600
 
 _RUN: Final = secrets.token_hex(6)
 _PART, _NOTE = ".part", ".note"
@@ -36,8 +35,8 @@ class Replacement:
 def unfinished_file(folder: Path, host: str, mode: int = IMAGE_MODE) -> Iterator[Path]:
     """Yield an empty file; it is removed unless it was renamed by then. Raises :class:`OSError`.
 
-    Its group may read and write it as far as the umask says: an image is for QEMU, which is another user of the folder's group. What
-    is secret needs another ``mode``.
+    Its group may read and write it as far as the umask says, unless ``mode`` says otherwise: an image is for QEMU, which is another
+    user of the folder's group.
     """
     path = _hidden(folder, host, _PART)
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode))
