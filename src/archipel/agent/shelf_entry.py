@@ -41,14 +41,14 @@ class Shelved(ParkedRecord):
     """A machine that is parked in the shared folder.
 
     ``source`` is the hypervisor (bare JID) that put it there, ``base_folder`` where that one has the machines' folders. ``mark`` names
-    the file in the machine's folder by which another host knows it again, and an old entry from the last; empty: it has no
-    folder. ``files`` are what it reads elsewhere.
+    the file in the machine's folder by which another host knows it again, and an old entry from the last. ``files`` are what it reads
+    elsewhere.
     """
 
     luggage: Luggage
     source: str
     base_folder: Path
-    mark: str = ""
+    mark: str
     files: tuple[NeededFile, ...] = ()
 
 
@@ -100,7 +100,7 @@ def _read(values: dict[str, Any], uuid: str, luggage: Luggage) -> Shelved:
         luggage=luggage,
         source=_address(values, "source"),
         base_folder=Path(_text(values, "base_folder")),
-        mark=canonical_uuid(values["mark"], strict=True) if values["mark"] else "",
+        mark=canonical_uuid(values["mark"], strict=True),
         files=tuple(_file(*found) for found in values["files"]),
     )
 

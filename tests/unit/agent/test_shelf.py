@@ -105,6 +105,7 @@ def test_no_list_shows_a_secret() -> None:
         ({"files": [["/srv/\ud800", 1]]}, "UnicodeEncodeError"),
         ({"parker": "@"}, "names no account as its parker"),
         ({"mark": "../../etc/passwd"}, "ValueError"),
+        ({"mark": ""}, "ValueError"),
         ({"files": [["etc/shadow", 1]]}, "TypeError"),
         ({"definition": "<domain>"}, "DomainXmlError"),
         ({"definition": "<!DOCTYPE a [<!ENTITY b 'c'>]><domain>&b;</domain>"}, "DomainXmlError"),

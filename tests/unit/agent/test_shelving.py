@@ -342,6 +342,23 @@ async def test_an_entry_of_yesterday_gets_nobody_a_second_machine(houses: Houses
     assert await places(houses, shared) == ["shelf", "second"]
 
 
+async def test_an_entry_of_yesterday_deletes_nothing_of_a_machine_that_had_no_folder_then(
+    houses: Houses, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("archipel.agent.arrival_files.PAUSE", 0)
+    folder = houses.machine.folder
+    shutil.rmtree(folder)
+    houses.first.domain.stored = qemu_xml()
+    await park(houses.first)
+    copy = shutil.copy(shared / f"{UUID}.parked", shared / ".copy")
+    await unpark(houses.second)
+    drive = folder / "disk.img"
+    drive.write_text("disk")
+    os.rename(copy, shared / f"{UUID}.parked")
+    await delete(houses.first)
+    assert (drive.read_text(), await places(houses, shared)) == ("disk", ["shelf", "second"])
+
+
 async def test_the_domain_policy_of_the_host_where_it_comes_back_counts(houses: Houses, shared: Path) -> None:
     await park(houses.first)
     changed = (await unparking.find_parked(houses.first.hypervisor, UUID)).definition.replace("</devices>", "{}</devices>")
