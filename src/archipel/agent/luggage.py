@@ -18,11 +18,13 @@ from archipel.agent.jids import MalformedJid, account_jid
 from archipel.agent.notices.preferences import Wish
 from archipel.agent.rules import Reach, RuleRecord, Scope
 from archipel.agent.schedule_book import JobRecord
+from archipel.agent.schedule_times import check_fields
 from archipel.agent.secret import Secret
 from archipel.agent.store import GrantRecord, MachineRecord, Phase
 from archipel.protocol.errors import BadRequest
 from archipel.protocol.migration import LONGEST_PACKAGE
 from archipel.protocol.preferences import Verbosity, read_hours, read_zone
+from archipel.protocol.rules import read_time
 from archipel.protocol.vcard import Organisation
 
 MOST_BYTES: Final = 8 << 20
@@ -39,6 +41,8 @@ _KINDS: Final = {
     "oom": int | None,
 }
 _MOMENTS: Final = frozenset({"granted_at", "expires_at", "created_at", "moment", "due", "started"})
+_FLAGS: Final = frozenset({"is_group", "is_role", "denies"})
+_OPTIONAL: Final = frozenset({"expires_at", "moment", "started"})
 _NAMES: Final = {
     "grants": "rights",
     "rules": "rules",
@@ -127,7 +131,7 @@ class Luggage:
     def unpack(cls, text: str, entity: str) -> Luggage:
         """Return what was packed for the machine ``entity``. Raises :class:`BadRequest` for what is not, or is another's."""
         try:
-            values = _read_moments(json.loads(_inflate(text)))
+            values = _read_values(json.loads(_inflate(text)))
             if values.pop("entity") != entity:
                 raise ValueError("it is another machine's")
             known = {item.name for item in fields(cls)}
@@ -170,32 +174,49 @@ def _write_moment(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is nothing that is packed")
 
 
-def _read_moments(value: Any, name: str = "") -> Any:
+def _read_values(value: Any, name: str = "") -> Any:
+    """Return what JSON tells with its moments; no text in it is one that neither XML, nor a file's name, nor the database takes."""
     if isinstance(value, dict):
-        return {key: _read_moments(part, key) for key, part in value.items()}
+        return {_check_text(key): _read_values(part, key) for key, part in value.items()}
     if isinstance(value, list):
-        return [_read_moments(part) for part in value]
+        return [_read_values(part) for part in value]
     if name in _MOMENTS and value is not None:
-        moment = datetime.fromisoformat(value)
-        if moment.tzinfo is None:
-            raise ValueError("a moment needs its time zone")
-        return moment
-    return value
+        return read_time(value)
+    return _check_text(value) if isinstance(value, str) else value
+
+
+def _check_text(text: str) -> str:
+    text.encode()
+    if "\0" in text:
+        raise ValueError("a text has a null character")
+    return text
+
+
+def _check_kinds(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the columns of a grant, rule or job, each of which is of its kind."""
+    for name, value in values.items():
+        kind = bool if name in _FLAGS else datetime if name in _MOMENTS else str
+        if not isinstance(value, kind) and not (value is None and name in _OPTIONAL):
+            raise TypeError(f"{name} is not what it must be")
+    return values
 
 
 def _grant(values: dict[str, Any], entity: str) -> GrantRecord:
-    return replace(GrantRecord(**values), entity=entity, subject=account_jid(values["subject"]))
+    return replace(GrantRecord(**_check_kinds(values)), entity=entity, subject=account_jid(values["subject"]))
 
 
 def _rule(values: dict[str, Any], entity: str) -> RuleRecord:
-    rule = RuleRecord(**{**values, "entity": entity, "scope": Scope.parse(values["scope"])})
+    rule = RuleRecord(**{**_check_kinds(values), "entity": entity, "scope": Scope.parse(values["scope"])})
     if rule.scope.reach is not Reach.ENTITY:
         raise ValueError("a rule reaches further than the machine")
     return rule
 
 
 def _job(values: dict[str, Any], entity: str) -> JobRecord:
-    return JobRecord(**{**values, "entity": entity, "fields": MappingProxyType(dict(values["fields"])), "started": None})
+    columns = {name: value for name, value in values.items() if name != "fields"}
+    told = MappingProxyType(dict(_check_kinds(values["fields"])))
+    check_fields(told)
+    return JobRecord(**{**_check_kinds(columns), "entity": entity, "fields": told, "started": None})
 
 
 def _wish(values: dict[str, Any]) -> Wish:

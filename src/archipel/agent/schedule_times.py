@@ -71,15 +71,22 @@ def read_times(given: Mapping[str, str | None], zone: ZoneInfo, now: datetime) -
     numbers are one moment.
     """
     fields = _fill({name: (text or "").strip() for name, text in given.items()})
-    for name, text in fields.items():
-        _check(name, text)
-    _refuse_rush(fields)
+    check_fields(fields)
     if "weekday" not in fields and all(_NUMBER.fullmatch(text) for text in fields.values()):
         return Times(MappingProxyType(fields), zone, _read_moment(fields, zone, now))
     times = Times(MappingProxyType(fields), zone)
     if times.trigger(now + HORIZON).get_next_fire_time(None, now) is None:
         raise BadRequest(f"{', '.join(fields)}: no moment from now on is described by {' '.join(fields.values())}")
     return times
+
+
+def check_fields(fields: Mapping[str, str]) -> None:
+    """Raise :class:`BadRequest` if these are not the texts of a job's time, all of them."""
+    if {*fields} - {"weekday"} != {*FIELDS}:
+        raise BadRequest(f"{', '.join(FIELDS)}: all of them must be said")
+    for name, text in fields.items():
+        _check(name, text)
+    _refuse_rush(fields)
 
 
 def _fill(given: dict[str, str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,11 +22,14 @@ from archipel.agent.store import canonical_uuid
 from archipel.protocol.domain.domain import parse
 from archipel.protocol.errors import CommandError
 from archipel.protocol.migration import NeededFile
+from archipel.protocol.rules import read_time
 
 VERSION: Final = 1
 MOST_BYTES: Final = 4 << 20
 """Of a file: the longest definition, written as JSON, and the largest package fit in."""
 LONGEST_PASSWORD: Final = 1000  # characters
+_EARLIEST: Final = datetime(2, 1, 1, tzinfo=UTC)  # each moment between the two can be told in every time zone
+_LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class EntryRefused(ValueError):
@@ -38,14 +41,14 @@ class Shelved(ParkedRecord):
     """A machine that is parked in the shared folder.
 
     ``source`` is the hypervisor (bare JID) that put it there, ``base_folder`` where that one has the machines' folders. ``mark`` names
-    the file in the machine's folder by which another host knows it again, and an old entry from the last; empty: it has no
-    folder. ``files`` are what it reads elsewhere.
+    the file in the machine's folder by which another host knows it again, and an old entry from the last. ``files`` are what it reads
+    elsewhere.
     """
 
     luggage: Luggage
     source: str
     base_folder: Path
-    mark: str = ""
+    mark: str
     files: tuple[NeededFile, ...] = ()
 
 
@@ -85,11 +88,9 @@ def read_entry(content: bytes, uuid: str, domain: str) -> Shelved:
 
 
 def _read(values: dict[str, Any], uuid: str, luggage: Luggage) -> Shelved:
-    password, parked_at = _text(values, "password"), datetime.fromisoformat(_text(values, "parked_at"))
+    password, parked_at = _text(values, "password"), _moment(_text(values, "parked_at"))
     if not 0 < len(password) <= LONGEST_PASSWORD or not password.isprintable():
         raise EntryRefused("has no password")
-    if parked_at.tzinfo is None:
-        raise EntryRefused("was parked at a time without a zone")
     return Shelved(
         machine=luggage.record(uuid, Secret(password)),
         definition=_text(values, "definition"),
@@ -99,7 +100,7 @@ def _read(values: dict[str, Any], uuid: str, luggage: Luggage) -> Shelved:
         luggage=luggage,
         source=_address(values, "source"),
         base_folder=Path(_text(values, "base_folder")),
-        mark=canonical_uuid(values["mark"], strict=True) if values["mark"] else "",
+        mark=canonical_uuid(values["mark"], strict=True),
         files=tuple(_file(*found) for found in values["files"]),
     )
 
@@ -118,6 +119,15 @@ def _text(values: dict[str, Any], name: str) -> str:
     return found
 
 
+def _moment(text: str) -> datetime:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise EntryRefused("was parked at a time without a zone")
+    moment = read_time(text)
+    if not _EARLIEST < moment < _LATEST:
+        raise EntryRefused("was parked at a time outside of the calendar")
+    return moment
+
+
 def _address(values: dict[str, Any], name: str) -> str:
     try:
         return bare_jid(_text(values, name))
@@ -128,6 +138,7 @@ def _address(values: dict[str, Any], name: str) -> str:
 def _file(path: object, size: object) -> NeededFile:
     if not isinstance(path, str) or not path.startswith("/") or "\0" in path or isinstance(size, bool) or not isinstance(size, int):
         raise TypeError("files are paths with sizes")
+    path.encode()
     return NeededFile(path=path, size=size)
 
 

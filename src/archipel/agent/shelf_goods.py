@@ -39,15 +39,17 @@ def list_files(machine: VirtualMachine, parked: ParkedRecord) -> tuple[NeededFil
 
 
 async def mark_anew(machine: VirtualMachine) -> str:
-    """Leave a file in the machine's folder by which other hosts know it again, and return its word; empty: there is no folder."""
+    """Leave a file in the machine's folder, made if need be, by which other hosts know it again, and return its word."""
     mark = migration_plan.new_attempt()
     await asyncio.to_thread(clear_marks, machine.folder)
-    return mark if await migration_plan.mark_folder(machine, mark) else ""
+    await migration_plan.mark_folder(machine, mark)
+    return mark
 
 
 def clear_marks(folder: Path) -> None:
-    """Remove such files. Raises :class:`CommandError`."""
+    """Have the folder, without such files. Raises :class:`CommandError`."""
     try:
+        folder.mkdir(mode=0o755, exist_ok=True)
         for path in list(folder.glob(f"{MARK}*")):
             path.unlink(missing_ok=True)
     except OSError as error:
@@ -60,7 +62,7 @@ async def refuse_elsewhere(base_folder: Path, shelved: Shelved) -> None:
     if shelved.base_folder != base_folder:
         text = f"the folders of machines are in {base_folder} here, and in {shelved.base_folder} at {shelved.source}"
         raise CommandError(f"{text}: vm_base_path must be the same", condition=Condition.NOT_ACCEPTABLE)
-    if shelved.mark and not await arrival_files.is_shared(folder, shelved.mark):
+    if not await arrival_files.is_shared(folder, shelved.mark):
         text = f"{folder} is not as {shelved.source} left it: the folder is not shared, or the machine was unparked since: unpark it there"
         raise CommandError(text, condition=Condition.NOT_ACCEPTABLE)
     await asyncio.to_thread(arrival_files.refuse_missing, folder, shelved.files, shared=True)

@@ -28,22 +28,32 @@ _threads: Final[list[threading.Thread]] = []
 async def in_slow_thread(function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
     """Do what :func:`asyncio.to_thread` does, for what reads or writes a whole file; it waits while others are at that."""
     future: Future[Result] = Future()
-    _jobs.put((future, functools.partial(function, *args, **kwargs)))
     if len(_threads) < SLOW_THREADS:
-        _threads.append(threading.Thread(target=_work, name=f"archipel-slow-{len(_threads)}", daemon=True))
-        _threads[-1].start()
+        _hire()
+    _jobs.put((future, functools.partial(function, *args, **kwargs)))
     return await asyncio.wrap_future(future)
+
+
+def _hire() -> None:
+    """Start one more thread; a host that has no more of them leaves the work to those that there are. Raises :class:`RuntimeError`."""
+    thread = threading.Thread(target=_work, name=f"archipel-slow-{len(_threads)}", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        if not _threads:
+            raise
+    else:
+        _threads.append(thread)
 
 
 def _work() -> None:
     while True:
         future, function = _jobs.get()
-        if not future.set_running_or_notify_cancel():
-            continue
-        try:
-            future.set_result(function())
-        except BaseException as error:  # noqa: BLE001 - whatever it is belongs to who waits for it, and the thread must live on
-            future.set_exception(error)
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(function())
+            except BaseException as error:  # noqa: BLE001 - whatever it is belongs to who waits for it, and the thread must live on
+                future.set_exception(error)
         del future, function  # else an idle thread keeps the last result alive
 
 

@@ -270,6 +270,30 @@ def test_the_units_of_the_out_of_memory_adjustment_are_for_this_host(host: Host)
     assert "ExecStart=/opt/archipel/bin/archipel-oom\n" in (host.folder / "archipel-oom@.service").read_text()
 
 
+@pytest.mark.parametrize("changeable", ["opt/archipel-oom", "opt"])
+def test_root_runs_no_program_that_others_can_change(host: Host, capsys: pytest.CaptureFixture[str], changeable: str):
+    """Else whoever has the agent's user, whose virtual environment it may be, would be root."""
+    (host.folder / "opt").mkdir()
+    (host.folder / "opt" / "archipel-oom").touch(mode=0o755)
+    (host.folder / changeable).chmod(0o775)
+    assert host.run("--program", host.folder / "opt" / "archipel-agent") == 0
+    told = capsys.readouterr().out
+    assert f"others than root can change {host.folder / changeable};" in told
+    assert "enable --now archipel-agent" in told
+    assert not list(host.folder.glob("archipel-oom*"))
+
+
+def test_a_link_leads_to_what_root_would_run(tmp_path: Path):
+    for name in ("bin", "opt"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "opt" / "archipel-oom").touch(mode=0o755)
+    link = tmp_path / "bin" / "archipel-oom"
+    link.symlink_to("../opt/archipel-oom")
+    assert pieces.find_changeable(link) is None
+    (tmp_path / "opt").chmod(0o777)
+    assert pieces.find_changeable(link) == tmp_path / "opt"
+
+
 def test_the_rules_for_polkit_are_installed_when_they_are_asked_for_and_then_kept_up(host: Host, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(program, "LIBVIRT_GROUP", "no-such-group-here")
     assert host.run() == 0

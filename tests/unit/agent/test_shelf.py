@@ -99,8 +99,13 @@ def test_no_list_shows_a_secret() -> None:
         ({"password": "a\nb"}, "has no password"),
         ({"password": None}, "TypeError"),
         ({"parked_at": "2026-01-01T00:00:00"}, "without a zone"),
+        ({"parked_at": "0001-01-01T00:00:00+14:00"}, "ValueError"),
+        ({"parked_at": "0001-01-01T00:00:00+00:00"}, "outside of the calendar"),
+        ({"parked_at": "9999-12-31T23:59:59-14:00"}, "ValueError"),
+        ({"files": [["/srv/\ud800", 1]]}, "UnicodeEncodeError"),
         ({"parker": "@"}, "names no account as its parker"),
         ({"mark": "../../etc/passwd"}, "ValueError"),
+        ({"mark": ""}, "ValueError"),
         ({"files": [["etc/shadow", 1]]}, "TypeError"),
         ({"definition": "<domain>"}, "DomainXmlError"),
         ({"definition": "<!DOCTYPE a [<!ENTITY b 'c'>]><domain>&b;</domain>"}, "DomainXmlError"),
@@ -154,6 +159,30 @@ def test_luggage_is_what_it_must_be_or_refused(changes: dict[str, Any]) -> None:
     except EntryRefused:
         return
     assert show_page((found,), 0, "")[0].name == "web"
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o007, 0o022, 0o077])
+async def test_a_file_is_the_agents_alone_whatever_the_umask_says(
+    shelf: Shelf, folder: Path, monkeypatch: pytest.MonkeyPatch, umask: int
+) -> None:
+    """It has a password in it; the unit's umask, which is for images, is 0007."""
+    modes: set[int] = set()
+    monkeypatch.setattr(Path, "write_bytes", note_mode(modes, Path.write_bytes))
+    before = os.umask(umask)
+    try:
+        await put(shelf, shelved())
+    finally:
+        os.umask(before)
+    assert modes | {stat.S_IMODE(os.stat(folder / f"{UUID}.parked").st_mode)} == {0o600}
+    assert [found.uuid for found in await shelf.entries()] == [UUID]
+
+
+def note_mode(modes: set[int], write: Callable[[Path, bytes], int]) -> Callable[[Path, bytes], int]:
+    def noted(path: Path, content: bytes) -> int:
+        modes.add(stat.S_IMODE(path.stat().st_mode))
+        return write(path, content)
+
+    return noted
 
 
 # -- which files count ----------------------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ from tests.unit.protocol.golden import xml
 
 PARKING = "archipel:hypervisor:vmparking"
 SHELF, FIRST, SECOND = ["shelf"], ["hyp"], ["second"]
+EVERY_HOUR = {"year": "*", "month": "*", "day": "*", "hour": "*", "minute": "0", "second": "0"}
 Opener = Callable[[], AbstractAsyncContextManager[Houses]]
 OPTIONS = "[VMPARKING]\nshared_folder = {shared}\n[VIRTUALMACHINE]\nvm_base_path = {drives}\n"
 
@@ -168,8 +169,8 @@ async def test_what_one_parks_the_other_has_with_all_that_is_known_of_it(houses:
     rule = RuleRecord(entity=VM, subject=STUDENT.bare, right="create", scope=Scope(Reach.ENTITY), granted_by=ADMIN.bare)
     await rule_store.write(store, rule_store.RuleChange(add=[rule]))
     job = JobRecord(
-        entity=VM, uid="1", action="create", parameter="", fields=MappingProxyType({"hour": "3"}), zone="UTC", moment=None, comment="",
-        creator=OWNER.bare, due=datetime(2031, 1, 1, tzinfo=UTC),
+        entity=VM, uid="1", action="create", parameter="", fields=MappingProxyType(EVERY_HOUR), zone="UTC", moment=None,
+        comment="", creator=OWNER.bare, due=datetime(2031, 1, 1, tzinfo=UTC),
     )  # fmt: skip
     await schedule_book.keep_job(store, job)
     first.domain.autostart = True
@@ -339,6 +340,23 @@ async def test_an_entry_of_yesterday_gets_nobody_a_second_machine(houses: Houses
         await ask(houses.first.hypervisor, PARKING, f"<archipel action='unpark'><item identifier='{UUID}'/></archipel>", ADMIN)
     assert await listed(houses.second) == []  # who has it does not show what says that it is parked
     assert await places(houses, shared) == ["shelf", "second"]
+
+
+async def test_an_entry_of_yesterday_deletes_nothing_of_a_machine_that_had_no_folder_then(
+    houses: Houses, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("archipel.agent.arrival_files.PAUSE", 0)
+    folder = houses.machine.folder
+    shutil.rmtree(folder)
+    houses.first.domain.stored = qemu_xml()
+    await park(houses.first)
+    copy = shutil.copy(shared / f"{UUID}.parked", shared / ".copy")
+    await unpark(houses.second)
+    drive = folder / "disk.img"
+    drive.write_text("disk")
+    os.rename(copy, shared / f"{UUID}.parked")
+    await delete(houses.first)
+    assert (drive.read_text(), await places(houses, shared)) == ("disk", ["shelf", "second"])
 
 
 async def test_the_domain_policy_of_the_host_where_it_comes_back_counts(houses: Houses, shared: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from archipel.agent import slow_work
 from archipel.agent.slow_work import QUICK_THREADS, SLOW_THREADS, bound_quick_threads, in_slow_thread
 
 
@@ -62,6 +63,23 @@ def test_a_file_that_is_being_worked_on_does_not_keep_the_agent_from_stopping():
 async def test_what_goes_wrong_is_raised_to_who_asked_for_it():
     with pytest.raises(ValueError, match="invalid literal"):
         await in_slow_thread(int, "x")
+
+
+async def test_a_thread_that_cannot_be_started_now_is_not_counted(monkeypatch: pytest.MonkeyPatch):
+    """Else, after a moment without threads, whoever unpacks or copies a file would wait for ever."""
+    monkeypatch.setattr(slow_work, "_threads", [])
+    with monkeypatch.context() as bare:
+        bare.setattr(threading.Thread, "start", refuse_start)
+        for _ in range(SLOW_THREADS):
+            with pytest.raises(RuntimeError, match="can't start new thread"):
+                await in_slow_thread(int, "7")
+    assert await asyncio.wait_for(in_slow_thread(int, "7"), 10) == 7
+    monkeypatch.setattr(threading.Thread, "start", refuse_start)
+    assert await asyncio.wait_for(in_slow_thread(int, "8"), 10) == 8, "those that there are do it"
+
+
+def refuse_start(_thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
 
 
 async def test_quick_work_has_as_many_threads_as_are_counted(gate: threading.Event):

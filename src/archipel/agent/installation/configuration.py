@@ -75,8 +75,13 @@ def render_unit(program: Path, configuration: Path, user: str, settings: Setting
 
 def render_oom_units(program: Path, user: str) -> dict[str, str]:
     """Return the units, by their names, of what adjusts machines' processes for the agent."""
-    answers = {"SocketGroup": user, "ExecStart": str(program.with_name("archipel-oom"))}
+    answers = {"SocketGroup": user, "ExecStart": str(oom_program(program))}
     return {name: _fill(name, answers) for name in ("archipel-oom.socket", "archipel-oom@.service")}
+
+
+def oom_program(program: Path) -> Path:
+    """Return what root runs for the agent: it is beside it."""
+    return program.with_name("archipel-oom")
 
 
 def render_rules(user: str) -> str:

@@ -269,6 +269,23 @@ def _shown(text: str) -> list[str]:
     return _SECRET_LINE.sub(r"\1 ...", text).splitlines()
 
 
+def find_changeable(program: Path) -> Path | None:
+    """Return what of a program's path, links followed, others than root, or who runs this, can change: they could be root by it.
+
+    What is not there yet counts as well kept.
+    """
+    whole = dict.fromkeys(place for path in (program.absolute(), program.resolve()) for place in (path, *path.parents))
+    for place in whole:
+        try:
+            found = place.lstat()
+        except FileNotFoundError:
+            continue
+        shared = found.st_mode & _WRITABLE_BY_OTHERS and not found.st_mode & stat.S_ISVTX and not stat.S_ISLNK(found.st_mode)
+        if shared or found.st_uid not in {0, os.geteuid()}:
+            return place
+    return None
+
+
 # -- the host's accounts ------------------------------------------------------------------------------------------------
 
 

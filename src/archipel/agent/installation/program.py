@@ -24,12 +24,13 @@ from archipel.agent.installation.configuration import (
     Place,
     check_configuration,
     hidden_by_unit,
+    oom_program,
     render_configuration,
     render_oom_units,
     render_rules,
     render_unit,
 )
-from archipel.agent.installation.pieces import Account, File, Folder, InstallationFailed, Owner, Piece, group_id, own_names
+from archipel.agent.installation.pieces import Account, File, Folder, InstallationFailed, Owner, Piece, find_changeable, group_id, own_names
 from archipel.agent.settings import Settings
 
 say = print  # the output of this program is for whoever started it
@@ -183,11 +184,17 @@ def _files_of_the_host(options: argparse.Namespace, settings: Settings) -> Itera
         raise InstallationFailed(
             f"there is no folder {options.rules.parent}: install polkit (Debian's package polkitd), or leave out --polkit"
         )
-    for name, text in render_oom_units(options.program, options.user).items():
-        yield File(options.unit.with_name(name), owner, text)
+    if _changeable(options) is None:
+        for name, text in render_oom_units(options.program, options.user).items():
+            yield File(options.unit.with_name(name), owner, text)
     if narrow:
         yield File(options.rules, owner, render_rules(options.user))
     yield File(options.unit, owner, render_unit(options.program, options.configuration, options.user, settings, groups=groups))
+
+
+def _changeable(options: argparse.Namespace) -> Path | None:
+    """Return what keeps root from running the agent's neighbour: whoever can change that would be root."""
+    return find_changeable(oom_program(options.program))
 
 
 def _folders(options: argparse.Namespace, settings: Settings) -> Iterator[Folder]:
@@ -268,12 +275,18 @@ def _conclude(told: Told, options: argparse.Namespace, pieces: Sequence[Piece]) 
     if options.unit.parent == UNIT.parent and _SYSTEMD_RUNS.is_dir():
         subprocess.run(["systemctl", "daemon-reload"], check=False)
     say(f"next: archipel-agent --check --config {options.configuration}, as user {options.user}: is everything usable?")
-    say(f"      systemctl enable --now archipel-oom.socket {options.unit.stem}")
+    sockets = "" if _changeable(options) else "archipel-oom.socket "
+    say(f"      systemctl enable --now {sockets}{options.unit.stem}")
 
 
 def _remark(options: argparse.Namespace, pieces: Sequence[Piece]) -> Iterator[str]:
     if hidden_by_unit(options.program):
         yield f"the service cannot see {options.program}: its unit hides that folder; install the agent in /opt, or say --program"
+    if changeable := _changeable(options):
+        yield (
+            f"no archipel-oom.socket: root would run {oom_program(options.program)}, and others than root can change {changeable}; "
+            "install the agent as root, where only root can write"
+        )
     if group_id(LIBVIRT_GROUP) is None:
         yield f"there is no group {LIBVIRT_GROUP}: install libvirt's daemon, then run this again"
     try:
