@@ -12,25 +12,28 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from archipel.agent.hypervisor import Hypervisor
-from archipel.agent.image_users import find_images_on, read_sources_of_all
+from archipel.agent.image_users import Volumes, find_images_on, read_sources_of_all
 from archipel.agent.virt.disk_files import read_sources
 from archipel.agent.virt.errors import DomainNotFound
+from archipel.agent.virt.storage_pools import StoragePools
 from archipel.protocol.errors import CommandError, Condition
-from archipel.protocol.storage_pools import Pool
 
 _MOST_NAMED: Final = 5
 
 
-async def refuse_users(hypervisor: Hypervisor, pool: str, volume: str, path: Path, pools: Collection[Pool]) -> None:
+async def refuse_users(hypervisor: Hypervisor, pool: str, volume: str, pools: StoragePools) -> None:
     """Raise ``conflict`` if a domain of the host has the volume, or an image of the host stands on it.
 
-    Images are looked for in all of the host's ``pools``. Raises ``not-acceptable`` where one may be, and cannot be read.
+    Images are looked for in all of the host's ``pools``. Raises ``not-acceptable`` where one may be that neither the agent nor libvirt
+    can read.
     """
+    path = await pools.volume_path(pool, volume)
     users = await _find_domains(hypervisor, pool, volume, {str(path)}, running=False)
     if not users:
-        folders = {path.parent, *(Path(one.path) for one in pools if one.path)}
+        folders = {path.parent, *(Path(one.path) for one in await pools.list() if one.path)}
         sources = await read_sources_of_all(hypervisor.services.host)
-        users = [image.name for image in await find_images_on(hypervisor.services, path, sources, folders)]
+        volumes = Volumes(folders, await pools.look_through())
+        users = [image.name for image in await find_images_on(hypervisor.services, path, sources, volumes)]
     if users:
         raise CommandError(f"name: {volume} is in use: {', '.join(users[:_MOST_NAMED])}", condition=Condition.CONFLICT)
 

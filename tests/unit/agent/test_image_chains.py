@@ -15,12 +15,13 @@ import pytest
 
 from archipel.agent.drive_checks import refuse_used_by_others
 from archipel.agent.drive_work import in_plain_words
-from archipel.agent.image_users import Sources, find_images_on
+from archipel.agent.image_users import Sources, Volumes, find_images_on
 from archipel.agent.virt import image_header
 from archipel.agent.virt.confined_paths import PathRefused, confine
 from archipel.agent.virt.disk_files import Definitions, list_drives
 from archipel.agent.virt.image_chain import ImageFacts, follow_chain
 from archipel.agent.virt.lifecycle import DomainState
+from archipel.agent.virt.storage_pools import LookedThrough
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import CommandError, Condition
 from tests.unit.agent.fakes import OTHER_UUID, FakeHost
@@ -146,25 +147,44 @@ async def test_a_volume_is_in_doubt_below_what_cannot_be_read(machine: VirtualMa
     pool = tmp_path / "pool"
     volume, golden = make_image(pool / "volume"), make_image(tmp_path / "elsewhere" / "golden.qcow2")
     make_image(machine.folder / "drive.qcow2", backing=golden)
-    assert await find_images_on(machine.services, volume, Sources(), [pool]) == []
+    assert await find_images_on(machine.services, volume, Sources(), Volumes([pool])) == []
     with unreadable(golden), pytest.raises(CommandError, match=r"golden\.qcow2 may stand on volume, and cannot be read") as caught:
-        await find_images_on(machine.services, volume, Sources(), [pool])
+        await find_images_on(machine.services, volume, Sources(), Volumes([pool]))
     assert caught.value.condition == Condition.NOT_ACCEPTABLE
     with unreadable(golden):
-        assert await find_images_on(machine.services, volume, Sources(told={golden}), [pool]) == [], "libvirt tells what it stands on"
+        assert await find_images_on(machine.services, volume, Sources(told={golden}), Volumes([pool])) == [], (
+            "libvirt tells what it stands on"
+        )
 
 
 async def test_a_volume_is_in_doubt_beside_volumes_of_any_name_that_cannot_be_read(machine: VirtualMachine, tmp_path: Path) -> None:
     volume, other = make_image(tmp_path / "one" / "volume"), make_image(tmp_path / "two" / "other")
     pools = [volume.parent, other.parent, tmp_path / "gone"]
-    assert await find_images_on(machine.services, volume, Sources(), pools) == []
+    assert await find_images_on(machine.services, volume, Sources(), Volumes(pools)) == []
     with unreadable(other), pytest.raises(CommandError, match="other may stand on volume"):
-        await find_images_on(machine.services, volume, Sources(), pools)
+        await find_images_on(machine.services, volume, Sources(), Volumes(pools))
     make_image(other, backing=volume)
-    assert await find_images_on(machine.services, volume, Sources(), pools) == [other]
+    assert await find_images_on(machine.services, volume, Sources(), Volumes(pools)) == [other]
     closed = mock.patch.object(Path, "iterdir", side_effect=PermissionError(13, "Permission denied"))
     with closed, pytest.raises(CommandError, match="two may stand on volume, and cannot be read"):
-        await find_images_on(machine.services, volume, Sources(), [other.parent])
+        await find_images_on(machine.services, volume, Sources(), Volumes([other.parent]))
+
+
+async def test_what_libvirt_can_read_is_in_no_doubt(machine: VirtualMachine, tmp_path: Path) -> None:
+    """An agent with a user of its own may not read the volumes that libvirt makes."""
+    volume, other, top = make_image(tmp_path / "one" / "volume"), tmp_path / "two" / "other", tmp_path / "two" / "top"
+    for file in (other, top):
+        make_image(file)
+    folders = [volume.parent, other.parent]
+    free = LookedThrough({other.parent}, {other: None, top: None})
+    used = LookedThrough({other.parent}, {other: volume, top: other})
+    closed = mock.patch.object(Path, "iterdir", side_effect=PermissionError(13, "Permission denied"))
+    with unreadable(other), unreadable(top):
+        assert await find_images_on(machine.services, volume, Sources(), Volumes(folders, free)) == []
+        assert await find_images_on(machine.services, volume, Sources(), Volumes(folders, used)) == [other, top]
+    with closed:
+        assert await find_images_on(machine.services, volume, Sources(), Volumes([other.parent], free)) == []
+        assert await find_images_on(machine.services, volume, Sources(), Volumes([other.parent], used)) == [other, top]
 
 
 @contextlib.contextmanager

@@ -181,8 +181,7 @@ async def create_volume(hypervisor: Hypervisor, request: wire.CreateVolume, _cal
 
 
 async def _refuse_users(hypervisor: Hypervisor, pool: str, volume: str) -> None:
-    pools = _pools_of(hypervisor)
-    await refuse_users(hypervisor, pool, volume, await pools.volume_path(pool, volume), await pools.list())
+    await refuse_users(hypervisor, pool, volume, _pools_of(hypervisor))
 
 
 @command(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 from xml.etree import ElementTree as ET
@@ -20,6 +21,14 @@ from archipel.protocol.storage_pools import Pool, Volume
 READ_SECONDS: Final = max(READ_TIMEOUT, 30.0)  # a pool on a slow server takes its time
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class LookedThrough:
+    """What libvirt found in pools: their ``folders``, and which file each volume stands on, None: on no other."""
+
+    folders: set[Path] = field(default_factory=set)
+    backing: dict[Path, Path | None] = field(default_factory=dict)
 
 
 class StoragePools:
@@ -46,6 +55,18 @@ class StoragePools:
             return tuple(sorted(map(_describe_volume, found), key=lambda volume: volume.name))
 
         return await self._read(f"volumes of pool {pool}", read)
+
+    async def look_through(self) -> LookedThrough:
+        """Have libvirt, which may read all headers, read those of the volumes of all active pools now."""
+
+        def look(session: Session) -> LookedThrough:
+            found = LookedThrough()
+            for pool in storage_of(session).listAllStoragePools(0):
+                if pool.isActive() == 1:
+                    _look_through(pool, found)
+            return found
+
+        return await self._read("backing files of volumes", look)
 
     async def volume_path(self, pool: str, volume: str) -> Path:
         """Read where a volume is."""
@@ -124,6 +145,18 @@ class StoragePools:
 
     async def _change_pool(self, call: str, name: str, function: Callable[[VirPool], object]) -> None:
         await self._change(f"{call} pool {name}", lambda session: function(storage_of(session).storagePoolLookupByName(name)))
+
+
+def _look_through(pool: VirPool, found: LookedThrough) -> None:
+    try:
+        pool.refresh(0)
+        volumes = {Path(volume.path()): _parse(volume.XMLDesc(0)) for volume in pool.listAllVolumes(0)}
+    except VirFailure:
+        return  # what libvirt knew of it may no longer be so
+    found.folders.add(Path(_parse(pool.XMLDesc(0)).findtext("target/path", "")))
+    for path, described in volumes.items():
+        backing = described.findtext("backingStore/path")
+        found.backing[path] = Path(backing) if backing else None
 
 
 def _volume(session: Session, pool: str, name: str) -> VirVolume:
