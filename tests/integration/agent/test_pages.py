@@ -15,6 +15,8 @@ from xml.etree import ElementTree as ET
 import pytest
 import pytest_asyncio
 
+from archipel.agent.platform_rules import read_items
+from archipel.xmpp.pubsub import Item
 from tests.documentation import Said, is_like, read_blocks, read_steps, read_talks
 from tests.wire.actions.core import CARD
 from tests.wire.matching import assert_error, child, name_of, show
@@ -92,12 +94,17 @@ def only_block(root: Path, page: str) -> str:
 
 
 async def test_a_network_is_defined_as_its_page_shows(platform: Platform, admin: Person, root: Path):
-    [query] = ET.fromstring(only_block(root, "networks"))
+    request, of_a_switch = read_blocks(root / "docs" / "networks.md", "xml")
+    [query] = ET.fromstring(request)
+    assert await ask(admin, platform.host, ET.tostring(query, "unicode")) == []
+    query[0][0] = ET.fromstring(of_a_switch)
     assert await ask(admin, platform.host, ET.tostring(query, "unicode")) == []
     with platform.libvirt() as connection:
-        network = connection.networkLookupByName("lab")
+        network, switched = (connection.networkLookupByName(name) for name in ("lab", "switched"))
         assert (network.autostart(), "10.77.0.1" in network.XMLDesc()) == (1, True)
+        assert "<portgroup name='uplink'>" in switched.XMLDesc()
         network.undefine()
+        switched.undefine()
 
 
 async def test_the_place_is_told_as_its_page_shows(platform: Platform, admin: Person, root: Path):
@@ -145,7 +152,9 @@ async def test_a_screen_is_seen_as_its_page_shows(admin: Person, web: Machine, r
 
 
 async def test_a_role_is_given_to_a_group_as_its_page_shows(platform: Platform, admin: Person, root: Path):
-    grant = only_block(root, "rights")
+    items, grant = read_blocks(root / "docs" / "rights.md", "xml")
+    read = read_items(Item(str(number), item) for number, item in enumerate(ET.fromstring(f"<items>{items}</items>")))
+    assert ([rule.subject for rule in read.rules], [role.name for role in read.roles]) == (["tp1"], ["greeter"])
     group = "<query xmlns='archipel:rights'><archipel action='setgroup' name='tp1'><member jid='ada@agents.localhost'/></archipel></query>"
     await ask(admin, platform.host, group)
     await ask(admin, platform.host, grant)

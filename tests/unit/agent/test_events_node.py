@@ -128,7 +128,7 @@ async def test_a_push_that_fails_is_logged_and_leaves_a_gap_in_the_count(
 async def test_items_have_different_names(xmpp: FakeXmpp, events: EventsNode) -> None:
     await events.prepare(set())
     for _ in range(3):
-        await events.push(Topic.TAGS, "same")
+        await events.push(Topic.VM_CONTROL, "same")
     assert len(xmpp.nodes[NODE].items) == 3
 
 
