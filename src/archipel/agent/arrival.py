@@ -202,7 +202,10 @@ def keep_files(hypervisor: Hypervisor, uuid: str, bare: str, luggage: Luggage) -
 
 
 def without_reserved(hypervisor: Hypervisor, luggage: Luggage) -> Luggage:
-    """Leave out rights over this host that no administrator of this host gave; a role is what it is here."""
+    """Leave out rights over this host that no administrator of this host gave, and roles that are none here.
+
+    A role is what it is here: one that is made later, by the same name, was not meant.
+    """
     rights = hypervisor.services.rights
 
     def is_reserved(token: str) -> bool:
@@ -215,7 +218,11 @@ def without_reserved(hypervisor: Hypervisor, luggage: Luggage) -> Luggage:
     return replace(
         luggage,
         grants=tuple(grant for grant in luggage.grants if counts(grant.granted_by, grant.token)),
-        rules=tuple(rule for rule in luggage.rules if rule.denies or counts(rule.granted_by, *rights.book.tokens(rule))),
+        rules=tuple(
+            rule
+            for rule in luggage.rules
+            if rule.denies or (counts(rule.granted_by, *rights.book.tokens(rule)) and (not rule.is_role or rule.right in rights.book.roles))
+        ),
     )
 
 

@@ -16,11 +16,6 @@ from archipel.client.hypervisor import Hypervisor
 from archipel.client.platform_rules import PlatformRules
 from archipel.protocol.rules import PLATFORM
 
-NOT_FOLLOWED = (
-    "{difference}; its agent believes the rules of the platform only while its option xmpp_trusted_publishers names all who may "
-    "publish there (its log names who is not, and what else it left out)"
-)
-
 
 def is_platform(where: str | None, scope: str) -> bool:
     """Whether the whole platform is meant; refuses what names neither that nor an entity, or both."""
@@ -52,6 +47,6 @@ async def check_followed(run: Run, place: Entity | PlatformRules) -> None:
 async def _check(run: Run, rules: PlatformRules, hypervisor: Hypervisor) -> None:
     try:
         for difference in await rules.differences(hypervisor):
-            run.note(hypervisor.bare, ClientError(NOT_FOLLOWED.format(difference=difference)))
+            run.note(hypervisor.bare, ClientError(difference))
     except FAILURES as error:
         run.note(hypervisor.bare, error)

@@ -39,6 +39,11 @@ from archipel.xmpp.pubsub import Item
 
 log = logging.getLogger(__name__)
 
+DISTRUST: Final = (
+    "; its agent believes the rules of the platform only while its option xmpp_trusted_publishers names all who may publish there "
+    "(its log names who is not, and what else it left out)"
+)
+SLIP: Final = "; the rule stands there all the same: if its name is a slip, revoke it"
 MOST_ITEMS: Final = int(CONFIGURATION["pubsub#max_items"])  # of more, the server drops the oldest
 
 
@@ -125,9 +130,9 @@ class PlatformRules:
             return {name: _until(rule) for name, rule in shown.items()} == wanted
 
         await wait_until(is_followed)
-        missing = [f"{name}: does not count there" for name in wanted if name not in shown or _until(shown[name]) != wanted[name]]
-        left = [f"{name}: still counts there" for name in shown if name not in wanted]
-        return (*missing, *left, *(f"{name}: {rule.note}" for name, rule in shown.items() if rule.note))
+        missing = [f"{name}: does not count there{DISTRUST}" for name in wanted if name not in shown or _until(shown[name]) != wanted[name]]
+        left = [f"{name}: still counts there{DISTRUST}" for name in shown if name not in wanted]
+        return (*missing, *left, *(f"{name}: {rule.note}{SLIP}" for name, rule in shown.items() if rule.note))
 
     # -- inside ---------------------------------------------------------------------------------------------------------
 

@@ -410,6 +410,17 @@ async def test_a_role_that_is_power_over_the_other_host_does_not_go_along_either
     assert may(VM, "friend@lab.example", "domain_policy_bypass").allowed
 
 
+async def test_a_role_that_is_none_at_the_other_host_is_not_one_that_is_made_there_later(houses: Houses) -> None:
+    here, there = RuleChanges(houses.first.services.rights), RuleChanges(houses.second.services.rights)
+    await here.set_role(Role("helpers", "", frozenset({"info"})), caller=ADMIN.bare)
+    await here.set(VM, [RuleWish(subject=STRANGER.bare, is_group=False, right="helpers", is_role=True)], caller=OWNER.bare)
+    await houses.migrate()
+    assert await run_home(houses) == AT_SECOND
+    await there.set_role(Role("helpers", "", frozenset({"info", "domain_policy_bypass"})), caller=ADMIN.bare)
+    assert not houses.second.services.rights.check(VM, STRANGER.bare, "info").allowed
+    assert not houses.second.services.rights.check(VM, STRANGER.bare, "domain_policy_bypass").allowed
+
+
 @pytest.mark.parametrize(
     "uri",
     ["qemu+ext:///system?command=/tmp/mine", "qemu+ssh://second/system?x=1&COMMAND=/tmp/mine", "test:///default", "qemu:///system", "x"],
