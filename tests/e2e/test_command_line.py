@@ -73,7 +73,7 @@ def test_a_program_that_takes_longer_than_one_answer_is_waited_for(shell: Shell)
 
 
 def test_the_screen_and_the_consoles_are_there(shell: Shell) -> None:
-    assert re.fullmatch(r"web: \d+ x \d+ in web.png\n", shell.run("screenshot", "web", "web.png"))
+    assert re.fullmatch(r"web \([-0-9a-f]+@example\.org\): \d+ x \d+ in web.png\n", shell.run("screenshot", "web", "web.png"))
     assert (shell.home / "web.png").read_bytes().startswith(b"\x89PNG")
     for kind in ("vnc", "text"):
         assert shell.run("console", "--kind", kind, "web").startswith("http")
