@@ -48,7 +48,7 @@ def read_verbosity(text: str) -> Verbosity:
     try:
         return _SYNONYMS[text.strip().lower()]
     except KeyError:
-        raise ValueError(f"must be one of {', '.join(Verbosity)}, not {text[:40]!r}") from None
+        raise ValueError(f"must be one of {', '.join(_SYNONYMS)}, not {text[:40]!r}") from None
 
 
 def read_hours(text: str) -> str:

@@ -182,7 +182,7 @@ def test_another_password_is_not_taken_without_force(host: Host):
         (("--server", "not a name"), "is not a server's name"),
         (("--admin", "admin@lab.example\n[GLOBAL]"), "one line"),
         (("--image-group", "no-such-group-here"), "no group no-such-group-here"),
-        (("--password-file", "/nowhere/password"), "/nowhere/password"),
+        (("--password-file", "/nowhere/password"), "--password-file: /nowhere/password cannot be read"),
         (("--polkit", "--rules", "/nowhere/archipel.rules"), "install polkit"),
     ],
 )

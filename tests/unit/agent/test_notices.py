@@ -317,7 +317,7 @@ async def test_the_teller_works_by_itself(house: House, monkeypatch: pytest.Monk
         ("quiet hours off", "I tell you who changes me, and of alarms."),
         ("tell me as usual", "whoever has not said otherwise"),
         ("what do you tell me", "whoever has not said otherwise"),
-        ("tell me stories", "verbosity: must be one of"),
+        ("tell me stories", "verbosity: must be one of nothing, everything, silent, alarms, changes, all"),
         ("tell me", "nothing would change"),
         ("quiet from dusk", "must be two times of day"),
         ("quiet from", "From when to when?"),

@@ -232,8 +232,11 @@ def _password(options: argparse.Namespace, file: Path) -> str | None:
 def _first_line(file: str) -> str:
     if file == STANDARD_INPUT:
         return sys.stdin.readline()
-    with open(file, encoding="utf-8") as given:
-        return given.readline()
+    try:
+        with open(file, encoding="utf-8") as given:
+            return given.readline()
+    except OSError as error:
+        raise InstallationFailed(f"--password-file: {file} cannot be read: {error.strerror}") from error
 
 
 def _proper(password: str) -> str:
