@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from testbed.certificates import Authority
+from testbed.ejabberd import Ejabberd, EjabberdError
 from tests.wire.matching import assert_payload, assert_refused, assert_stranger_refused, child, show
 from tests.wire.person import Person
 from tests.wire.platform import ADMIN, CONTROL, PERMISSIONS, TAGS, Machine, Platform, open_platform
@@ -64,12 +65,21 @@ async def test_what_was_acknowledged_survives_a_kill(own_platform: Platform):
     assert (await student.command(machine.full, CONTROL, INFO, "get")).get("type") == "result"
 
 
+def make_group(ejabberd: Ejabberd, group: str, description: str, shows: str) -> None:
+    """Make a group that shows another one; which ones it shows is a list since ejabberd 23.10."""
+    told = {"group": group, "host": ejabberd.domain, "label": group, "description": description}
+    try:
+        ejabberd.call("srg_create", **told, display=shows.split())
+    except EjabberdError:
+        ejabberd.call("srg_create", **told, display=shows)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def shared_group(platform: Platform) -> AsyncIterator[str]:
     """A group of the server that the hypervisor's account sees; empty yet."""
     call, host = platform.ejabberd.call, platform.domain
-    call("srg_create", group="tp1", host=host, label="tp1", description="practical work", display="")
-    call("srg_create", group="agents", host=host, label="agents", description="", display="tp1")
+    make_group(platform.ejabberd, "tp1", "practical work", "")
+    make_group(platform.ejabberd, "agents", "", "tp1")
     call("srg_user_add", user="hypervisor", host=host, group="agents", grouphost=host)
     yield "tp1"
     for group in ("agents", "tp1"):

@@ -18,6 +18,7 @@ from archipel.agent import entity as entity_module
 from archipel.agent import plugins
 from archipel.agent.audit import AuditLog
 from archipel.agent.dispatch import Caller, Registry, answer_iq
+from archipel.agent.download import RESERVE
 from archipel.agent.entity import Entity
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.rights import Rights
@@ -83,9 +84,10 @@ def audit() -> FakeAudit:
 
 @pytest.fixture
 def agent_folder() -> Iterator[Path]:
-    """A folder in memory, where there is one: each change of the database would wait for the disk."""
+    """A folder in memory, where there is enough: each change of the database would wait for the disk."""
     memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+    is_usable = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 * RESERVE
+    with tempfile.TemporaryDirectory(dir=memory if is_usable else None) as folder:
         yield Path(folder)
 
 

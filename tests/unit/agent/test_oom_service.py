@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -156,5 +157,8 @@ async def test_a_socket_that_nobody_serves_is_an_error(tmp_path: Path, monkeypat
         await settle(WEB)
     server.close()
     await server.wait_closed()
+    (tmp_path / "dead.sock").unlink(missing_ok=True)  # Python 3.13 removes it itself
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "dead.sock"))
     with pytest.raises(ConnectionRefusedError):
         await settle(WEB)

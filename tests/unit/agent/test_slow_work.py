@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 import threading
@@ -41,6 +42,8 @@ async def test_what_nobody_waits_for_any_more_is_not_begun(gate: threading.Event
     await asyncio.sleep(0)
 
     given_up.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await given_up
     gate.set()
     await asyncio.gather(*copies)
     await in_slow_thread(begun.append, "the next")
