@@ -18,8 +18,8 @@ from typing import Final
 
 from archipel.agent.virt.oom_adjustment import LONGEST, OomAnswer, OomQuestion
 from archipel.agent.virt.qemu_process import ProcessNotFound
+from archipel.protocol.oom import LEAST, MOST
 
-NEVER, FIRST = -1000, 1000
 _LONGEST_NAME: Final = 250  # of a file, without its ending
 
 
@@ -30,7 +30,7 @@ class BadQuestion(ValueError):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answer the question on standard input; returns 0 if it was one, 1 if not."""
     parser = argparse.ArgumentParser(prog="archipel-oom", description="Adjust how likely the kernel ends a machine; systemd starts this.")
-    parser.add_argument("--least", type=int, default=NEVER, help="no machine gets less than this [default: -1000, never ended]")
+    parser.add_argument("--least", type=int, default=LEAST, help="no machine gets less than this [default: -1000, never ended]")
     least: int = parser.parse_args(arguments).least
     try:
         question = read_question(sys.stdin.buffer.readline(LONGEST), least)
@@ -50,8 +50,8 @@ def read_question(line: bytes, least: int) -> OomQuestion:
         raise BadQuestion("the question is not understood") from error
     if not isinstance(name, str) or not name.isprintable() or "/" in name or not 0 < len(name.encode()) <= _LONGEST_NAME:
         raise BadQuestion("name: is no name of a machine")
-    if adjust is not None and (type(adjust) is not int or not NEVER <= adjust <= FIRST):
-        raise BadQuestion(f"adjust: must be from {NEVER} to {FIRST}")
+    if adjust is not None and (type(adjust) is not int or not LEAST <= adjust <= MOST):
+        raise BadQuestion(f"adjust: must be from {LEAST} to {MOST}")
     if adjust is not None and adjust < least:
         raise BadQuestion(f"this host gives no machine less than {least} (--least in archipel-oom@.service)")
     return OomQuestion(machine, name, adjust)
