@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A server out here, and its administrator, for an agent that runs on another host."""
+"""Another host with systemd, and out here a server with its administrator, for an agent that runs there."""
 
 from __future__ import annotations
 
@@ -16,8 +16,22 @@ from archipel.protocol.errors import CommandError
 from archipel.protocol.guest import PingGuest
 from testbed.certificates import Authority
 from testbed.ejabberd import Ejabberd, make_ejabberd
+from testbed.systemd_host import SystemdHost
 from tests.integration.collection.platform import DOMAIN, HYPERVISOR, password_of
 from tests.wire.waiting import eventually
+
+
+@contextlib.contextmanager
+def open_host() -> Iterator[SystemdHost]:
+    """Start a host with systemd, libvirt and QEMU, and stop it."""
+    with tempfile.TemporaryDirectory(prefix="archipel-host-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        host = SystemdHost(Path(folder) / "host")
+        host.start()
+        try:
+            yield host
+        finally:
+            host.stop()
 
 
 @contextlib.contextmanager

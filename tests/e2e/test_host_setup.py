@@ -9,8 +9,6 @@ default (``dynamic_ownership``), without being able to note whose they were (``r
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -24,9 +22,10 @@ from archipel.client.platform import prepare_platform
 from archipel.protocol import drives, network, oom, screenshots, snapshots, storage_pools
 from archipel.protocol.errors import CommandError
 from testbed.certificates import Authority
-from testbed.ejabberd import Ejabberd, make_ejabberd
+from testbed.ejabberd import Ejabberd
 from testbed.gate import open_gate
 from testbed.systemd_host import SystemdHost
+from tests.e2e.other_host import open_host, open_server
 from tests.integration.collection.platform import DOMAIN, HYPERVISOR, password_of
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
@@ -70,30 +69,20 @@ for name, call in calls.items():
 @pytest.fixture(scope="module")
 def host() -> Iterator[SystemdHost]:
     """A host whose administrator has a machine of his own."""
-    folder = Path(tempfile.mkdtemp(prefix="archipel-host-", dir="/tmp"))
-    folder.chmod(0o755)
-    host = SystemdHost(folder / "host")
-    host.start()
-    host.install_distribution(PLACE)
-    host.run("tee", "-a", "/etc/libvirt/qemu.conf", given="remember_owner = 0\n")
-    host.run("systemctl", "start", "libvirtd.socket")
-    host.run("qemu-img", "create", "-q", "-f", "qcow2", THEIR_IMAGE, "1M")
-    host.run("virsh", "define", "/dev/stdin", given=MACHINE.format(name="theirs", uuid=OTHERS, image=THEIR_IMAGE))
-    yield host
-    host.stop()
-    shutil.rmtree(folder)
+    with open_host() as host:
+        host.install_distribution(PLACE)
+        host.run("tee", "-a", "/etc/libvirt/qemu.conf", given="remember_owner = 0\n")
+        host.run("systemctl", "start", "libvirtd.socket")
+        host.run("qemu-img", "create", "-q", "-f", "qcow2", THEIR_IMAGE, "1M")
+        host.run("virsh", "define", "/dev/stdin", given=MACHINE.format(name="theirs", uuid=OTHERS, image=THEIR_IMAGE))
+        yield host
 
 
 @pytest.fixture(scope="module")
 def ejabberd(authority: Authority) -> Iterator[Ejabberd]:
     """The server, outside of that host, with its accounts."""
-    with tempfile.TemporaryDirectory(prefix="archipel-platform-", dir="/tmp") as folder:
-        server = make_ejabberd(Path(folder), DOMAIN, authority)
-        server.start()
-        for name in ("hypervisor", "admin"):
-            server.register(name, password_of(name))
+    with open_server(authority) as server:
         yield server
-        server.stop()
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,7 @@ import asyncio
 import base64
 import io
 import re
-import shutil
 import subprocess
-import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -27,7 +25,7 @@ from testbed.ejabberd import Ejabberd
 from testbed.gate import open_gate
 from testbed.guest import make_guest
 from testbed.systemd_host import SystemdHost
-from tests.e2e.other_host import log_in, open_server, start
+from tests.e2e.other_host import log_in, open_host, open_server, start
 from tests.integration.collection.platform import DOMAIN, HYPERVISOR, password_of
 from tests.wire.waiting import eventually
 
@@ -50,13 +48,8 @@ DEFINITION = f"""<domain type='qemu'><name>served</name><uuid>{UUID}</uuid><memo
 @pytest.fixture(scope="module")
 def host() -> Iterator[SystemdHost]:
     """A host with systemd, libvirt and QEMU, and an image that guests boot from."""
-    folder = Path(tempfile.mkdtemp(prefix="archipel-host-", dir="/tmp"))
-    folder.chmod(0o755)
-    host = SystemdHost(folder / "host")
-    host.start()
-    yield host
-    host.stop()
-    shutil.rmtree(folder)
+    with open_host() as host:
+        yield host
 
 
 @pytest.fixture(scope="module")
