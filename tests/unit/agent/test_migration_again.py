@@ -31,6 +31,7 @@ from tests.unit.agent.conftest import finish_work
 from tests.unit.agent.fake_xmpp import FakeXmpp
 from tests.unit.agent.fakes import ADMIN, OWNER, UUID, VM, failure
 from tests.unit.agent.two_houses import House, Houses, Loaded, open_houses, qemu_xml
+from tests.wire.waiting import eventually
 
 AT_FIRST, AT_SECOND = ("hyp",), ("second",)
 
@@ -147,8 +148,9 @@ async def test_what_is_forgotten_while_it_is_being_expected_is_forgotten(houses:
 
     monkeypatch.setattr(host, "domains", list_slowly)
     beginning = asyncio.create_task(migrating.begin(houses.machine, OWNER.bare, houses.second.hypervisor.full))
+    # Who asks first may be the second agent itself, which looks now and then at what it has: the attempt need not have begun yet.
+    [outgoing] = await eventually(lambda: migration_store.all_outgoing(houses.first.services.store), "the attempt")
     await asked.wait()
-    [outgoing] = await migration_store.all_outgoing(houses.first.services.store)
     forget = Forget(attempt=outgoing.attempt, uuid=UUID)
     forgetting = asyncio.create_task(arrival.forget(houses.second.hypervisor, houses.first.hypervisor.bare, forget))
     await asyncio.sleep(0.1)
