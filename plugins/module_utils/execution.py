@@ -1,14 +1,16 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One run of a module: one session, the work in it, its result or its failure in words."""
+"""What a module is, and one run of it: one session, the work in it, its result or its failure in words."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_settings, find_hypervisor
 from ansible_collections.archipel.platform.plugins.module_utils.library import require_library
 
@@ -20,11 +22,9 @@ except ImportError:
     pass  # library.require_library tells the user
 
 if TYPE_CHECKING:
-    from ansible.module_utils.basic import AnsibleModule
-
     from archipel.client import Hypervisor
 
-    Work = Callable[[Hypervisor], Awaitable[Mapping[str, Any]]]
+Say = Callable[[str], None]
 
 
 class PartlyFailed(ValueError):
@@ -35,19 +35,70 @@ class PartlyFailed(ValueError):
         self.result = dict(result)
 
 
-def run(module: AnsibleModule, work: Work) -> None:
-    """Do ``work`` in a session with the module's hypervisor, and end the module."""
-    require_library(module)
-    try:
-        result = asyncio.run(_work_in_session(module.params, work))
-    except (*EXPECTED, ValueError) as error:
-        module.fail_json(**describe_failure(error))
-    module.exit_json(**result)
+@dataclass(frozen=True)
+class Run:
+    """One run of a module, as its work sees it.
+
+    ``warn`` takes what the user should know although nothing failed, ``tell`` how far long work has come: who runs a playbook
+    sees that at once.
+    """
+
+    arguments: Mapping[str, Any]
+    session: Session
+    check_mode: bool
+    diff_mode: bool
+    warn: Say
+    tell: Say
+
+    @property
+    def hypervisor(self) -> Hypervisor:
+        """The hypervisor that the arguments name; raises :class:`ValueError` if they name none."""
+        return find_hypervisor(self.session, self.arguments)
 
 
-async def _work_in_session(arguments: Mapping[str, Any], work: Work) -> Mapping[str, Any]:
-    async with Session(connection_settings(arguments)) as session:
-        return await work(find_hypervisor(session, arguments))
+Work = Callable[[Run], Awaitable[Mapping[str, Any]]]
+
+
+def _nothing_to_refuse(_arguments: Mapping[str, Any]) -> None:
+    """Stand in for the check of a module whose argument specification says all."""
+
+
+def _no_secrets(_arguments: Mapping[str, Any]) -> Collection[str]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module: what it takes, and what it does in a session.
+
+    ``constraints`` are further arguments of :class:`AnsibleModule` (``mutually_exclusive``, ``required_if``, ...). ``refuse``
+    raises :class:`ValueError` for arguments that contradict each other, before anybody is asked. ``find_secrets`` names what is
+    never shown besides the arguments marked ``no_log``. A module whose arguments hold secrets in other words keeps them all out
+    of the system's log with ``log_arguments=False``.
+    """
+
+    arguments: Mapping[str, Any]
+    work: Work
+    constraints: Mapping[str, Any] = field(default_factory=dict)
+    refuse: Callable[[Mapping[str, Any]], None] = _nothing_to_refuse
+    find_secrets: Callable[[Mapping[str, Any]], Collection[str]] = _no_secrets
+    log_arguments: bool = True
+
+    def run(self) -> None:
+        """Run as Ansible runs modules: in a process of its own, which ends here."""
+        module = AnsibleModule(dict(self.arguments), supports_check_mode=True, no_log=not self.log_arguments, **self.constraints)
+        require_library(module)
+        module.no_log_values.update(self.find_secrets(module.params))
+        try:
+            self.refuse(module.params)
+            result = asyncio.run(self._log_in_and_work(module))
+        except (*EXPECTED, ValueError) as error:
+            module.fail_json(**describe_failure(error))
+        module.exit_json(**result)
+
+    async def _log_in_and_work(self, module: AnsibleModule) -> Mapping[str, Any]:
+        async with Session(connection_settings(module.params)) as session:
+            return await self.work(Run(module.params, session, module.check_mode, module._diff, warn=module.warn, tell=module.log))
 
 
 def describe_failure(error: BaseException) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.execution import PartlyFailed
 
@@ -17,6 +17,9 @@ try:
     from archipel.client.failures import describe
 except ImportError:
     pass  # library.require_library tells the user
+
+if TYPE_CHECKING:
+    from ansible_collections.archipel.platform.plugins.module_utils.execution import Run
 
 Values = Mapping[str, Any]
 
@@ -76,13 +79,13 @@ async def reconcile(resource: Resource, *, check_mode: bool) -> Change:
     return Change(resource.title, before, after)
 
 
-async def reconcile_all(resources: Sequence[Resource], key: str, *, check_mode: bool, diff_mode: bool) -> dict[str, Any]:
+async def reconcile_all(resources: Sequence[Resource], key: str, run: Run) -> dict[str, Any]:
     """Bring all resources to their declared states, at once, and return the module's result, with a report of each in ``key``.
 
     The failure of one does not keep the others from their changes: raises its error if there is just one resource, else
     :class:`PartlyFailed`.
     """
-    outcomes = await asyncio.gather(*(reconcile(resource, check_mode=check_mode) for resource in resources), return_exceptions=True)
+    outcomes = await asyncio.gather(*(reconcile(resource, check_mode=run.check_mode) for resource in resources), return_exceptions=True)
     failed = {resource.title: outcome for resource, outcome in zip(resources, outcomes, strict=True) if isinstance(outcome, BaseException)}
     if len(resources) == 1 and failed:
         raise next(iter(failed.values()))
@@ -91,7 +94,7 @@ async def reconcile_all(resources: Sequence[Resource], key: str, *, check_mode: 
         "changed": any(change.changed for _resource, change in done),
         key: [resource.report(change) for resource, change in done],
     }
-    if diff_mode:
+    if run.diff_mode:
         result["diff"] = [change.diff() for _resource, change in done]
     if failed:
         texts = "; ".join(f"{title}: {describe(error)}" for title, error in failed.items())

@@ -159,9 +159,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
-from ansible_collections.archipel.platform.plugins.module_utils.execution import run
+from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 from ansible_collections.archipel.platform.plugins.module_utils.machine.host import domain_types
 
 if TYPE_CHECKING:
@@ -225,18 +224,21 @@ PARTS = {
 }
 
 
+async def read(run: Run) -> Mapping[str, Any]:
+    hypervisor, managed = run.hypervisor, run.arguments["managed"]
+    parts = list(dict.fromkeys(run.arguments["gather"]))
+    full = await hypervisor.full_jid()
+    values = dict(zip(parts, await asyncio.gather(*(PARTS[part](hypervisor) for part in parts)), strict=True))
+    if managed is not None and "machines" in values:
+        values["machines"] = [entry for entry in values["machines"] if entry["managed"] is managed]
+    return {"changed": False, "hypervisor": {"jid": hypervisor.bare, "full_jid": full, **values}}
+
+
+MODULE = Module(ARGUMENTS, read)
+
+
 def main() -> None:
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-
-    async def read(hypervisor: Hypervisor) -> Mapping[str, Any]:
-        parts = list(dict.fromkeys(module.params["gather"]))
-        full = await hypervisor.full_jid()
-        values = dict(zip(parts, await asyncio.gather(*(PARTS[part](hypervisor) for part in parts)), strict=True))
-        if module.params["managed"] is not None and "machines" in values:
-            values["machines"] = [entry for entry in values["machines"] if entry["managed"] is module.params["managed"]]
-        return {"changed": False, "hypervisor": {"jid": hypervisor.bare, "full_jid": full, **values}}
-
-    run(module, read)
+    MODULE.run()
 
 
 if __name__ == "__main__":

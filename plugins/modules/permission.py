@@ -182,18 +182,14 @@ missing_right:
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
 from ansible_collections.archipel.platform.plugins.module_utils.directory import ENTITY_ARGUMENTS, find_entities
-from ansible_collections.archipel.platform.plugins.module_utils.execution import run
+from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 from ansible_collections.archipel.platform.plugins.module_utils.grants import GrantedRights
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
 from ansible_collections.archipel.platform.plugins.module_utils.rules import DeclaredRules, needs_rules
-
-if TYPE_CHECKING:
-    from archipel.client import Hypervisor
 
 ARGUMENTS = {
     **connection_arguments(),
@@ -210,28 +206,36 @@ ARGUMENTS = {
 }
 
 
+def refuse(arguments: Mapping[str, Any]) -> None:
+    rules = needs_rules(arguments)
+    if arguments["exclusive"] and arguments["state"] == "absent":
+        raise ValueError("exclusive: goes with state: present; state: absent without rights revokes all of them")
+    if rules and arguments["exclusive"]:
+        raise ValueError("exclusive: goes with rights of subjects alone, not with groups, roles, scope, expires or state: denied")
+    if rules and not (arguments["rights"] or arguments["roles"]):
+        raise ValueError("rights, roles: name what is no longer granted or denied")
+
+
+async def grant(run: Run) -> Mapping[str, Any]:
+    entities = await find_entities(run.hypervisor, run.arguments["machines"])
+    kind = DeclaredRules if needs_rules(run.arguments) else GrantedRights
+    resources = [kind(entity, run.arguments, check_mode=run.check_mode) for entity in entities]
+    return await reconcile_all(resources, "entities", run)
+
+
+MODULE = Module(
+    ARGUMENTS,
+    grant,
+    constraints={
+        "required_if": [("state", "present", ["rights", "roles"], True), ("state", "denied", ["rights", "roles"], True)],
+        "required_one_of": [("subjects", "groups")],
+    },
+    refuse=refuse,
+)
+
+
 def main() -> None:
-    module = AnsibleModule(
-        ARGUMENTS,
-        supports_check_mode=True,
-        required_if=[("state", "present", ["rights", "roles"], True), ("state", "denied", ["rights", "roles"], True)],
-        required_one_of=[("subjects", "groups")],
-    )
-    if module.params["exclusive"] and module.params["state"] == "absent":
-        module.fail_json(msg="exclusive: goes with state: present; state: absent without rights revokes all of them")
-    rules = needs_rules(module.params)
-    if rules and module.params["exclusive"]:
-        module.fail_json(msg="exclusive: goes with rights of subjects alone, not with groups, roles, scope, expires or state: denied")
-    if rules and not (module.params["rights"] or module.params["roles"]):
-        module.fail_json(msg="rights, roles: name what is no longer granted or denied")
-
-    async def grant(hypervisor: Hypervisor) -> Mapping[str, Any]:
-        entities = await find_entities(hypervisor, module.params["machines"])
-        kind = DeclaredRules if rules else GrantedRights
-        resources = [kind(entity, module.params, check_mode=module.check_mode) for entity in entities]
-        return await reconcile_all(resources, "entities", check_mode=module.check_mode, diff_mode=module._diff)
-
-    run(module, grant)
+    MODULE.run()
 
 
 if __name__ == "__main__":

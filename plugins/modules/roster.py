@@ -114,17 +114,13 @@ missing_right:
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
 from ansible_collections.archipel.platform.plugins.module_utils.contacts import Contacts
 from ansible_collections.archipel.platform.plugins.module_utils.directory import ENTITY_ARGUMENTS, find_entities
-from ansible_collections.archipel.platform.plugins.module_utils.execution import run
+from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
-
-if TYPE_CHECKING:
-    from archipel.client import Hypervisor
 
 ARGUMENTS = {
     **connection_arguments(),
@@ -135,17 +131,21 @@ ARGUMENTS = {
 }
 
 
+def refuse(arguments: Mapping[str, Any]) -> None:
+    if arguments["exclusive"] and arguments["state"] == "absent":
+        raise ValueError("exclusive: goes with state: present; an empty list of people then takes everybody out")
+
+
+async def enrol(run: Run) -> Mapping[str, Any]:
+    entities = await find_entities(run.hypervisor, run.arguments["machines"])
+    return await reconcile_all([Contacts(entity, run.arguments) for entity in entities], "entities", run)
+
+
+MODULE = Module(ARGUMENTS, enrol, refuse=refuse)
+
+
 def main() -> None:
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    if module.params["exclusive"] and module.params["state"] == "absent":
-        module.fail_json(msg="exclusive: goes with state: present; an empty list of people then takes everybody out")
-
-    async def enrol(hypervisor: Hypervisor) -> Mapping[str, Any]:
-        entities = await find_entities(hypervisor, module.params["machines"])
-        resources = [Contacts(entity, module.params) for entity in entities]
-        return await reconcile_all(resources, "entities", check_mode=module.check_mode, diff_mode=module._diff)
-
-    run(module, enrol)
+    MODULE.run()
 
 
 if __name__ == "__main__":

@@ -159,20 +159,16 @@ missing_right:
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
 from ansible_collections.archipel.platform.plugins.module_utils.directory import Directory
-from ansible_collections.archipel.platform.plugins.module_utils.execution import run
+from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 from ansible_collections.archipel.platform.plugins.module_utils.machine.arguments import DEFINITION_OR_HARDWARE, MACHINE, read_wishes
 from ansible_collections.archipel.platform.plugins.module_utils.machine.declared_machine import DeclaredMachine
 from ansible_collections.archipel.platform.plugins.module_utils.machine.host import Host
 from ansible_collections.archipel.platform.plugins.module_utils.machine.whole_definition import find_secrets
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
-
-if TYPE_CHECKING:
-    from archipel.client import Hypervisor
 
 ARGUMENTS = {
     **connection_arguments(),
@@ -187,28 +183,35 @@ ARGUMENTS = {
 }
 
 
+def secrets_in(arguments: Mapping[str, Any]) -> set[str]:
+    entries = (arguments, *(arguments["machines"] or ()))
+    return {secret for entry in entries for secret in find_secrets(entry["definition"] or "")}
+
+
+async def declare(run: Run) -> Mapping[str, Any]:
+    wishes = read_wishes(run.arguments)
+    host = Host(await Directory.load(run.hypervisor, [wish.reference for wish in wishes]))
+    result = await reconcile_all([DeclaredMachine(wish, host) for wish in wishes], "machines", run)
+    for waiting in (machine["name"] for machine in result["machines"] if machine["needs_restart"]):
+        run.warn(f"{waiting}: what changed takes effect at its next start; restart=true restarts it")
+    single = {} if run.arguments["machines"] is not None else {"machine": result["machines"][0]}
+    return {**result, **single, "needs_restart": any(machine["needs_restart"] for machine in result["machines"])}
+
+
+MODULE = Module(
+    ARGUMENTS,
+    declare,
+    constraints={
+        "mutually_exclusive": [*DEFINITION_OR_HARDWARE, ("machines", "name"), ("machines", "uuid")],
+        "required_one_of": [("name", "uuid", "machines")],
+    },
+    find_secrets=secrets_in,
+    log_arguments=False,  # the system's log would get a definition with its passwords; the result shows all but those
+)
+
+
 def main() -> None:
-    module = AnsibleModule(
-        ARGUMENTS,
-        supports_check_mode=True,
-        mutually_exclusive=[*DEFINITION_OR_HARDWARE, ("machines", "name"), ("machines", "uuid")],
-        required_one_of=[("name", "uuid", "machines")],
-        no_log=True,  # for the system's log, which would get a definition with its passwords; the result shows all but those
-    )
-    for arguments in (module.params, *(module.params["machines"] or ())):
-        module.no_log_values.update(find_secrets(arguments["definition"] or ""))
-
-    async def declare(hypervisor: Hypervisor) -> Mapping[str, Any]:
-        wishes = read_wishes(module.params)
-        host = Host(await Directory.load(hypervisor, [wish.reference for wish in wishes]))
-        machines = [DeclaredMachine(wish, host) for wish in wishes]
-        result = await reconcile_all(machines, "machines", check_mode=module.check_mode, diff_mode=module._diff)
-        for waiting in (machine["name"] for machine in result["machines"] if machine["needs_restart"]):
-            module.warn(f"{waiting}: what changed takes effect at its next start; restart=true restarts it")
-        single = {} if module.params["machines"] is not None else {"machine": result["machines"][0]}
-        return {**result, **single, "needs_restart": any(machine["needs_restart"] for machine in result["machines"])}
-
-    run(module, declare)
+    MODULE.run()
 
 
 if __name__ == "__main__":

@@ -190,15 +190,11 @@ machines:
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
-from ansible_collections.archipel.platform.plugins.module_utils.execution import run
+from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 from ansible_collections.archipel.platform.plugins.module_utils.machine.reading import read_machines
-
-if TYPE_CHECKING:
-    from archipel.client import Hypervisor
 
 STATES = ["running", "paused", "shutting down", "off", "crashed", "asleep", "not defined", "unknown"]
 ARGUMENTS = {
@@ -215,13 +211,15 @@ ARGUMENTS = {
 }
 
 
+async def read(run: Run) -> Mapping[str, Any]:
+    return {"changed": False, "machines": await read_machines(run.hypervisor, run.arguments)}
+
+
+MODULE = Module(ARGUMENTS, read)
+
+
 def main() -> None:
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-
-    async def read(hypervisor: Hypervisor) -> Mapping[str, Any]:
-        return {"changed": False, "machines": await read_machines(hypervisor, module.params)}
-
-    run(module, read)
+    MODULE.run()
 
 
 if __name__ == "__main__":

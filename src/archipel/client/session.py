@@ -85,6 +85,11 @@ class Session:
                 await self._keeper
         await (self._connection.stop() if self._connection else self._stream.logout())
 
+    @property
+    def ended(self) -> bool:
+        """Whether the connection is lost; a session that reconnects may be back soon."""
+        return self._stream.lost.done()
+
     async def _outlive_loss(self) -> None:
         """Wait for the loss of the session; then set it up again, or tell all who listen that it is over."""
         lost: Lost = await asyncio.shield(self._stream.lost)

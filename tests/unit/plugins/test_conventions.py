@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
+from ansible_collections.archipel.platform.plugins.module_utils.execution import Module
 
 from tests.plugin_documentation import module_names, read_documentation
 
@@ -128,8 +129,15 @@ def without_sample(returned: Mapping[str, Any], prefix: str = "") -> Iterator[st
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_a_module_supports_check_mode(module: str, root: Path) -> None:
-    assert "supports_check_mode=True" in (root / "plugins" / "modules" / f"{module}.py").read_text()
+def test_a_module_is_run_by_the_one_piece_that_knows_check_mode(module: str, root: Path) -> None:
+    found = importlib.import_module(f"ansible_collections.archipel.platform.plugins.modules.{module}")
+    assert isinstance(found.MODULE, Module)
+    assert found.MODULE.arguments is found.ARGUMENTS
+
+
+def test_every_module_runs_in_the_playbooks_own_process(root: Path) -> None:
+    routing = yaml.safe_load((root / "meta" / "runtime.yml").read_text())["plugin_routing"]["modules"]
+    assert {name: entry["action_plugin"] for name, entry in routing.items()} == dict.fromkeys(set(MODULES) - {"vm"}, "archipel.platform.vm")
 
 
 def test_every_plugin_has_the_licence_in_its_head(root: Path) -> None:

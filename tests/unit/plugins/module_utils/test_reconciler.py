@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
-from ansible_collections.archipel.platform.plugins.module_utils.execution import PartlyFailed, describe_failure
+from ansible_collections.archipel.platform.plugins.module_utils.execution import PartlyFailed, Run, describe_failure
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import (
     Change,
     Resource,
@@ -43,6 +44,10 @@ class Lamp(Resource):
         return {"name": self.title, **change.after}
 
 
+def run_that_shows(*, diff: bool) -> Run:
+    return Run({}, Mock(), check_mode=False, diff_mode=diff, warn=print, tell=print)
+
+
 async def test_what_differs_is_applied_once() -> None:
     lamp = Lamp("hall", "off", "on")
     change = await reconcile(lamp, check_mode=False)
@@ -63,7 +68,7 @@ async def test_what_is_told_was_read() -> None:
 
 
 async def test_all_are_told_in_the_order_declared() -> None:
-    result = await reconcile_all([Lamp("hall", "off", "on"), Lamp("attic", "on", "on")], "lamps", check_mode=False, diff_mode=True)
+    result = await reconcile_all([Lamp("hall", "off", "on"), Lamp("attic", "on", "on")], "lamps", run_that_shows(diff=True))
     assert result == {
         "changed": True,
         "diff": [
@@ -77,14 +82,14 @@ async def test_all_are_told_in_the_order_declared() -> None:
 async def test_a_failure_does_not_hide_what_was_done() -> None:
     lamps = [Lamp("hall", "off", "on"), Lamp("attic", "off", "on", error=PermissionDenied("may not", "climb"))]
     with pytest.raises(PartlyFailed, match=r"1 of 2 failed: attic: may not \(missing right: climb\)") as caught:
-        await reconcile_all(lamps, "lamps", check_mode=False, diff_mode=False)
+        await reconcile_all(lamps, "lamps", run_that_shows(diff=False))
     failure = describe_failure(caught.value)
     assert (failure["changed"], failure["lamps"]) == (True, [{"name": "hall", "light": "on"}])
 
 
 async def test_the_failure_of_the_only_one_is_its_own() -> None:
     with pytest.raises(BadRequest, match="wrong"):
-        await reconcile_all([Lamp("hall", "off", "on", error=BadRequest("wrong"))], "lamps", check_mode=False, diff_mode=False)
+        await reconcile_all([Lamp("hall", "off", "on", error=BadRequest("wrong"))], "lamps", run_that_shows(diff=False))
 
 
 def test_a_failure_names_right_and_condition() -> None:

@@ -33,6 +33,7 @@ class Wire:
     capsys: pytest.CaptureFixture[str]
     script: list[tuple[str, tuple[Answer, ...]]] = field(default_factory=list)
     streams: list[ScriptedStream] = field(default_factory=list)
+    anything: Answer | None = None  # what answers all that is not in the script
 
     def hypervisor(self, kind: str, request: str, *answers: str) -> None:
         """Expect a command for the hypervisor, and answer it with these contents, one after the other."""
@@ -61,6 +62,7 @@ class Wire:
     def open_session(self, settings: ConnectionSettings) -> Session:
         """Stand in for the session's class: the module's login is real up to the stream."""
         stream = ScriptedStream()
+        stream.anything = self.anything
         for iq, answers in self.script:
             stream.answer(iq, *answers)
         self.streams.append(stream)

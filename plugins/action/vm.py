@@ -1,0 +1,10 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Runs every module of the collection, not C(vm) alone (meta/runtime.yml), where the playbook runs: see plugin_utils/own_process.py."""
+
+from __future__ import annotations
+
+from ansible_collections.archipel.platform.plugins.plugin_utils.own_process import ActionModule
+
+__all__ = ["ActionModule"]
