@@ -87,6 +87,12 @@ def find_hypervisor(session: Session, arguments: Mapping[str, Any]) -> Hyperviso
     return session.hypervisor(jid)
 
 
+def names_hypervisor(arguments: Mapping[str, Any]) -> bool:
+    """Whether the arguments, or else the profile, name just one hypervisor; raises what :func:`find_hypervisor` does besides."""
+    profile = None if arguments.get("hypervisor") else _load_profile(arguments)
+    return bool(arguments.get("hypervisor")) or (profile is not None and len(profile.hypervisors) == 1)
+
+
 def _load_profile(arguments: Mapping[str, Any]) -> Profile | None:
     name = arguments.get("profile")
     return ProfileFile().load(name) if name else None

@@ -14,6 +14,8 @@ import libvirt
 
 from archipel.client import ConnectionSettings, Hypervisor, NotOnline, Session
 from archipel.client.platform import prepare_platform
+from archipel.client.platform_rules import PlatformRules
+from archipel.protocol.rules import OldRule, Rule
 from testbed.agent import Agent, make_agent
 from testbed.certificates import Authority
 from testbed.ejabberd import Ejabberd, make_ejabberd
@@ -93,6 +95,13 @@ class Platform:
             managed = [entry.uuid for entry in await hypervisor.machines() if entry.managed]
             await asyncio.gather(*(hypervisor.free(uuid) for uuid in managed))
             await revoke_all(hypervisor)
+            platform = PlatformRules(hypervisor.session)
+            await platform.withdraw_rules(*(read_old(rule) for rule in await platform.rules()))
+
+
+def read_old(rule: Rule) -> OldRule:
+    """Return what names a rule that is to be taken back."""
+    return OldRule(**{name: getattr(rule, name) for name in ("subject", "group", "right", "role", "scope", "effect")})
 
 
 async def revoke_all(hypervisor: Hypervisor) -> None:
