@@ -58,12 +58,38 @@ async def test_a_push_says_what_and_who(listen: Start, platform: ScriptedStream)
         "change": "shutdown",
         "words": "it was switched off, or shut down",
         "who": "teacher@example.org",
+        "own": False,
         "sequence": 7,
         "epoch": "e1",
         "date": "2026-01-02T03:04:05.000006",
         "state": "off",
         "shows": "Off",
     }
+
+
+async def test_what_the_sources_own_account_did_is_marked(listen: Start, platform: ScriptedStream) -> None:
+    listener = listen()
+    await listener.settle()
+    platform.deliver(push(MACHINE, 1, by=OWN))
+    platform.deliver(push(MACHINE, 2))
+    assert [(await listener.take_until(is_push))["own"] for _ in range(2)] == [True, False]
+
+
+@pytest.mark.parametrize("name", ["{{ lookup('pipe', 'id') }}", "{% if true %}", "{#", "{{{{", "{{%", "a{{b}}c{%d%}"])
+async def test_nothing_in_an_event_is_a_template(name: str, listen: Start, platform: ScriptedStream) -> None:
+    """ansible-rulebook hands events to playbooks as extra variables, which Ansible trusts."""
+    platform.replace(LIST, listing(item(UUID, name.replace("'", "&apos;"))))
+    platform.replace(TAGS, tags({MACHINE: "{{tag}}"}))
+    listener = listen()
+    await listener.settle(2)
+    platform.deliver(f"<presence from='{MACHINE_FULL}'><status>{{{{ status }}}}</status></presence>")
+    platform.deliver(push(MACHINE, 1, "{{change}}", by="{{who}}"))
+    event = await listener.take_until(is_push)
+    texts = [event["host"]["name"], *event["host"]["tags"], event["shows"], event["change"], event["who"]]
+    assert [text.replace(" ", "") for text in texts] == [
+        text.replace(" ", "") for text in (name, "{{tag}}", "{{status}}", "{{change}}", "{{who}}")
+    ]
+    assert not any(mark in str(text) for text in texts for mark in ("{{", "{%", "{#"))
 
 
 async def test_words_are_for_people(listen: Start, platform: ScriptedStream) -> None:

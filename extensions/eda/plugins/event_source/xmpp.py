@@ -10,16 +10,15 @@ import difflib
 import logging
 import os
 import re
-import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 try:
     from archipel.client import MachineState, PresenceChanged, Pushed, Resynced, Said, Session, SubscriptionRefused
-    from archipel.client.failures import EXPECTED, describe
+    from archipel.client.failures import describe
     from archipel.client.login import add_environment, connection_settings, load_profile
+    from archipel.client.tags import KeptTags
     from archipel.client.watch import Absent, Returned, Sighting, Watch, Watched, log_in
     from archipel.protocol.changes import declared_changes
     from archipel.protocol.events import Push
@@ -46,7 +45,8 @@ description:
     V(running), V(paused), V(off), V(crashed), V(asleep), V(shutting down), V(not defined); V(online) for a hypervisor; V(offline);
     or empty, if that is not known) and C(shows), the text of its presence.'
   - 'C(type=push): something changed. C(topic) and C(change) are the words of docs/events.md, C(words) says what happened, C(who) is
-    the account whose doing it was (empty if that is not certain), C(sequence) and C(epoch) count, C(date) is the local time there.'
+    the account whose doing it was (empty if that is not certain), C(own) whether that is the account of the source, C(sequence) and
+    C(epoch) count, C(date) is the local time there.'
   - 'C(type=presence): the host shows something else, or went offline.'
   - 'C(type=resync): pushes may have been missed, so that what is true must be asked for. C(reason) is V(begin), V(reconnected), V(gap),
     V(restarted), V(returned) or V(overflow). At the beginning each host has one.'
@@ -54,6 +54,7 @@ description:
     While the source has no connection of its own, nobody is told to be absent.'
   - 'C(type=refused): the account may not hear the pushes of this host; C(text) says why.'
   - 'C(type=message): the host said C(text).'
+  - Ansible takes what comes in an event for templates. In all texts a blank breaks up what would begin one.
   - C(meta.uuid) of a push is made of what names the push on the wire, so that it is the same for every listener.
 options:
   xmpp_jid:
@@ -146,15 +147,15 @@ log = logging.getLogger("archipel.event_source")
 
 UUIDS = uuid.UUID("f3b0a5c2-7d0e-5c86-9a44-0f5a1f4f7a35")  # the namespace of the pushes' uuids
 PAUSE = 2.0  # seconds until listening is begun anew
-TAGS_KEPT = 5.0  # seconds for which the platform's tags are taken to be as they were read
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # no pattern of Ansible's, no list, no file
 RESERVED = frozenset({"all", "ungrouped", "localhost"})
+TEMPLATE = re.compile(r"\{(?=[{%#])")
 LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
 LIMITS = ("none", "name", "jid", "hypervisor")
 
 
 def read_list(value: Any) -> list[str]:
-    """Return a list of texts; one text alone is a list of one."""
+    """Return a list of texts."""
     return [value] if isinstance(value, str) else [str(entry) for entry in value]
 
 
@@ -225,28 +226,6 @@ def read_options(args: Mapping[str, Any]) -> dict[str, Any]:
     return {**DEFAULTS, **found}
 
 
-@dataclass
-class Tags:
-    """The platform's tags, read when they are needed and not much older than that."""
-
-    session: Session
-    read_at: float = float("-inf")
-    tags: Mapping[str, tuple[str, ...]] | None = field(default_factory=dict)
-
-    async def of(self, jid: str) -> tuple[str, ...] | None:
-        """Return the tags of a host; ``None`` if they cannot be read."""
-        if time.monotonic() - self.read_at > TAGS_KEPT:
-            before = self.tags
-            try:
-                self.tags = await self.session.tags()
-            except EXPECTED as failure:
-                self.tags = None
-                if before is not None:
-                    log.error("the platform's tags cannot be read: %s", describe(failure))
-            self.read_at = time.monotonic()
-        return None if self.tags is None else self.tags.get(jid, ())
-
-
 def clear_words() -> dict[tuple[str, str], str]:
     """Return what each topic and change means, for people."""
     return {
@@ -261,6 +240,15 @@ def describe_state(who: Watched, status: Status | None) -> str:
     if status is None:
         return "offline"
     return "online" if who.kind is EntityKind.HYPERVISOR else str(MachineState.shown_by(status) or "")
+
+
+def disarm(value: Any) -> Any:
+    """Return a value without the beginnings of templates: people choose names, and Ansible would carry out what stands in them."""
+    if isinstance(value, str):
+        return TEMPLATE.sub("{ ", value)
+    if isinstance(value, Mapping):
+        return {name: disarm(entry) for name, entry in value.items()}
+    return [disarm(entry) for entry in value] if isinstance(value, list) else value
 
 
 def push_uuid(who: Watched, push: Push) -> str:
@@ -282,7 +270,7 @@ class Source:
     def __init__(self, session: Session, options: Mapping[str, Any]) -> None:
         self.session = session
         self.options = options
-        self.tags = Tags(session)
+        self.tags = KeptTags(session)
         self.words = clear_words()
         self._shown: dict[str, Status | None] = {}
 
@@ -307,7 +295,7 @@ class Source:
             "tags": [*(tags or ())],
         }
         limit = limit_of(who, self.options["limit_plays"])
-        return {
+        event: dict[str, Any] = {
             **self.describe(who, seen),
             "host": host,
             "state": state,
@@ -317,6 +305,7 @@ class Source:
                 **({"hosts": [limit]} if limit else {}),
             },
         }
+        return {name: disarm(value) for name, value in event.items()}
 
     def follow_state(self, who: Watched, seen: Any) -> tuple[str, str]:
         """Return what a host showed when this happened (who reads the events may be slow): its state and its own words."""
@@ -342,6 +331,7 @@ class Source:
                     "change": push.change,
                     "words": self.words.get((push.topic, push.change), ""),
                     "who": push.by,
+                    "own": push.by == self.session.jid,
                     "sequence": push.sequence,
                     "epoch": push.epoch,
                     "date": push.date.isoformat(),
