@@ -86,7 +86,7 @@ def _load(file: Path, problems: Problems) -> Iterator[tuple[Place, Any]]:
 
     place = Place(str(file))
     try:
-        for content in yaml.load_all(file.read_text(encoding="utf-8"), _located_loader(yaml, place, problems)):  # noqa: S506 - a safe one
+        for content in yaml.load_all(file.read_text(encoding="utf-8"), _located_loader(yaml, place, problems)):
             if content is not None:
                 yield place, content
     except (OSError, UnicodeDecodeError) as error:

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.defaults import HYPERVISOR, SPREAD, Defaults
-from ansible_collections.archipel.platform.plugins.module_utils.fleet.document import Document, Part, place_of
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.document import Document, place_of
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.hypervisors import Hypervisors, Placed, read_hypervisors
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.item import SERVER, Item, Key, Kind
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.loops import fill_in, rounds
@@ -20,6 +20,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.fleet.validation
 
 MACHINE = "machine"
 MACHINES = "machines"
+ABSENT = "absent"
 
 
 @dataclass
@@ -146,7 +147,7 @@ class _Expansion:
     def _hypervisors_of(self, values: Mapping[str, Any]) -> list[str]:
         """Return the hypervisors on which the machines of an entry are declared."""
         references = _as_list(values.get(MACHINES, values.get(MACHINE)))
-        keys = [key for key in self.declaration.items if key.kind == MACHINE and any(fnmatchcase(key.name, str(name)) for name in references)]
+        keys = [key for key in self.declaration.items if key.kind == MACHINE and any(_is_like(key.name, str(name)) for name in references)]
         return list(dict.fromkeys(key.hypervisor for key in keys))
 
     # -- objects of their own, and what stands inline in them ----------------------------------------------------------
@@ -154,7 +155,7 @@ class _Expansion:
     def _add_with_attachments(self, kind: Kind, single: _Object) -> None:
         attached = {word: single.values.pop(word) for word in self._attached if word in single.values} if kind.name == MACHINE else {}
         item = self._add(kind, single)
-        if item is None:
+        if item is None or item.arguments.get("state") == ABSENT:
             return
         for word, value in attached.items():
             inner = self._attached[word]
@@ -180,7 +181,7 @@ class _Expansion:
 
     def _matching(self, pattern: str, hypervisor: str) -> list[str]:
         machines = (key.name for key in self.declaration.items if key.kind == MACHINE and key.hypervisor == hypervisor)
-        return [name for name in machines if fnmatchcase(name, pattern)]
+        return [name for name in machines if _is_like(name, pattern)]
 
     def _add(self, kind: Kind, single: _Object, machine: str | None = None) -> Item | None:
         arguments = validate(kind, single.values, single.title, single.place, self._problems)
@@ -198,11 +199,15 @@ class _Expansion:
             again = "; in a loop a name needs a field such as {n}" if there.place == single.place else ""
             self._problems.add(single.place, f"{key}: is declared at {there.place} already{again}")
             return None
-        parent = None if machine is None else Key(MACHINE, single.hypervisor, machine)
-        within = parent if parent in self.declaration.items else None
+        container = (MACHINE, machine) if machine else kind.container(arguments)
+        within = None if container is None else Key(container[0], single.hypervisor, container[1])
         item = Item(key, arguments, single.place, machine, within)
         self.declaration.items[key] = item
         return item
+
+
+def _is_like(name: str, pattern: str) -> bool:
+    return name == pattern or fnmatchcase(name, pattern)
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -37,8 +37,8 @@ class Key:
 class Item:
     """A declared object; ``arguments`` are those of its kind, validated.
 
-    ``within`` is what must be there before this one can even be read, such as the machine of a right. ``machine`` is the
-    reference of the machine that it is about, if it is about one.
+    ``within`` is what must be there before this one can even be read, such as the machine of a right or the pool of a volume,
+    declared or not. ``machine`` is the reference of the machine that it is about, if it is about one.
     """
 
     key: Key
@@ -56,6 +56,16 @@ def name_of(arguments: Mapping[str, Any]) -> str:
 def refers_to_nothing(_item: Item) -> Iterable[tuple[str, str]]:
     """Stand in for the references of objects that have none."""
     return ()
+
+
+def in_nothing(_arguments: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Stand in for what holds an object that nothing but its hypervisor holds."""
+    return None
+
+
+def removal_of(name: str) -> dict[str, Any]:
+    """Return the options that say of most kinds that one is not to be there."""
+    return {"name": name, "state": "absent"}
 
 
 def nothing_to_refuse(_arguments: Mapping[str, Any]) -> None:
@@ -82,6 +92,9 @@ class Kind:
         refuse: raises :class:`ValueError` for arguments that contradict each other.
         inline: the word by which a machine or hypervisor takes it in its own entry.
         read_inline: the entries that stand there.
+        container: what holds an object, by its arguments: kind and name.
+        absent: what is read of an object that is not there; ``None`` if it can be read all the same.
+        removal: the options that take away one of that name.
         of_machines: whether it is a machine's, or the hypervisor's where no machine is named.
         of_server: whether it belongs to the server, not to a hypervisor.
         prunable: whether ``prune`` removes it when it is no longer declared.
@@ -97,6 +110,9 @@ class Kind:
     refuse: Callable[[Mapping[str, Any]], None] = nothing_to_refuse
     inline: str = ""
     read_inline: Callable[[Any], list[Any]] = entries_of
+    container: Callable[[Mapping[str, Any]], tuple[str, str] | None] = in_nothing
+    absent: Mapping[str, Any] | None = None
+    removal: Callable[[str], dict[str, Any]] = removal_of
     of_machines: bool = False
     of_server: bool = False
     prunable: bool = True

@@ -80,5 +80,3 @@ def _value_of(match: re.Match[str], fields: Fields) -> Any:
             raise ValueError(f"{match[0]}: {value!r} has no {name!r}")
         value = value[name]
     return value
-
-
