@@ -30,7 +30,7 @@ class Placed:
 
 
 class Hypervisors:
-    """Accounts by short name."""
+    """Accounts by short name; one may have its resource, where that is known."""
 
     def __init__(self, accounts: Mapping[str, str], places: Mapping[str, Place]) -> None:
         self.accounts = dict(accounts)
@@ -58,7 +58,7 @@ class Hypervisors:
         """Return the short name of a hypervisor that is called so or has this account."""
         if reference in self.accounts:
             return reference
-        return next((name for name, jid in self.accounts.items() if jid == reference.partition("/")[0]), None)
+        return next((name for name, jid in self.accounts.items() if jid.partition("/")[0] == reference.partition("/")[0]), None)
 
 
 def read_hypervisors(
@@ -96,10 +96,11 @@ def read_hypervisors(
 
 def _account(name: str, jid: Any, place: Place, problems: Problems) -> str:
     try:
-        return bare_address(str(jid or ""))
+        bare_address(str(jid or ""))
     except ValueError as error:
         problems.add(place, f"hypervisor {name}: jid: {jid!r} is no account such as hypervisor@example.org ({error})")
         return ""
+    return str(jid)
 
 
 def _below(name: str, kind: Kind, word: str, value: Any, place: Place, problems: Problems) -> Iterator[Placed]:

@@ -49,7 +49,7 @@ def read_declaration(run: Run) -> Declaration:
     document = read_document(source, arguments["document"], [kind.section for kind in KINDS])
     otherwise = None
     with contextlib.suppress(ValueError):  # it may be that the declaration names its own
-        otherwise = find_hypervisor(run.session, arguments).bare
+        otherwise = str(find_hypervisor(run.session, arguments).jid)
     declaration = expand(document, KINDS, arguments["hypervisors"] or {}, otherwise)
     declaration.label = arguments["label"] or declaration.label
     if arguments["prune"] and declaration.label is None:
