@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -20,10 +21,10 @@ FULL_PAGE: Final = 100_000
 LARGEST_PART: Final = 230_000
 """Bytes: the server ends a session that sends a stanza of more than 256 KiB (Debian's ejabberd), and the answer is around it."""
 LONG_PAGE: Final = 5.0  # seconds after which a page ends: machines that hang must not cost the answer about those before them
-MOST_AT_ONCE: Final = 32  # machines that are read in one visit to libvirt; a visit takes one of its threads
+MOST_AT_ONCE: Final = 32  # machines that are read before it is looked at how full the page is
 
 Wanted = tuple[VirtualMachine, tuple[Part, ...]]
-Describer = Callable[[Sequence[Wanted]], AsyncIterator[list[PartItem]]]
+Describer = Callable[[Sequence[Wanted]], AsyncGenerator[list[PartItem], None]]
 """Yields these parts of these machines, both in this order; it may end early, but not before the first."""
 
 
@@ -68,12 +69,13 @@ async def make_page(
         left[0] = left[0][0], _from(parts, begin.part)
     while left and page.next is None and (time.monotonic() < end or not page.machines):
         batch, described = left[: page.room], 0
-        async for found in describe(batch):
-            page.add(batch[described][0], found)
-            described += 1
-            if page.next is not None:
-                break
-            await asyncio.sleep(0)  # others come in between
+        async with contextlib.aclosing(describe(batch)) as descriptions:
+            async for found in descriptions:
+                page.add(batch[described][0], found)
+                described += 1
+                if page.next is not None:
+                    break
+                await asyncio.sleep(0)  # others come in between
         left = left[described:]
     if page.next is None and left:
         page.next = Cursor(uuid=UUID(left[0][0].uuid))
@@ -94,4 +96,5 @@ def _fit(part: PartItem) -> PartItem:
 
 
 def _size(part: PartItem) -> int:
+    """Return how many bytes a part has on the wire."""
     return len(serialize(part.write()).encode())

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,10 +20,6 @@ from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virt.pool import READ_TIMEOUT
 from archipel.agent.virt.session import Session
 
-VISITS: Final = 4
-"""Threads at the same time: half of those for libvirt are left to others."""
-LEAST_TOGETHER: Final = 4
-"""Domains in a visit, if there are as many: fewer are not worth the way to a thread."""
 _WITHOUT_RUNNING_HALF: Final = frozenset({DomainState.SHUTOFF, DomainState.CRASHED})
 
 
@@ -57,23 +52,15 @@ Outcome = Sight | VirtError
 async def look_at(connection: LibvirtConnection, wanted: Sequence[Wanted]) -> dict[str, Outcome]:
     """Return what was seen of each domain (UUID), or what went wrong with it.
 
-    One that hangs costs one thread, however often it is asked; some of those after it in ``wanted`` are missing in what is returned
-    then: they are to be asked again. Each domain takes its turn with the other reads of it.
+    One that hangs costs one thread, however often it is asked; those after it in ``wanted`` are missing in what is returned then:
+    they are to be asked again. Each domain takes its turn with the other reads of it.
     """
-    size = max(LEAST_TOGETHER, math.ceil(len(wanted) / VISITS))
-    groups = [wanted[start : start + size] for start in range(0, len(wanted), size)]
-    found = await asyncio.gather(*(_look_together(connection, group) for group in groups))
-    return {uuid: outcome for part in found for uuid, outcome in part.items()}
-
-
-async def _look_together(connection: LibvirtConnection, wanted: Sequence[Wanted]) -> dict[str, Outcome]:
-    """Look at all in one call, but for those whose turn somebody else has."""
     visit = _Visit(wanted)
     busy = [item for item in wanted if not await item.domain.reads.take(visit)]
     visit.wanted = [item for item in wanted if item not in busy]
     async with asyncio.TaskGroup() as others:
         alone = {item.domain.uuid: others.create_task(_look_alone(connection, item)) for item in busy}
-        found = await visit.make(connection)  # here, not in a task: one that is cancelled before it begins would keep the turns
+        found = await visit.make(connection)  # not in a task: one that is cancelled before it begins would keep the turns
     return found | {uuid: task.result() for uuid, task in alone.items()}
 
 
