@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from benchmarks.answers import ask_info, ask_roster, measure_in_turn, measure_libvirt, ping_machine, ping_server, wait_for_all
 from benchmarks.big_roster import ENTITIES, measure_big_roster
+from benchmarks.descriptions import SIZES, measure_descriptions
 from benchmarks.migration import measure_migration
 from benchmarks.plain_client import PlainClient
 from benchmarks.playbooks import measure_playbooks
@@ -33,7 +34,14 @@ FEW, MANY = 100, 300
 LISTENERS = 50
 SERVER_PING = 60  # seconds of silence until ejabberd pings a session (ping_interval of testbed/ejabberd.yml)
 MOVES = 10
-CHAPTERS = EVERYDAY, CROWD, THOUSAND, MIGRATION, STRESS = "everyday", "roster", "thousand", "migration", "stress"
+CHAPTERS = EVERYDAY, CROWD, THOUSAND, MIGRATION, STRESS, DESCRIPTIONS = (
+    "everyday",
+    "roster",
+    "thousand",
+    "migration",
+    "stress",
+    "descriptions",
+)
 Figures = dict[str, Any]
 GOALS: Final = {
     "start_accounts_to_be_made_s": "12 or less",
@@ -56,6 +64,7 @@ GOALS: Final = {
     "thousand_threads": "20 or less",
     "thousand_idle_cpu_percent": "under 3",
     "thousand_info_over_ping": "as with 300",
+    "describe_1000_declaring_ratio": "how many times faster than a question to each",
     "migration_downtime_ms": "the limit or less where the host is not busy",
     "stress_faults": "none",
     "stress_growth_mb": "no growth after the warm-up",
@@ -114,6 +123,8 @@ async def measure_extremes(chapters: Sequence[str], *, minutes: float, quick: bo
     if THOUSAND in chapters:
         rest = {"settle": 0, "rest": 10} if quick else {"settle": SERVER_PING + 5, "rest": 120}
         await _report("an agent with a thousand machines", lambda: measure_thousand(60 if quick else MOST_MACHINES, **rest), figures)
+    if DESCRIPTIONS in chapters:
+        await _report("descriptions", lambda: measure_descriptions((10, 30) if quick else SIZES), figures)
     if MIGRATION in chapters:
         await _report("a guest that moves", lambda: measure_migration(2 if quick else MOVES), figures)
     if STRESS in chapters:

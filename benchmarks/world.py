@@ -64,7 +64,7 @@ class World:
 
     async def readers(self, count: int) -> dict[str, str]:
         """Return names and passwords of so many people who may read the events of the first machine; the agent must run."""
-        async with self._session() as session:
+        async with self.session() as session:
             machine = session.machine(f"{self.machines[0]}@{DOMAIN}")
             for number in range(len(self.people), count):
                 name, password = f"reader-{number:02}", secrets.token_urlsafe(16)
@@ -74,7 +74,8 @@ class World:
         return dict(list(self.people.items())[:count])
 
     @contextlib.asynccontextmanager
-    async def _session(self) -> AsyncIterator[Session]:
+    async def session(self) -> AsyncIterator[Session]:
+        """Open a client's session of the administrator."""
         server = self.ejabberd
         settings = ConnectionSettings(
             jid=f"{ADMIN}@{DOMAIN}", password=self.password, host=server.host, port=server.port, ca_file=server.ca_file
