@@ -13,7 +13,7 @@ PYTEST_ARGS ?=
 # Options for the demo: make demo DEMO_OPTIONS=--plain-inside-tls (for clients of the founding time)
 DEMO_OPTIONS ?=
 PYTEST := pytest -n auto --maxprocesses 8 --dist worksteal $(PYTEST_ARGS)
-PYTHON_FOLDERS := $(wildcard src plugins testbed tests benchmarks examples)
+PYTHON_FOLDERS := $(wildcard src plugins extensions testbed tests benchmarks examples)
 
 .PHONY: help
 help: ## list the targets
@@ -98,7 +98,7 @@ lint-ansible: bootstrap ## ansible-lint, production profile, offline
 
 .PHONY: lint-docs
 lint-docs: bootstrap ## antsibull-docs: the modules' documentation
-	antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
+	antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck --check-extra-docs-refs .
 
 .PHONY: lint-changelog
 lint-changelog: bootstrap ## changelog fragments

@@ -15,10 +15,10 @@ options:
         besides.
       - V(all) stands for everything but the rights that are granted one by one.
       - Of hypervisors - V(all), V(alloc), V(audit_get), V(capabilities), V(clone), V(domain_policy_bypass), V(free),
-        V(geolocalization_get), V(getavatars), V(getroster), V(health_history), V(health_info), V(health_logs), V(ip), V(manage),
-        V(message), V(migrationinfo), V(network_bridges), V(network_create), V(network_define), V(network_destroy),
-        V(network_get), V(network_getnames), V(network_getnics), V(network_getnwfilters), V(network_leases),
-        V(network_nwfilter_define), V(network_undefine), V(nodeinfo), V(notifier_routes), V(notifier_test),
+        V(geolocalization_get), V(getavatars), V(getroster), V(golden_imagedelete), V(golden_images), V(health_history),
+        V(health_info), V(health_logs), V(ip), V(manage), V(message), V(migrationinfo), V(network_bridges), V(network_create),
+        V(network_define), V(network_destroy), V(network_get), V(network_getnames), V(network_getnics), V(network_getnwfilters),
+        V(network_leases), V(network_nwfilter_define), V(network_undefine), V(nodeinfo), V(notifier_routes), V(notifier_test),
         V(nuagenetwork_create), V(nuagenetwork_delete), V(nuagenetwork_get), V(nuagenetwork_getnames), V(nuagenetwork_update),
         V(permission_get), V(permission_getown), V(permission_list), V(permission_set), V(permission_setown), V(presence),
         V(rostervm), V(scheduler_actions), V(scheduler_jobs), V(scheduler_schedule), V(scheduler_unschedule), V(setavatar),

@@ -200,6 +200,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.connection impor
 from ansible_collections.archipel.platform.plugins.module_utils.directory import ENTITY_ARGUMENTS, find_entities
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 from ansible_collections.archipel.platform.plugins.module_utils.grants import GrantedRights
+from ansible_collections.archipel.platform.plugins.module_utils.permissions import CONSTRAINTS, PERMISSION, refuse_permission
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
 from ansible_collections.archipel.platform.plugins.module_utils.rules import (
     DeclaredRules,
@@ -211,28 +212,14 @@ from ansible_collections.archipel.platform.plugins.module_utils.rules import (
 ARGUMENTS = {
     **connection_arguments(),
     **ENTITY_ARGUMENTS,
-    "subjects": {"type": "list", "elements": "str", "aliases": ["subject"]},
-    "groups": {"type": "list", "elements": "str", "aliases": ["group"]},
-    "rights": {"type": "list", "elements": "str"},
-    "roles": {"type": "list", "elements": "str", "aliases": ["role"]},
-    "scope": {"type": "str", "default": "entity"},
-    "expires": {"type": "str"},
-    "reason": {"type": "str"},
-    "state": {"type": "str", "choices": ["present", "absent", "denied"], "default": "present"},
-    "exclusive": {"type": "bool", "default": False},
+    **PERMISSION,
 }
 
 
 def refuse(arguments: Mapping[str, Any]) -> None:
-    rules = needs_rules(arguments)
     if is_of_platform(arguments) and arguments["machines"] is not None:
         raise ValueError("scope: platform is everywhere; leave machines out")
-    if arguments["exclusive"] and arguments["state"] == "absent":
-        raise ValueError("exclusive: goes with state: present; state: absent without rights revokes all of them")
-    if rules and arguments["exclusive"]:
-        raise ValueError("exclusive: goes with rights of subjects alone, not with groups, roles, scope, expires or state: denied")
-    if rules and not (arguments["rights"] or arguments["roles"]):
-        raise ValueError("rights, roles: name what is no longer granted or denied")
+    refuse_permission(arguments)
 
 
 async def grant_everywhere(run: Run) -> Mapping[str, Any]:
@@ -253,15 +240,7 @@ async def grant(run: Run) -> Mapping[str, Any]:
     return await reconcile_all(resources, "entities", run)
 
 
-MODULE = Module(
-    ARGUMENTS,
-    grant,
-    constraints={
-        "required_if": [("state", "present", ["rights", "roles"], True), ("state", "denied", ["rights", "roles"], True)],
-        "required_one_of": [("subjects", "groups")],
-    },
-    refuse=refuse,
-)
+MODULE = Module(ARGUMENTS, grant, constraints=CONSTRAINTS, refuse=refuse)
 
 
 def main() -> None:

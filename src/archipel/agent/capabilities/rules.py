@@ -82,6 +82,13 @@ async def list_rules(entity: Entity, _request: wire.ListRules, _caller: Caller) 
     return (*map(_show_grant, rights.grants_on(entity.bare)), *rules)
 
 
+def list_own_rules(entity: Entity) -> tuple[wire.Rule, ...]:
+    """Return the grants and rules that were made on an entity for itself."""
+    rights = entity.services.rights
+    made = (rule for rule in rights.book.lasting() if rule.entity == entity.bare and rule.scope.reach is Reach.ENTITY)
+    return (*map(_show_grant, rights.grants_on(entity.bare)), *(_show_rule(rule, rights.find_fault(rule)) for rule in made))
+
+
 def _belongs_here(entity: Entity, rule: RuleRecord) -> bool:
     rights = entity.services.rights
     if rule.of_platform:

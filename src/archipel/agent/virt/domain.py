@@ -8,6 +8,7 @@ import enum
 import uuid as uuids
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeVar
 from xml.etree import ElementTree as ET
 
@@ -23,6 +24,8 @@ from archipel.agent.virt.session import Session
 GUEST_TIMEOUT = 15.0  # seconds; libvirt waits 5 s for a guest agent that does not answer
 
 _SAVED_STATE: Final = binding.UNDEFINE_MANAGED_SAVE | binding.UNDEFINE_SNAPSHOTS_METADATA
+
+_WITHOUT_RUNNING_HALF: Final = frozenset({DomainState.SHUTOFF, DomainState.CRASHED})
 
 T = TypeVar("T")
 
@@ -47,6 +50,15 @@ class DomainInfo:
     persistent: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A domain as one visit found it: ``stored`` is the definition of the next start, ``running`` the one in force while it runs."""
+
+    info: DomainInfo
+    stored: str | None = None
+    running: str | None = None
+
+
 class Domain:
     """A domain that exists, existed or will: only libvirt knows, when it is asked.
 
@@ -66,6 +78,10 @@ class Domain:
     async def info(self) -> DomainInfo:
         """Read state, memory, CPUs, autostart and persistence in one visit."""
         return await self._visit("info", self._read_info, self._reads, READ_TIMEOUT)
+
+    async def look(self, *, definitions: bool) -> Sight:
+        """Read what :meth:`info` does and, if asked for, the definitions without secrets, in one visit."""
+        return await self._visit("look", partial(self._look, definitions=definitions), self._reads, READ_TIMEOUT)
 
     async def state(self) -> DomainState:
         """Read the state alone."""
@@ -207,6 +223,15 @@ class Domain:
             return DomainInfo(DomainState(state), max_memory, memory, vcpus, cpu_time, autostart, persistent)
 
         return session.visit(self.uuid, read)
+
+    def _look(self, session: Session, *, definitions: bool) -> Sight:
+        info = self._read_info(session)
+        if not definitions:
+            return Sight(info)
+        stored = session.visit(self.uuid, lambda domain: domain.XMLDesc(binding.XML_INACTIVE))
+        if info.state in _WITHOUT_RUNNING_HALF:
+            return Sight(info, stored)
+        return Sight(info, stored, session.visit(self.uuid, lambda domain: domain.XMLDesc(0)))
 
     def _read_name(self, session: Session) -> str:
         # A handle keeps the name that it was looked up with.
