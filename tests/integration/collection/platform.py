@@ -15,6 +15,8 @@ import libvirt
 from archipel.client import ConnectionSettings, Hypervisor, NotOnline, Session
 from archipel.client.platform import prepare_platform
 from archipel.client.platform_rules import PlatformRules
+from archipel.client.server_api import ServerApi
+from archipel.client.shared_groups import SharedGroups
 from archipel.protocol.rules import OldRule, Rule
 from testbed.agent import Agent, make_agent
 from testbed.certificates import Authority
@@ -48,6 +50,7 @@ class Platform:
             "ARCHIPEL_PORT": str(self.ejabberd.port),
             "ARCHIPEL_CA_FILE": str(self.ejabberd.ca_file),
             "ARCHIPEL_HYPERVISOR": HYPERVISOR,
+            "ARCHIPEL_API_URL": self.ejabberd.administration_url,
         }
 
     @contextlib.asynccontextmanager
@@ -97,6 +100,15 @@ class Platform:
             await revoke_all(hypervisor)
             platform = PlatformRules(hypervisor.session)
             await platform.withdraw_rules(*(read_old(rule) for rule in await platform.rules()))
+            await self._forget_groups(hypervisor)
+
+    async def _forget_groups(self, hypervisor: Hypervisor) -> None:
+        groups = SharedGroups(ServerApi(hypervisor.session.settings, self.ejabberd.administration_url))
+        for name in await groups.list():
+            await groups.delete(name)
+        for group in await hypervisor.groups():
+            if not group.shared:
+                await hypervisor.set_group(group.name, ())
 
 
 def read_old(rule: Rule) -> OldRule:
