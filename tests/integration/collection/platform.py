@@ -27,6 +27,8 @@ ADDRESS = "192.0.2.1"  # of the hypervisor, as it tells; reserved for documentat
 PATIENCE = 20  # greetings until the agent is online; one a second
 TWO_HOSTS = ("hypervisor", "vm_migrate")
 """Modules whose examples and scenarios take a second hypervisor for granted."""
+FEED = "https://feeds.example.org"
+"""Where examples and scenarios of appliances find a feed; a server on loopback stands in for it."""
 LEGACY = """<domain type='test'>
   <name>{name}</name><memory unit='MiB'>64</memory><vcpu>1</vcpu><os><type>hvm</type></os>
 </domain>"""
@@ -119,7 +121,8 @@ class Platform:
 
 
 async def revoke_all(hypervisor: Hypervisor) -> None:
-    """Take all rights on the hypervisor, and its contacts, from everybody."""
+    """Take all rights on the hypervisor, and its contacts, from everybody, and its tags from itself."""
+    await hypervisor.set_tags([])
     for contact in await hypervisor.roster():
         await hypervisor.remove_subscription(contact.jid)
     for name in PEOPLE:

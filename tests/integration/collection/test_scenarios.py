@@ -15,8 +15,10 @@ SCENARIOS = sorted((Path(__file__).parent / "scenarios").glob("*.yml"))
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda file: file.stem)
-def test_check_mode_tells_the_truth_and_a_second_run_changes_nothing(scenario: Path, ansible: Ansible, platform: Platform) -> None:
+def test_check_mode_tells_the_truth_and_a_second_run_changes_nothing(
+    scenario: Path, ansible: Ansible, platform: Platform, feed: str
+) -> None:
     if scenario.stem in TWO_HOSTS:
         platform.start_second()
-    for outcome in ansible.run_thrice(read_tasks(scenario)):
+    for outcome in ansible.run_thrice(read_tasks(scenario, feed)):
         outcome.assert_truthful()
