@@ -16,6 +16,8 @@ from typing import Any
 
 import yaml
 
+from tests.integration.collection.platform import FEED
+
 COLLECTION = "archipel.platform."
 HERE = Path(__file__).parent
 SECONDS = 100  # for one playbook; the test's own limit is a little longer
@@ -112,7 +114,7 @@ def _copies(task: Task) -> list[Task]:
     return [{**silent, "check_mode": True}, task, silent]
 
 
-def read_tasks(file: Path) -> list[Task]:
-    """Return the tasks of a file."""
-    tasks: list[Task] = yaml.safe_load(file.read_text())
+def read_tasks(file: Path, feed: str = FEED) -> list[Task]:
+    """Return the tasks of a file, with the address of a feed of appliances that is there."""
+    tasks: list[Task] = yaml.safe_load(file.read_text().replace(FEED, feed))
     return tasks

@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.collection.platform import TWO_HOSTS, Platform
 from tests.integration.collection.playbook import Ansible, read_tasks
 
 SCENARIOS = sorted((Path(__file__).parent / "scenarios").glob("*.yml"))
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda file: file.stem)
-def test_check_mode_tells_the_truth_and_a_second_run_changes_nothing(scenario: Path, ansible: Ansible) -> None:
-    for outcome in ansible.run_thrice(read_tasks(scenario)):
+def test_check_mode_tells_the_truth_and_a_second_run_changes_nothing(
+    scenario: Path, ansible: Ansible, platform: Platform, feed: str
+) -> None:
+    if scenario.stem in TWO_HOSTS:
+        platform.start_second()
+    for outcome in ansible.run_thrice(read_tasks(scenario, feed)):
         outcome.assert_truthful()
