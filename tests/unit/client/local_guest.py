@@ -29,6 +29,7 @@ class LocalGuest:
     slow: bool = False
     bare: str = MACHINE
     session: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(settings=SimpleNamespace(timeout=30.0)))
+    environment: dict[str, str] = field(default_factory=ENVIRONMENT.copy)
     asked: list[str] = field(default_factory=list)
     arguments: list[str] = field(default_factory=list)
     running: dict[int, asyncio.subprocess.Process] = field(default_factory=dict)
@@ -43,7 +44,7 @@ class LocalGuest:
         self.arguments += [argument.arg for argument in request.arguments]
         words = [*self.shell, *(argument.arg for argument in request.arguments)]
         pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*words, stdin=pipe, stdout=pipe, stderr=pipe, env=ENVIRONMENT)
+        process = await asyncio.create_subprocess_exec(*words, stdin=pipe, stdout=pipe, stderr=pipe, env=self.environment)
         if self.slow:
             assert process.stdin is not None
             process.stdin.write(wire.decode(request.private_input, "input"))
