@@ -139,6 +139,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.connection impor
 from ansible_collections.archipel.platform.plugins.module_utils.library import MISSING, missing_library
 from ansible_collections.archipel.platform.plugins.plugin_utils.guest_door import (
     LOGIN_OPTIONS,
+    became_nobody,
     become_prompt,
     find_machine,
     replace_file,
@@ -188,7 +189,9 @@ class Connection(ConnectionBase):
             raise AnsibleError(str(error)) from None
         self._say(f"EXEC {cmd}")
         done = self._do(lambda shell: shell.run(cmd, in_data or b"", *prompt))
-        return done.code, *(strip_preamble(become, done.stdout, done.stderr) if prompt else (done.stdout, done.stderr))
+        if prompt and became_nobody(become, done):
+            raise AnsibleError(f"{self._name}: the password for become_method {become.name} is not the right one")
+        return done.code, *strip_preamble(become, done.stdout, done.stderr)
 
     @ensure_connect
     def put_file(self, in_path: str, out_path: str) -> None:

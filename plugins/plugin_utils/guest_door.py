@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ansible.plugins.become import BecomeBase
 
     from archipel.client import ConnectionSettings, Session, VirtualMachine
+    from archipel.client.guest_shell import Completed
 
 LOGIN_OPTIONS = (*SETTING_ARGUMENTS, "xmpp_password", "xmpp_password_file", "hypervisor", "profile")
 QUIET = 2.0  # seconds between two words on how far a file has come
@@ -74,6 +75,11 @@ def become_prompt(become: BecomeBase | None) -> tuple[PasswordPrompt, ...]:
             "ansible_user out: the guest agent is the guest's administrator already"
         )
     return (PasswordPrompt(str(become.get_option("become_pass")), asks, become.success),)
+
+
+def became_nobody(become: BecomeBase, done: Completed) -> bool:
+    """Whether a password was refused."""
+    return not become.check_success(done.stdout) and bool(become.check_incorrect_password(done.stdout + done.stderr))
 
 
 def strip_preamble(become: BecomeBase | None, stdout: bytes, stderr: bytes) -> tuple[bytes, bytes]:

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the guest's shell is told, and how values are handed to it: none of them is in a script or in an argument of a program.
 
-A script reads its values from its standard input, a line for each, before whatever else is meant for the program. It works in a
-``folder`` that only the guest's administrator can enter: ``i`` is what was brought there, ``o`` and ``e`` are what a program wrote.
+A script reads its values from its standard input, a line for each, before whatever else is meant for the program. Its files begin
+with ``at``, a path that nobody can guess, and are the guest's administrator's alone: ``.i`` is what was brought there, ``.o`` and
+``.e`` are what a program wrote.
 """
 
 from __future__ import annotations
@@ -16,48 +17,54 @@ SHELL: Final = "/bin/sh"
 FAILED: Final = 125  # a script could not do its own part; standard error says why
 MISMATCH: Final = 93  # a file arrived otherwise than it was sent
 SUMMARY: Final = "archipel"  # the first word of what a program's run ends with
-SAFE: Final = re.compile(rb"[^A-Za-z0-9 _/.:,=@+-]")
+SAFE: Final = re.compile(rb"[^ -\[\]-~]")  # all but printable ASCII, and the backslash
 _ERE: Final = re.compile(r"([.\[\](){}*+?^$|\\])")
 
 PLAIN, PACKED, STAGED, STAGED_PACKED = "plain", "packed", "staged", "staged packed"
-"""Where a program's input is: behind the values, the same packed by gzip, or in the folder."""
+"""Where a program's input is: behind the values, or in a file; as it is, or packed by gzip."""
 
 _HEAD: Final = r"""umask 077
 PATH=${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin} HOME=~root
 export PATH HOME
 cd "$HOME" 2>/dev/null || cd /
-field() { IFS= read -r value && value=$(printf '%b.' "$value") && value=${value%.}; }
+field() {
+    IFS= read -r value || exit 125
+    case $value in *\\*) value=$(printf '%b.' "$value") && value=${value%.} ;; esac
+}
+fields() { for name in "$@"; do field; eval "$name=\$value"; done; }
+set -C
 """
 
 PREPARE: Final = (
     _HEAD
-    + r"""field && mkdir "$value" && : >"$value/i" || exit 125
+    + r"""fields at
+: >"$at.i" || exit 125
 """
 )
 REMOVE: Final = (
     _HEAD
-    + r"""field && rm -rf "$value"
+    + r"""fields at
+rm -f "$at".?
 """
 )
 KILL: Final = (
     _HEAD
-    + r"""field
+    + r"""fields at
 end() { for child in $(cat "/proc/$1"/task/*/children 2>/dev/null); do end "$child"; done; kill "$1" 2>/dev/null; }
-[ ! -e "$value/p" ] || end "$(cat "$value/p")"
-rm -rf "$value"
+[ ! -e "$at.p" ] || end "$(cat "$at.p")"
+rm -f "$at".?
 """
 )
 
-# Bring the input to $input, a file; what was staged is removed with the folder.
-_OPEN_INPUT: Final = r"""[ -d "$folder" ] || mkdir "$folder" || exit 125
-case $source in
+_OPEN_INPUT: Final = r"""case $source in
 plain) exec 3<&0 ;;
-packed) { gzip -dc >"$folder/i" || exit 125; } && exec 3<"$folder/i" ;;
-staged) exec 3<"$folder/i" ;;
-*) { gzip -dc <"$folder/i" >"$folder/u" && mv "$folder/u" "$folder/i" || exit 125; } && exec 3<"$folder/i" ;;
+packed) gzip -dc >"$at.u" || exit 125; exec 3<"$at.u" ;;
+staged) exec 3<"$at.i" ;;
+*) gzip -dc <"$at.i" >"$at.u" || exit 125; exec 3<"$at.u" ;;
 esac
 """
 _AS_USER: Final = r"""as_user() {
+    umask 022
     [ -n "$user" ] || exec /bin/sh -c "$1"
     exec su -s /bin/sh "$user" -c "cd 2>/dev/null || cd /
 $1"
@@ -65,20 +72,14 @@ $1"
 """
 
 # A program that asks for a password gets it once; input follows when it tells that it was taken. Who asks twice hears no more.
-RUN: Final = (
-    _HEAD
-    + _AS_USER
-    + r"""for name in folder source user room password prompt success command; do field || exit 125; eval "$name=\$value"; done
-"""
-    + _OPEN_INPUT
-    + r"""answer() {
+_ANSWER: Final = r"""answer() {
     sent= looks=0
-    while [ "$looks" -lt 600 ] && [ ! -e "$folder/c" ]; do
-        if grep -qF -e "$success" "$folder/o"; then
+    while [ "$looks" -lt 600 ] && [ ! -e "$at.c" ]; do
+        if grep -qF -e "$success" "$at.o"; then
             cat <&3 >&4 2>/dev/null
             return
         fi
-        asked=$(cat "$folder/o" "$folder/e" | grep -Eo -e "$prompt" | wc -l)
+        asked=$(cat "$at.o" "$at.e" | grep -Eo -e "$prompt" | wc -l)
         [ "$asked" -le 1 ] || return
         if [ "$asked" -eq 1 ] && [ -z "$sent" ]; then
             sent=1
@@ -88,40 +89,52 @@ RUN: Final = (
         sleep 0.1
     done
 }
-: >"$folder/o"
-if [ -n "$password" ]; then
-    mkfifo "$folder/f" || exit 125
-    { (umask 022; as_user "$command"); echo $? >"$folder/c"; } 3<&- <"$folder/f" >"$folder/o" 2>"$folder/e" &
-    echo $! >"$folder/p"
-    exec 4>"$folder/f"
+run_answering() {
+    mkfifo "$at.f" || exit 125
+    { (as_user "$command"); echo $? >"$at.c"; } 3<&- <"$at.f" >>"$at.o" 2>>"$at.e" &
+    echo $! >"$at.p"
+    exec 4>"$at.f"
     trap '' PIPE
     answer
     exec 4>&-
     wait
-    read -r code <"$folder/c"
-else
-    (umask 022; as_user "$command") <&3 >"$folder/o" 2>"$folder/e" &
-    echo $! >"$folder/p"
+    read -r code <"$at.c"
+}
+run() {
+    as_user "$command" <&3 >>"$at.o" 2>>"$at.e" &
+    echo $! >"$at.p"
     wait $!
     code=$?
-fi
-set -- $(wc -c <"$folder/o") $(wc -c <"$folder/e")
-if [ $(($1 + $2)) -le "$room" ]; then
-    echo "archipel $code $1 $2"
-    cat "$folder/o" "$folder/e"
-    rm -rf "$folder"
+}
+"""
+# What costs a process more is left out where it can be: under emulation each takes as long as a whole request.
+RUN: Final = (
+    _HEAD
+    + _AS_USER
+    + _ANSWER
+    + r"""fields at source user room password prompt success command
+: >"$at.o" && : >"$at.e" || exit 125
+"""
+    + _OPEN_INPUT
+    + r"""if [ -n "$password" ]; then run_answering; else run; fi
+set -- 0 - 0
+if [ -s "$at.o" ] || [ -s "$at.e" ]; then set -- $(wc -c "$at.o" "$at.e"); fi
+if [ $(($1 + $3)) -le "$room" ]; then
+    echo "archipel $code $1 $3"
+    [ $(($1 + $3)) -eq 0 ] || cat "$at.o" "$at.e"
+    rm -f "$at".? </dev/null >/dev/null 2>&1 3<&- &
 else
-    echo "archipel $code $1 $2" $(sha256sum <"$folder/o") $(sha256sum <"$folder/e")
+    echo "archipel $code $1 $3" $(sha256sum <"$at.o") $(sha256sum <"$at.e")
 fi
 """
 )
 
 # Beside the file, compared, and only then moved over it: nobody ever sees half of it.
 _WRITE: Final = r"""umask 077
-IFS= read -r line; path=$(printf "%b." "$line"); path=${path%.}
+IFS= read -r path; case $path in *\\*) path=$(printf "%b." "$path"); path=${path%.} ;; esac
 IFS= read -r mark; IFS= read -r mode; IFS= read -r digest
 case $path in */*) beside=${path%/*}/.archipel-$mark ;; *) beside=.archipel-$mark ;; esac
-[ ! -d "$path" ] || { echo "$path is a folder" >&2; exit 125; }
+[ ! -d "$path" ] || { echo "is a folder" >&2; exit 125; }
 cat >"$beside" || { rm -f "$beside"; exit 125; }
 case $(sha256sum <"$beside") in "$digest "*) ;; *) rm -f "$beside"; exit 93 ;; esac
 chmod "$mode" "$beside" && mv -f "$beside" "$path" || { rm -f "$beside"; exit 125; }
@@ -129,7 +142,7 @@ chmod "$mode" "$beside" && mv -f "$beside" "$path" || { rm -f "$beside"; exit 12
 PUT: Final = (
     _HEAD
     + _AS_USER
-    + r"""for name in folder source user mark mode digest; do field || exit 125; eval "$name=\$value"; done
+    + r"""fields at source user mark mode digest
 IFS= read -r path
 """
     + _OPEN_INPUT
@@ -137,7 +150,7 @@ IFS= read -r path
     + _WRITE
     + r"""')
 code=$?
-rm -rf "$folder"
+[ "$source" = plain ] || rm -f "$at".? </dev/null >/dev/null 2>&1 3<&- &
 exit $code
 """
 )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from archipel.protocol.guest import Execution
 
 ROOM: Final = MOST_BYTES - 512  # bytes of output that need no file: the line of the summary comes before them
-FOLDER: Final = "/var/tmp"  # noqa: S108 - of the guest: a folder whose name cannot be guessed is made in it
+FOLDER: Final = "/var/tmp"  # noqa: S108 - of the guest; names of files in it cannot be guessed
 PRIVATE: Final = 0o600
 ENDING: Final = 30.0  # seconds for what only tidies up
 FOREVER: Final = float("inf")
@@ -71,7 +71,7 @@ class _Ended:
     sizes: tuple[int, int]
     digests: tuple[str, str] | None
     output: bytes
-    folder: str
+    at: str
 
 
 class GuestShell:
@@ -134,41 +134,41 @@ class GuestShell:
         values = (self.user, str(ROOM), prompt.password, prompt.prompt, prompt.success, command)
         with contextlib.closing(cargo):
             async with self._staging(cargo, values) as given:
-                folder = given.partition(b"\n")[0].decode()
-                ended = self._read_summary(await self._wait(given, folder), folder)
+                at = given.partition(b"\n")[0].decode()
+                ended = self._read_summary(await self._wait(given, at), at)
                 try:
                     yield ended
                 finally:
                     if ended.digests is not None:
-                        await self._tidy(scripts.REMOVE, folder)
+                        await self._tidy(scripts.REMOVE, at)
 
-    async def _wait(self, given: bytes, folder: str) -> Execution:
+    async def _wait(self, given: bytes, at: str) -> Execution:
         try:
             return await self.guest.run(scripts.SHELL, ("-c", scripts.RUN), input=given, timeout=self.timeout or FOREVER)
         except WaitTimedOut:
-            await self._tidy(scripts.KILL, folder)
+            await self._tidy(scripts.KILL, at)
             raise WaitTimedOut(f"the command took more than {self.timeout:g} s, and was ended") from None
 
     @contextlib.asynccontextmanager
     async def _staging(self, cargo: Cargo, values: tuple[str, ...]) -> AsyncIterator[bytes]:
         """Yield what a script gets as its input; what does not fit in is in the guest already, and is removed if anything fails."""
-        folder = f"{self.folder.rstrip('/')}/.archipel-{secrets.token_hex(16)}"
-        inline = scripts.write_values((folder, cargo.name_inline, *values))
+        at = f"{self.folder.rstrip('/')}/.archipel-{secrets.token_hex(16)}"
+        inline = scripts.write_values((at, cargo.name_inline, *values))
         if len(inline) + cargo.size <= MOST_BYTES:
             yield inline + cargo.read()
             return
-        given = scripts.write_values((folder, cargo.name_staged, *values))
+        given = scripts.write_values((at, cargo.name_staged, *values))
         if len(given) > MOST_BYTES:
             raise GuestShellFailed(f"a command of {len(given)} bytes is too long: at most {MOST_BYTES} are taken")
         try:
-            await self._do(scripts.PREPARE, folder)
-            await upload(self.guest, cargo, f"{folder}/i", self.tell)
+            await self._do(scripts.PREPARE, at)
+            await upload(self.guest, cargo, f"{at}.i", self.tell)
             yield given
         except BaseException:
-            await self._tidy(scripts.REMOVE, folder)
+            await self._tidy(scripts.REMOVE, at)
             raise
 
-    def _read_summary(self, done: Execution, folder: str) -> _Ended:
+    def _read_summary(self, done: Execution, at: str) -> _Ended:
         head, _newline, output = output_of(done, STDOUT).partition(b"\n")
         words = head.decode(errors="replace").split()
         if done.exitcode or not words or words[0] != scripts.SUMMARY:
@@ -176,7 +176,7 @@ class GuestShell:
         try:
             code, *sizes = (int(word) for word in words[1:4])
             digests = (words[4], words[6]) if len(words) > 4 else None
-            ended = _Ended(code, (sizes[0], sizes[1]), digests, output, folder)
+            ended = _Ended(code, (sizes[0], sizes[1]), digests, output, at)
         except (ValueError, IndexError):
             raise self._nonsense(f"the summary {head[:100]!r}") from None
         if digests is None and len(output) != sum(ended.sizes):
@@ -199,7 +199,7 @@ class GuestShell:
             return file.read()
 
     async def _download(self, ended: _Ended, number: int, sink: IO[bytes]) -> None:
-        digest = await download(self.guest, f"{ended.folder}/{'oe'[number]}", ended.sizes[number], sink, self.tell)
+        digest = await download(self.guest, f"{ended.at}.{'oe'[number]}", ended.sizes[number], sink, self.tell)
         if ended.digests is None or digest != ended.digests[number]:
             raise GuestShellFailed("what arrived from the guest is not what was sent: try again")
 
@@ -210,10 +210,10 @@ class GuestShell:
         if done.exitcode:
             raise GuestShellFailed(f"{value}: {_said(done)}")
 
-    async def _tidy(self, script: str, folder: str) -> None:
+    async def _tidy(self, script: str, at: str) -> None:
         """Remove what is left; what went wrong before is what is told."""
         with contextlib.suppress(ClientError, WireError):
-            await self._do(script, folder)
+            await self._do(script, at)
 
 
 def _said(done: Execution) -> str:
