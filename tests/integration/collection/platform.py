@@ -23,6 +23,7 @@ DOMAIN = "example.org"
 HYPERVISOR = f"hypervisor@{DOMAIN}"
 PEOPLE = ("admin", "teacher", "student", "guest")
 ADDRESS = "192.0.2.1"  # of the hypervisor, as it tells; reserved for documentation (RFC 5737)
+OF_THE_DRIVER = ("default", "default-pool")  # a network and a pool that libvirt's test driver has from the start
 PATIENCE = 20  # greetings until the agent is online; one a second
 LEGACY = """<domain type='test'>
   <name>{name}</name><memory unit='MiB'>64</memory><vcpu>1</vcpu><os><type>hvm</type></os>
@@ -80,13 +81,18 @@ class Platform:
             connection.close()
 
     def clear(self) -> None:
-        """Free all machines and remove all domains."""
+        """Free all machines and remove all domains, networks and pools that were made."""
         asyncio.run(self._free_machines())
         with self._libvirt() as connection:
             for domain in connection.listAllDomains():
                 if domain.isActive():
                     domain.destroy()
                 domain.undefine()
+            for made in (*connection.listAllNetworks(), *connection.listAllStoragePools()):
+                if made.name() not in OF_THE_DRIVER:
+                    if made.isActive():
+                        made.destroy()
+                    made.undefine()
 
     async def _free_machines(self) -> None:
         async with self.hypervisor() as hypervisor:
