@@ -53,7 +53,7 @@ options:
     type: int
   rules: &rules
     description:
-      - The rules. A declared list stands for all of them, in this order.
+      - The rules. A declared list stands for all of them, in this order, and each of them is declared whole.
     type: list
     elements: dict
     suboptions:

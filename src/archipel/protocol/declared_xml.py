@@ -140,6 +140,27 @@ class Record(Option):
             prune(element, self.path)
 
 
+class Whole(Record):
+    """Options that are declared all together: what is left out is not there, or as it is by default."""
+
+    def check(self, value: Any, place: str) -> dict[str, Any]:
+        """Return the declared options without those that say what is so anyway."""
+        checked = super().check(value, place)
+        return {name: entry for name, entry in checked.items() if entry not in (getattr(self.options[name], "default", None), "", {}, [])}
+
+    def read_like(self, element: ET.Element, declared: Any) -> dict[str, Any]:
+        """Return everything that is said."""
+        known = {name: self.options[name].read_like(element, value) for name, value in (declared or {}).items()}
+        more = {name: option.read(element) for name, option in self.options.items() if name not in known}
+        return known | {name: value for name, value in more.items() if value is not None}
+
+    def write(self, element: ET.Element, value: Any) -> None:
+        """Write the element anew, unless it says the same."""
+        if self.read_like(element, value) != value:
+            element.clear()
+            super().write(element, value)
+
+
 class Listing(Option):
     """Repeated elements. What is declared stands for all of them; each finds its element by what it is known by, else in order."""
 
@@ -148,7 +169,7 @@ class Listing(Option):
         self.way, self.entry, self.identity = Path(tuple(way), None), entry, identity
 
     def check(self, value: Any, place: str) -> list[Any]:
-        """Return the entries in their normal form; no two may be the same."""
+        """Return the entries in their normal form; no two may be known by the same."""
         if isinstance(value, str | Mapping) or not isinstance(value, Sequence):
             raise DeclarationError([Problem(place, f"write a list, not {value!r}")])
         checked, problems = [], []
@@ -166,7 +187,9 @@ class Listing(Option):
     def _is_known_twice(self, checked: list[Any]) -> bool:
         *others, last = checked
         names = self._names_of(last)
-        return any(other == last or (names and self._names_of(other) == names and _same(other, last, names)) for other in others)
+        if not isinstance(last, Mapping):
+            return last in others
+        return any(names and self._names_of(other) == names and _same(other, last, names) for other in others)
 
     def read(self, element: ET.Element) -> list[Any] | None:
         """Return all entries."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
-from archipel.protocol.declared_xml import Listing, Option, Record, Single
+from archipel.protocol.declared_xml import Listing, Option, Record, Single, Whole
 from archipel.protocol.domain.options import DeclarationError, Problem, boolean, choice, matching, whole
 from archipel.protocol.domain.xml_values import INTEGER, words
 
@@ -23,6 +23,12 @@ PROTOCOLS: Final = (
 
 _NAME: Final = matching(r"[A-Za-z0-9][A-Za-z0-9_.:+-]*", "a name of letters, digits and . _ + : -")
 _VALUE: Final = matching(r"[^\x00-\x1f\x7f<>&\"']{0,512}", "a value without control characters, quotes and < > &")
+_MOST: Final = 2**32  # larger numbers are none of libvirt's fields, but addresses that YAML has read as numbers in base 60
+_NUMBERS: Final = {
+    "protocolid": {"ipv4": 0x800, "arp": 0x806, "vlan": 0x8100, "rarp": 0x8035, "ipv6": 0x86DD},
+    "protocol": {"icmp": 1, "igmp": 2, "tcp": 6, "udp": 17, "esp": 50, "ah": 51, "icmpv6": 58, "sctp": 132, "udplite": 136},
+}
+"""Names that libvirt writes in the place of numbers, by field."""
 _TRUTHS: Final = {True: "yes", False: "no"}
 
 
@@ -57,7 +63,7 @@ class _Fields(Option):
         """Take a mapping of texts, numbers and truths."""
         if not isinstance(value, Mapping):
             raise DeclarationError([Problem(place, f"write a mapping such as dstportstart: 25, not {value!r}")])
-        return {_checked(_NAME, name, place): _checked(_VALUE, _plain(entry), f"{place}.{name}") for name, entry in value.items()}
+        return {_checked(_NAME, name, place): _value(entry, f"{place}.{name}") for name, entry in value.items()}
 
     def read(self, element: ET.Element) -> dict[str, str] | None:
         """Return all attributes."""
@@ -68,7 +74,7 @@ class _Fields(Option):
         """Return all attributes; equal numbers and addresses in the spelling of the declaration."""
         present, wanted = self.read(element) or {}, declared or {}
         names = [*(name for name in wanted if name in present), *(name for name in present if name not in wanted)]
-        return {name: wanted[name] if name in wanted and _means(wanted[name], present[name]) else present[name] for name in names}
+        return {name: wanted[name] if name in wanted and _means(name, wanted[name], present[name]) else present[name] for name in names}
 
     def write(self, element: ET.Element, value: Any) -> None:
         """Replace all of them."""
@@ -85,10 +91,7 @@ class _Parameters(Option):
         if not isinstance(value, Mapping):
             raise DeclarationError([Problem(place, f"write a mapping such as IP: 10.0.0.1, not {value!r}")])
         listed = {name: entry if isinstance(entry, list) else [entry] for name, entry in value.items()}
-        return {
-            _checked(_NAME, name, place): [_checked(_VALUE, _plain(entry), f"{place}.{name}") for entry in entries]
-            for name, entries in listed.items()
-        }
+        return {_checked(_NAME, name, place): [_value(entry, f"{place}.{name}") for entry in entries] for name, entries in listed.items()}
 
     def read(self, element: ET.Element) -> dict[str, list[str]] | None:
         """Return all parameters."""
@@ -117,8 +120,11 @@ def _protocol_of(rule: ET.Element) -> ET.Element | None:
     return next(iter(rule), None)
 
 
-def _plain(value: Any) -> str:
-    return _TRUTHS[value] if isinstance(value, bool) else str(value)
+def _value(value: Any, place: str) -> str:
+    if isinstance(value, int) and abs(value) >= _MOST:
+        text = f"{value} is too large; write an address in quotes: YAML reads one such as 52:54:00:11:22:33 as a number"
+        raise DeclarationError([Problem(place, text)])
+    return _checked(_VALUE, _TRUTHS[value] if isinstance(value, bool) else str(value), place)
 
 
 def _checked(check: Any, value: Any, place: str) -> str:
@@ -128,12 +134,16 @@ def _checked(check: Any, value: Any, place: str) -> str:
         raise DeclarationError([Problem(place, str(error))]) from None
 
 
-def _means(declared: str, found: str) -> bool:
-    """Whether two values are the same: 0x800 is 2048, and the case of addresses does not matter."""
+def _means(field: str, declared: str, found: str) -> bool:
+    """Whether two values of a field are the same: 0x806 is arp, and the case of addresses does not matter."""
+    return _number_in(field, declared) == _number_in(field, found)
+
+
+def _number_in(field: str, value: str) -> int | str:
     try:
-        return int(declared, 0) == int(found, 0)
+        return int(value, 0)
     except ValueError:
-        return declared.lower() == found.lower()
+        return _NUMBERS.get(field, {}).get(value.lower(), value.lower())
 
 
 FILTER: Final = Record(
@@ -141,7 +151,7 @@ FILTER: Final = Record(
     priority=Single("@priority", INTEGER, check=whole(-1000, 1000)),
     rules=Listing(
         "rule",
-        Record(
+        Whole(
             action=Single("@action", check=choice(*ACTIONS)),
             direction=Single("@direction", check=choice(*DIRECTIONS)),
             priority=Single("@priority", INTEGER, check=whole(-1000, 1000), default=500),
@@ -150,7 +160,7 @@ FILTER: Final = Record(
             fields=_Fields(),
         ),
     ),
-    filterrefs=Listing("filterref", Record(filter=Single("@filter", check=_NAME), parameters=_Parameters())),
+    filterrefs=Listing("filterref", Whole(filter=Single("@filter", check=_NAME), parameters=_Parameters())),
 )
 """All options by name; rules and references are known by their order."""
 

@@ -30,7 +30,12 @@ def ip_address(value: Any) -> str:
 
 def mac_address(value: Any) -> str:
     """Take a MAC address; return it in small letters, as libvirt writes it."""
-    return str(matching(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", "a MAC address, such as 52:54:00:12:34:56")(value)).lower()
+    return str(
+        matching(
+            r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}",
+            "a MAC address; write one such as '52:54:00:12:34:56' in quotes, or YAML takes it for a number",
+        )(value)
+    ).lower()
 
 
 def _number(at: str, least: int, most: int, default: int | None = None) -> Single:

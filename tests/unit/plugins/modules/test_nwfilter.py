@@ -66,9 +66,10 @@ def test_what_is_so_already_is_left_alone(declared: dict[str, Any], wire: Wire) 
     "declared, after",
     [
         ({"rules": []}, THERE[: THERE.index("<rule")] + "</filter>"),
-        ({"rules": [{**RULE, "fields": {"dstportstart": 587}}]}, THERE.replace("0x19", "587")),
-        ({"rules": [{**RULE, "statematch": False}]}, THERE.replace("'500'", "'500' statematch='false'")),
-        ({"rules": [{**RULE, "protocol": "udp"}]}, THERE.replace("tcp", "udp").replace("0x19", "25")),
+        ({"rules": [{**RULE, "fields": {"dstportstart": 587}}]}, THERE.replace(" priority='500'", "").replace("0x19", "587")),
+        ({"rules": [{**RULE, "statematch": False}]}, THERE.replace("priority='500'", "statematch='false'").replace("0x19", "25")),
+        ({"rules": [{**RULE, "fields": None}]}, THERE.replace(" priority='500'", "").replace(" dstportstart='0x19'", "")),
+        ({"rules": [{**RULE, "protocol": "udp"}]}, THERE.replace("tcp", "udp").replace(" priority='500'", "").replace("0x19", "25")),
         (
             {"filterrefs": [{"filter": "clean-traffic", "parameters": {"IP": ["10.0.0.1", "10.0.0.2"]}}]},
             THERE.replace(
@@ -106,6 +107,7 @@ def test_a_filter_that_is_used_stays(code: int, words: str, wire: Wire) -> None:
         ({"rules": [{"action": "drop", "direction": "out", "fields": {"a": 1}}]}, "protocol"),
         ({"rules": [{**RULE, "fields": {"a b": 1}}]}, "no-mail: rules[0].fields: 'a b' is not a name"),
         ({"rules": [{**RULE, "fields": {"a": "<"}}]}, "no-mail: rules[0].fields.a: '<' is not a value"),
+        ({"filterrefs": [{"filter": "a", "parameters": {"MAC": 41135080953}}]}, "filterrefs[0].parameters.MAC: 41135080953 is too large"),
         ({"priority": 5000}, "no-mail: priority: write a whole number from -1000 to 1000"),
         ({"definition": "<network/>"}, "no-mail: definition: must be a <filter>, not a <network>"),
     ],
