@@ -28,6 +28,7 @@ HYPERVISOR = f"hypervisor@{DOMAIN}"
 SECOND = f"second@{DOMAIN}"
 PEOPLE = ("admin", "teacher", "student", "guest")
 ADDRESS = "192.0.2.1"  # of the hypervisor, as it tells; reserved for documentation (RFC 5737)
+OF_THE_DRIVER = ("default", "default-pool")  # a network and a pool that libvirt's test driver has from the start
 PATIENCE = 20  # greetings until the agent is online; one a second
 TWO_HOSTS = ("hypervisor", "vm_migrate")
 """Modules whose examples and scenarios take a second hypervisor for granted."""
@@ -109,13 +110,18 @@ class Platform:
             connection.close()
 
     def clear(self) -> None:
-        """Free all machines and remove all domains."""
+        """Free all machines and remove all domains, networks and pools that were made."""
         asyncio.run(self._free_machines())
         with self._libvirt() as connection:
             for domain in connection.listAllDomains():
                 if domain.isActive():
                     domain.destroy()
                 domain.undefine()
+            for made in (*connection.listAllNetworks(), *connection.listAllStoragePools()):
+                if made.name() not in OF_THE_DRIVER:
+                    if made.isActive():
+                        made.destroy()
+                    made.undefine()
 
     async def _free_machines(self) -> None:
         for jid in (HYPERVISOR, *([SECOND] if self.second else [])):

@@ -41,21 +41,26 @@ def executed_tasks(root: Path) -> Iterator[dict[str, Any]]:
 
 
 def options_in(arguments: Any, options: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Yield the options that arguments use, by their own names; those of a machine in a list are those of a single machine."""
+    """Yield the options that arguments use, by their own names; those of a thing in a list are those of a single one."""
     aliases = {alias: name for name, option in options.items() for alias in option.get("aliases", ())}
     for given, value in (arguments or {}).items():
         name = aliases.get(given, given)
         yield prefix + name
         inner = options[name].get("options")
-        if inner and isinstance(value, list):
-            for entry in value:
-                yield from options_in(entry, inner, "" if name == "machines" else f"{prefix}{name}.")
+        if inner and isinstance(value, list | dict):
+            for entry in value if isinstance(value, list) else [value]:
+                yield from options_in(entry, inner, "" if is_many(options, name) else f"{prefix}{name}.")
+
+
+def is_many(options: Mapping[str, Any], name: str) -> bool:
+    """Whether an option is the list of such things as the options beside it declare."""
+    return set(options[name]["options"]) <= set(options)
 
 
 def all_options(options: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for name, option in options.items():
         yield prefix + name
-        if "options" in option and name != "machines":
+        if "options" in option and not is_many(options, name):
             yield from all_options(option["options"], f"{prefix}{name}.")
 
 
