@@ -14,6 +14,7 @@ import libvirt
 
 from archipel.client import ConnectionSettings, Hypervisor, NotOnline, Session
 from archipel.client.platform import prepare_platform
+from testbed import fake_guest
 from testbed.agent import Agent, make_agent
 from testbed.certificates import Authority
 from testbed.ejabberd import Ejabberd, make_ejabberd
@@ -116,6 +117,7 @@ def open_platform(
     ``more`` are options of the agent, by section and name.
     """
     with contextlib.ExitStack() as stack:
+        real = uri is not None
         uri = uri or stack.enter_context(TestLibvirtd()).uri
         ejabberd = make_ejabberd(folder / "ejabberd", DOMAIN, authority)
         ejabberd.start()
@@ -124,6 +126,8 @@ def open_platform(
             ejabberd.register(name, password_of(name))
         options = {("GLOBAL", "machine_ip"): ADDRESS} | (more or {})
         agent = make_agent(folder / "agent", ejabberd, uri, password_of("hypervisor"), options=options)
+        if not real:
+            agent.environment = fake_guest.environment(fake_guest.make_fake_guest(folder / "guest"))
         agent.start()
         stack.callback(agent.stop)
         platform = Platform(ejabberd, uri, agent)
