@@ -136,13 +136,13 @@ from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailur
 from ansible.plugins.connection import ConnectionBase, ensure_connect
 from ansible.utils.display import Display
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_settings
+from ansible_collections.archipel.platform.plugins.module_utils.guest.files import replace_file
 from ansible_collections.archipel.platform.plugins.module_utils.library import MISSING, missing_library
 from ansible_collections.archipel.platform.plugins.plugin_utils.guest_door import (
     LOGIN_OPTIONS,
     became_nobody,
     become_prompt,
     find_machine,
-    replace_file,
     session_of_this_process,
     strip_preamble,
     tell_progress,

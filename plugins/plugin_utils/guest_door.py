@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.archipel.platform.plugins.module_utils import execution
 from ansible_collections.archipel.platform.plugins.module_utils.connection import SETTING_ARGUMENTS, find_hypervisor
@@ -93,19 +90,6 @@ def strip_preamble(become: BecomeBase | None, stdout: bytes, stderr: bytes) -> t
 
 
 # -- files ----------------------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def replace_file(path: Path) -> Iterator[IO[bytes]]:
-    """Yield a new file beside ``path`` that takes its place in the end, unless something fails."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
-    try:
-        with os.fdopen(handle, "w+b") as file:
-            yield file
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def tell_progress(say: Callable[[str], None], what: str) -> Callable[[int, int], None]:

@@ -18,6 +18,7 @@ from archipel.client.platform_rules import PlatformRules
 from archipel.client.server_api import ServerApi
 from archipel.client.shared_groups import SharedGroups
 from archipel.protocol.rules import OldRule, Rule
+from testbed import fake_guest
 from testbed.agent import Agent, make_agent
 from testbed.certificates import Authority
 from testbed.ejabberd import Ejabberd, make_ejabberd
@@ -170,6 +171,7 @@ def open_platform(
     ``more`` are options of the agent, by section and name.
     """
     with contextlib.ExitStack() as stack:
+        real = uri is not None
         uri = uri or stack.enter_context(TestLibvirtd()).uri
         ejabberd = make_ejabberd(folder / "ejabberd", DOMAIN, authority, hypervisors=("hypervisor", "second"))
         ejabberd.start()
@@ -178,6 +180,8 @@ def open_platform(
             ejabberd.register(name, password_of(name))
         options = {("GLOBAL", "machine_ip"): ADDRESS, ("MIGRATION", "migration_peers"): SECOND} | (more or {})
         agent = make_agent(folder / "agent", ejabberd, uri, password_of("hypervisor"), options=options)
+        if not real:
+            agent.environment = fake_guest.environment(fake_guest.make_fake_guest(folder / "guest"))
         agent.start()
         stack.callback(agent.stop)
         platform = Platform(ejabberd, uri, agent, stack)

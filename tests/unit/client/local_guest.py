@@ -21,10 +21,12 @@ ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 
 @dataclass
 class LocalGuest:
-    """Stands for the machine's entity. ``shell`` is the guest's; ``trouble`` is raised for actions of that name, ``cut`` bytes are lost."""
+    """Stands for the machine's entity. ``shell`` is the guest's; ``trouble`` is raised for actions of that name, ``cut`` bytes are lost,
+    and ``answers`` are those to actions that no shell does."""
 
     shell: tuple[str, ...] = ("/bin/sh",)
     trouble: dict[str, CommandError | WireError] = field(default_factory=dict)
+    answers: dict[str, list[Any]] = field(default_factory=dict)
     cut: int = 0
     slow: bool = False
     bare: str = MACHINE
@@ -38,6 +40,8 @@ class LocalGuest:
         self.asked.append(request.action)
         if request.action in self.trouble:
             raise self.trouble[request.action]
+        if request.action in self.answers:
+            return self.answers[request.action].pop(0)
         return await getattr(self, f"_{request.action}")(request)
 
     async def _exec(self, request: wire.Execute) -> wire.Execution:
