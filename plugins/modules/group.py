@@ -13,7 +13,7 @@ author:
 description:
   - Says which groups there are and who is in them. M(archipel.platform.permission) gives rights to groups as it does to people.
   - V(server) groups are those of the shared roster of the XMPP server (C(mod_shared_roster)). Their members see each other, and whoever
-    sees the group, among their contacts without asking anybody. Every hypervisor whose account sees the group knows them, too.
+    sees the group, among their contacts without asking anybody. A hypervisor whose account is in a group that displays it knows them, too.
   - V(hypervisor) groups are lists of people that a hypervisor keeps, for its own rules and those of its machines; nobody's contacts change.
   - XMPP has no commands for groups of the server, so those go through ejabberd's own API (C(mod_http_api), C(mod_admin_extra)), with the
     account and the password that log in. A group that is removed is taken out of O(displayed) of the others.
@@ -29,6 +29,7 @@ options:
   label: &label
     description:
       - What clients show, the name unless given. Of groups of the server.
+      - Hypervisors know a group of the server by what clients show, so M(archipel.platform.permission) names the label.
     type: str
   description: &description
     description:

@@ -68,7 +68,7 @@ options:
     description:
       - Whether the subjects have the rights (V(present)), do not have them (V(absent)), or are denied them whatever else gives
         them (V(denied)).
-      - With O(groups), O(roles) or another O(scope), V(absent) needs O(rights) or O(roles), and lifts denials too.
+      - With O(groups), O(roles), O(reason) or another O(scope), V(absent) needs O(rights) or O(roles), and lifts denials too.
     type: str
     choices:
       - present
