@@ -20,6 +20,7 @@ from typing import Any, Final
 from benchmarks.answers import ask_info, ask_roster, measure_in_turn, measure_libvirt, ping_machine, ping_server, wait_for_all
 from benchmarks.big_roster import ENTITIES, measure_big_roster
 from benchmarks.descriptions import SIZES, measure_descriptions
+from benchmarks.collection import measure_collection
 from benchmarks.migration import measure_migration
 from benchmarks.plain_client import PlainClient
 from benchmarks.playbooks import measure_playbooks
@@ -34,8 +35,9 @@ FEW, MANY = 100, 300
 LISTENERS = 50
 SERVER_PING = 60  # seconds of silence until ejabberd pings a session (ping_interval of testbed/ejabberd.yml)
 MOVES = 10
-CHAPTERS = EVERYDAY, CROWD, THOUSAND, MIGRATION, STRESS, DESCRIPTIONS = (
+CHAPTERS = EVERYDAY, COLLECTION, CROWD, THOUSAND, MIGRATION, STRESS, DESCRIPTIONS = (
     "everyday",
+    "collection",
     "roster",
     "thousand",
     "migration",
@@ -59,6 +61,14 @@ GOALS: Final = {
     "push_stopped": "held back 500 ms on purpose",
     "vm_loop_s": "seconds above an empty play",
     "vm_list_s": "seconds above an empty play",
+    "collection_vm_loop_times_faster": "1 or more: than the peer's loop",
+    "collection_fleet_s": "1 or less, above an empty play",
+    "collection_fleet_times_faster": "20 or more",
+    "collection_fleet_made_s": "5 or less",
+    "collection_fleet_thousand_s": "10 or less",
+    "collection_inventory_cold_s": "1.5 or less, above an empty one",
+    "collection_inventory_cached_s": "0.3 or less",
+    "collection_inventory_times_faster": "5 or more: than the peer's",
     "back_after_10_s_s": "5 or less",
     "back_after_120_s_s": "5 or less",
     "thousand_threads": "20 or less",
@@ -118,6 +128,8 @@ async def measure_all(*, quick: bool) -> Figures:
 async def measure_extremes(chapters: Sequence[str], *, minutes: float, quick: bool) -> Figures:
     """Run the measures that need a world of their own."""
     figures: Figures = {}
+    if COLLECTION in chapters:
+        await _report("the collection and its peer", lambda: measure_collection(quick=quick), figures)
     if CROWD in chapters:
         await _report("a client with a big roster", lambda: measure_big_roster(500 if quick else ENTITIES), figures)
     if THOUSAND in chapters:
