@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,8 @@ from ansible_collections.archipel.platform.plugins.module_utils.fleet.problems i
 if TYPE_CHECKING:
     from ansible_collections.archipel.platform.plugins.module_utils.fleet.ground import Ground
     from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Resource
+
+    from archipel.client import Hypervisor
 
 SERVER = ""
 """The hypervisor of what belongs to none: accounts and groups of the server."""
@@ -95,6 +97,7 @@ class Kind:
         container: what holds an object, by its arguments: kind and name.
         absent: what is read of an object that is not there; ``None`` if it can be read all the same.
         removal: the options that take away one of that name.
+        describe_all: all of the kind that a hypervisor has, in the words of the options.
         of_machines: whether it is a machine's, or the hypervisor's where no machine is named.
         of_server: whether it belongs to the server, not to a hypervisor.
         prunable: whether ``prune`` removes it when it is no longer declared.
@@ -113,6 +116,7 @@ class Kind:
     container: Callable[[Mapping[str, Any]], tuple[str, str] | None] = in_nothing
     absent: Mapping[str, Any] | None = None
     removal: Callable[[str], dict[str, Any]] = removal_of
+    describe_all: Callable[[Hypervisor], Awaitable[list[dict[str, Any]]]] | None = None
     of_machines: bool = False
     of_server: bool = False
     prunable: bool = True

@@ -61,10 +61,10 @@ class Platform:
         async with Session(settings) as session:
             yield session.hypervisor(HYPERVISOR)
 
-    def define_domain(self, name: str) -> str:
+    def define_domain(self, name: str, definition: str | None = None) -> str:
         """Make a domain behind the agent's back; return its UUID."""
         with self._libvirt() as connection:
-            return str(connection.defineXML(LEGACY.format(name=name)).UUIDString())
+            return str(connection.defineXML(definition or LEGACY.format(name=name)).UUIDString())
 
     def domains(self) -> set[str]:
         """Return the names of all domains that libvirt has."""
