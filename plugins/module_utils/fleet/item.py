@@ -14,7 +14,6 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.problems import Place
 
 if TYPE_CHECKING:
-    from ansible_collections.archipel.platform.plugins.module_utils.fleet.ground import Ground
     from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Resource
 
     from archipel.client import Hypervisor
@@ -87,7 +86,7 @@ class Kind:
         name: as plans and the ownership on the agent call it.
         section: its part of a declaration.
         options: the options of one object, as its module has them.
-        declare: makes the resource of an item, on opened ground.
+        declare: makes the resource of an item, on opened ground (:class:`Ground`, or :class:`ServerGround`).
         refer: which others an item names, by kind and name: those come first.
         identify: what names an object, by its arguments.
         constraints: what its module says of the options besides.
@@ -106,7 +105,7 @@ class Kind:
     name: str
     section: str
     options: Mapping[str, Mapping[str, Any]]
-    declare: Callable[[Ground, Item], Resource]
+    declare: Callable[[Any, Item], Resource]
     refer: Callable[[Item], Iterable[tuple[str, str]]] = refers_to_nothing
     identify: Callable[[Mapping[str, Any]], str] = name_of
     constraints: Mapping[str, Any] = field(default_factory=dict)

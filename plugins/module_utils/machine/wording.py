@@ -137,6 +137,8 @@ def _essence(definition: ET.Element) -> ET.Element:
             element.remove(child)
         for attribute in _FILLED_IN_ATTRIBUTES.get(element.tag, ()):
             element.attrib.pop(attribute, None)
+    for kind in stated.iterfind("os/type"):
+        kind.attrib |= {"machine": _family(kind.get("machine")) or ""} if kind.get("machine") else {}
     for model in stated.iterfind("devices/video/model"):
         for attribute in [name for name, value in model.attrib.items() if value in _USUAL_MODEL.get(name, ())]:
             del model.attrib[attribute]
