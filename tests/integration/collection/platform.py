@@ -21,6 +21,7 @@ from testbed.libvirtd import TestLibvirtd
 
 DOMAIN = "example.org"
 HYPERVISOR = f"hypervisor@{DOMAIN}"
+SECOND = "lyon"  # the account's name of a further hypervisor, which tests may start
 PEOPLE = ("admin", "teacher", "student", "guest")
 ADDRESS = "192.0.2.1"  # of the hypervisor, as it tells; reserved for documentation (RFC 5737)
 PATIENCE = 20  # greetings until the agent is online; one a second
@@ -117,7 +118,7 @@ def open_platform(
     """
     with contextlib.ExitStack() as stack:
         uri = uri or stack.enter_context(TestLibvirtd()).uri
-        ejabberd = make_ejabberd(folder / "ejabberd", DOMAIN, authority)
+        ejabberd = make_ejabberd(folder / "ejabberd", DOMAIN, authority, hypervisors=("hypervisor", SECOND))
         ejabberd.start()
         stack.callback(ejabberd.stop)
         for name in ("hypervisor", *PEOPLE):
