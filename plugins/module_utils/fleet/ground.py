@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 
 
 @dataclass
+class ServerGround:
+    """The server of the login, for accounts and groups; ``items`` are all of them that are declared."""
+
+    session: Session
+    items: tuple[Item, ...] = ()
+
+
+@dataclass
 class Ground:
     """What the objects of one hypervisor share; ``machines`` are the declared ones by name, as far as made or read."""
 

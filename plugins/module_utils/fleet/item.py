@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,9 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.problems import Place
 
 if TYPE_CHECKING:
-    from ansible_collections.archipel.platform.plugins.module_utils.fleet.ground import Ground
     from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Resource
+
+    from archipel.client import Hypervisor
 
 SERVER = ""
 """The hypervisor of what belongs to none: accounts and groups of the server."""
@@ -85,7 +86,7 @@ class Kind:
         name: as plans and the ownership on the agent call it.
         section: its part of a declaration.
         options: the options of one object, as its module has them.
-        declare: makes the resource of an item, on opened ground.
+        declare: makes the resource of an item, on opened ground (:class:`Ground`, or :class:`ServerGround`).
         refer: which others an item names, by kind and name: those come first.
         identify: what names an object, by its arguments.
         constraints: what its module says of the options besides.
@@ -95,6 +96,7 @@ class Kind:
         container: what holds an object, by its arguments: kind and name.
         absent: what is read of an object that is not there; ``None`` if it can be read all the same.
         removal: the options that take away one of that name.
+        describe_all: all of the kind that a hypervisor has, in the words of the options.
         of_machines: whether it is a machine's, or the hypervisor's where no machine is named.
         of_server: whether it belongs to the server, not to a hypervisor.
         prunable: whether ``prune`` removes it when it is no longer declared.
@@ -103,7 +105,7 @@ class Kind:
     name: str
     section: str
     options: Mapping[str, Mapping[str, Any]]
-    declare: Callable[[Ground, Item], Resource]
+    declare: Callable[[Any, Item], Resource]
     refer: Callable[[Item], Iterable[tuple[str, str]]] = refers_to_nothing
     identify: Callable[[Mapping[str, Any]], str] = name_of
     constraints: Mapping[str, Any] = field(default_factory=dict)
@@ -113,6 +115,7 @@ class Kind:
     container: Callable[[Mapping[str, Any]], tuple[str, str] | None] = in_nothing
     absent: Mapping[str, Any] | None = None
     removal: Callable[[str], dict[str, Any]] = removal_of
+    describe_all: Callable[[Hypervisor], Awaitable[list[dict[str, Any]]]] | None = None
     of_machines: bool = False
     of_server: bool = False
     prunable: bool = True

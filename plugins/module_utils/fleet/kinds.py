@@ -43,7 +43,7 @@ def _refuse_machine(arguments: Mapping[str, Any]) -> None:
     MachineWish.of(arguments)
 
 
-def _needs_of_machine(item: Item) -> Iterator[tuple[str, str]]:
+def needs_of_machine(item: Item) -> Iterator[tuple[str, str]]:
     """Yield networks, filters, pools and volumes that a machine stands on."""
     arguments = item.arguments
     for card in arguments["networks"] or ():
@@ -114,7 +114,7 @@ KINDS: tuple[Kind, ...] = (
         section="vms",
         options=MACHINE,
         declare=_machine,
-        refer=_needs_of_machine,
+        refer=needs_of_machine,
         identify=_name_machine,
         constraints={"mutually_exclusive": DEFINITION_OR_HARDWARE, "required_one_of": [("name", "uuid")]},
         refuse=_refuse_machine,

@@ -19,7 +19,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.fleet.carry_out 
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.document import read_document
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.expand import Declaration, expand
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.graph import build_graph
-from ansible_collections.archipel.platform.plugins.module_utils.fleet.ground import Ground
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.ground import Ground, ServerGround
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.item import SERVER, Item, Key
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.kinds import KINDS
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.limit import Limit
@@ -115,16 +115,14 @@ class FleetRun:
     def _make_steps(self, failed: Mapping[str, Step]) -> None:
         chosen = self.limit.choose(self.graph, self.grounds, self.declaration)
         self.steps = {step.key: step for step in failed.values()}
+        server = ServerGround(self.run.session, tuple(item for item in self.declaration.items.values() if _KINDS[item.key.kind].of_server))
         for key, needs in self.graph.items():
             if key not in chosen:
                 continue
             held_up = (failed[key.hypervisor].key,) if key.hypervisor in failed else ()
             item, kind = self.declaration.items[key], _KINDS[key.kind]
-            ground = self.grounds.get(key.hypervisor) or (self._any_ground() if kind.of_server else None)
+            ground = server if kind.of_server else self.grounds.get(key.hypervisor)
             self.steps[key] = Step(item, kind, ground, (*held_up, *needs))
-
-    def _any_ground(self) -> Ground | None:
-        return next(iter(self.grounds.values()), None)
 
     async def _claim(self) -> None:
         """Claim what is declared, in mind: it is written when the plan is carried out."""

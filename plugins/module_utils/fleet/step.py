@@ -15,7 +15,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.machine.declared
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
 
 if TYPE_CHECKING:
-    from ansible_collections.archipel.platform.plugins.module_utils.fleet.ground import Ground
+    from ansible_collections.archipel.platform.plugins.module_utils.fleet.ground import Ground, ServerGround
 
 OWNER = "owner"
 STATE, ABSENT, UNMANAGED = "state", "absent", "unmanaged"
@@ -41,7 +41,7 @@ class Step:
 
     item: Item
     kind: Kind
-    ground: Ground | None = None
+    ground: Ground | ServerGround | None = None
     needs: tuple[Key, ...] = ()
     pruned: bool = False
     resource: Resource | None = None

@@ -48,12 +48,15 @@ class Platform:
     uri: str
     agent: Agent
     later: contextlib.ExitStack
-    second: list[Agent] = field(default_factory=list)
+    second: list[str] = field(default_factory=list)
 
-    def start_second(self) -> None:
-        """Start a second hypervisor, which sees the first one's folders and is trusted by it; once it runs it goes on doing so."""
+    def start_second(self) -> str:
+        """Start a second hypervisor, which sees the first one's folders and is trusted by it; return the URI of its libvirt.
+
+        Once it runs it goes on doing so.
+        """
         if self.second:
-            return
+            return self.second[0]
         uri = self.later.enter_context(TestLibvirtd()).uri
         options = {
             ("GLOBAL", "machine_ip"): ADDRESS,
@@ -64,8 +67,9 @@ class Platform:
         agent = make_agent(folder, self.ejabberd, uri, password_of("second"), account="second", options=options)
         agent.start()
         self.later.callback(agent.stop)
-        self.second.append(agent)
+        self.second.append(uri)
         asyncio.run(_prepare(self, SECOND))
+        return uri
 
     def environment(self, name: str = "admin") -> dict[str, str]:
         """Return the variables that log somebody in."""
@@ -92,10 +96,10 @@ class Platform:
         async with Session(settings) as session:
             yield session.hypervisor(jid)
 
-    def define_domain(self, name: str) -> str:
+    def define_domain(self, name: str, definition: str | None = None) -> str:
         """Make a domain behind the agent's back; return its UUID."""
         with self._libvirt() as connection:
-            return str(connection.defineXML(LEGACY.format(name=name)).UUIDString())
+            return str(connection.defineXML(definition or LEGACY.format(name=name)).UUIDString())
 
     def domains(self) -> set[str]:
         """Return the names of all domains that libvirt has."""
