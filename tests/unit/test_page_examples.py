@@ -19,6 +19,8 @@ FROM_A_SHELL = f"{PAGES}::test_what_a_page_says_from_a_shell_is_answered_so"
 LDAP = "tests/e2e/test_ldap_groups.py::test_a_member_has_the_right_and_loses_it_when_the_directory_takes_him_out"
 TYPED = f"{COLLECTION}/test_command_line_pages.py::test_the_pages_of_the_command_line_are_true"
 
+DECLARED = "tests/integration/agent/test_declaration.py::test_what_the_page_shows_is_answered_so"
+
 # Which tests do what the blocks of a language on a page say: all of it, from the top to the bottom.
 RUN_BY: dict[tuple[str, str], tuple[str, ...]] = {
     ("CONTRIBUTING", "python"): ("tests/unit/test_documentation.py::test_the_capability_of_the_contributing_page_works",),
@@ -37,6 +39,8 @@ RUN_BY: dict[tuple[str, str], tuple[str, ...]] = {
     ("configuration", "ini"): (OPTIONS,),
     ("console", "console"): ("tests/integration/agent/test_console.py::test_what_the_page_says_in_a_chat_works",),
     ("console", "ini"): (OPTIONS,),
+    ("declarations", "text"): (DECLARED,),
+    ("declarations", "xml"): (DECLARED,),
     ("guest", "console"): ("tests/e2e/test_guest.py::test_what_the_page_says_from_a_shell_is_answered_so",),
     ("guest", "xml"): ("tests/e2e/test_guest.py::test_what_the_page_says_from_a_shell_is_answered_so",),
     ("health", "text"): (CHATS,),
@@ -74,6 +78,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "clones": ("cli-machines", "$ archipel clone web copy"),
     "contacts": ("cli-machines", "$ archipel contacts add web"),
     "control": ("cli", "$ archipel start --wait web"),
+    "declaration": ("declarations", "<archipel action='describe'"),
     "definition": ("cli", "$ archipel define web.xml"),
     "geolocalization": ("places", "<gelocalization>"),
     "guest": ("guest", "web guest ping"),
@@ -88,6 +93,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "notices": ("cli-machines", "$ archipel notices set web"),
     "notifier": ("notifications", "notifier test night-shift"),
     "oomkiller": ("oomkiller", "web oom kernel -500"),
+    "ownership": ("declarations", "you: owned"),
     "rights": ("cli", "$ archipel grant student@example.org info"),
     "rules": ("rights", "$ archipel deny bob@example.org destroy"),
     "scheduler": ("scheduler", "you: schedule daily"),
