@@ -77,7 +77,7 @@ class Origin:
     async def _look(self) -> VirtualMachine:
         machine = self.directory.machine(self.arguments["machine"])
         name = machine.name or self.arguments["machine"]
-        snapshot, drives = await asyncio.gather(Snapshot.take(machine, definitions=True), machine.drives.list())
+        snapshot, drives = await asyncio.gather(Snapshot.ask(machine, definitions=True), machine.drives.list())
         if snapshot.stored is None:
             raise ValueError(f"machine: {name} has no definition: there is nothing to copy")
         if is_active(snapshot.state):
@@ -115,7 +115,7 @@ class DeclaredClone(Resource):
         if self._machine is None:
             await self.origin.open()
             return {"state": ABSENT}
-        self._snapshot = await Snapshot.take(self._machine)
+        self._snapshot = await Snapshot.ask(self._machine)
         definition: Domain | None = await self._machine.definition(inactive=True)
         self.copy_of = None if definition is None else origin_of(definition)
         return {"state": run_state(self._snapshot.state) if self.state == RUNNING else PRESENT}

@@ -47,7 +47,7 @@ class MachineDrives:
         return await asyncio.shield(self._reading)
 
     async def _read(self) -> tuple[Snapshot, tuple[Drive, ...]]:
-        snapshot, drives = await asyncio.gather(Snapshot.take(self.machine, definitions=True), self.machine.drives.list())
+        snapshot, drives = await asyncio.gather(Snapshot.ask(self.machine, definitions=True), self.machine.drives.list())
         return snapshot, drives
 
     def forget(self) -> None:

@@ -51,7 +51,7 @@ class Snapshot:
         parts = parts_for(definitions=definitions, organisation=organisation)
         description = None if host is None else host.take_description(machine.uuid, *parts)
         if description is None:
-            return await cls._ask(machine, definitions=definitions, organisation=organisation)
+            return await cls.ask(machine, definitions=definitions, organisation=organisation)
         return cls(
             machine,
             description.info,
@@ -62,7 +62,7 @@ class Snapshot:
         )
 
     @classmethod
-    async def _ask(cls, machine: VirtualMachine, *, definitions: bool, organisation: bool) -> Self:
+    async def ask(cls, machine: VirtualMachine, *, definitions: bool = False, organisation: bool = False) -> Self:
         """Ask the machine; a definition of a machine that does not run is asked for once only."""
         info, stored, card = await asyncio.gather(
             machine.info(),

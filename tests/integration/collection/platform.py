@@ -15,6 +15,11 @@ import libvirt
 
 from archipel.client import ConnectionSettings, Hypervisor, NotOnline, Session
 from archipel.client.platform import prepare_platform
+from archipel.client.platform_rules import PlatformRules
+from archipel.client.server_api import ServerApi
+from archipel.client.shared_groups import SharedGroups
+from archipel.protocol.rules import OldRule, Rule
+from testbed import fake_guest
 from testbed.agent import Agent, make_agent
 from testbed.certificates import Authority
 from testbed.ejabberd import Ejabberd, make_ejabberd
@@ -25,6 +30,7 @@ HYPERVISOR = f"hypervisor@{DOMAIN}"
 SECOND = f"second@{DOMAIN}"
 PEOPLE = ("admin", "teacher", "student", "guest")
 ADDRESS = "192.0.2.1"  # of the hypervisor, as it tells; reserved for documentation (RFC 5737)
+OF_THE_DRIVER = ("default", "default-pool")  # a network and a pool that libvirt's test driver has from the start
 PATIENCE = 20  # greetings until the agent is online; one a second
 TWO_HOSTS = ("hypervisor", "vm_migrate")
 """Modules whose examples and scenarios take a second hypervisor for granted."""
@@ -43,12 +49,15 @@ class Platform:
     uri: str
     agent: Agent
     later: contextlib.ExitStack
-    second: list[Agent] = field(default_factory=list)
+    second: list[str] = field(default_factory=list)
 
-    def start_second(self) -> None:
-        """Start a second hypervisor, which sees the first one's folders and is trusted by it; once it runs it goes on doing so."""
+    def start_second(self) -> str:
+        """Start a second hypervisor, which sees the first one's folders and is trusted by it; return the URI of its libvirt.
+
+        Once it runs it goes on doing so.
+        """
         if self.second:
-            return
+            return self.second[0]
         uri = self.later.enter_context(TestLibvirtd()).uri
         options = {
             ("GLOBAL", "machine_ip"): ADDRESS,
@@ -59,8 +68,9 @@ class Platform:
         agent = make_agent(folder, self.ejabberd, uri, password_of("second"), account="second", options=options)
         agent.start()
         self.later.callback(agent.stop)
-        self.second.append(agent)
+        self.second.append(uri)
         asyncio.run(_prepare(self, SECOND))
+        return uri
 
     def environment(self, name: str = "admin") -> dict[str, str]:
         """Return the variables that log somebody in."""
@@ -71,6 +81,7 @@ class Platform:
             "ARCHIPEL_PORT": str(self.ejabberd.port),
             "ARCHIPEL_CA_FILE": str(self.ejabberd.ca_file),
             "ARCHIPEL_HYPERVISOR": HYPERVISOR,
+            "ARCHIPEL_API_URL": self.ejabberd.administration_url,
         }
 
     @contextlib.asynccontextmanager
@@ -86,10 +97,10 @@ class Platform:
         async with Session(settings) as session:
             yield session.hypervisor(jid)
 
-    def define_domain(self, name: str) -> str:
+    def define_domain(self, name: str, definition: str | None = None) -> str:
         """Make a domain behind the agent's back; return its UUID."""
         with self._libvirt() as connection:
-            return str(connection.defineXML(LEGACY.format(name=name)).UUIDString())
+            return str(connection.defineXML(definition or LEGACY.format(name=name)).UUIDString())
 
     def domains(self) -> set[str]:
         """Return the names of all domains that libvirt has."""
@@ -105,13 +116,18 @@ class Platform:
             connection.close()
 
     def clear(self) -> None:
-        """Free all machines and remove all domains."""
+        """Free all machines and remove all domains, networks and pools that were made."""
         asyncio.run(self._free_machines())
         with self._libvirt() as connection:
             for domain in connection.listAllDomains():
                 if domain.isActive():
                     domain.destroy()
                 domain.undefine()
+            for made in (*connection.listAllNetworks(), *connection.listAllStoragePools()):
+                if made.name() not in OF_THE_DRIVER:
+                    if made.isActive():
+                        made.destroy()
+                    made.undefine()
 
     async def _free_machines(self) -> None:
         for jid in (HYPERVISOR, *([SECOND] if self.second else [])):
@@ -119,6 +135,23 @@ class Platform:
                 managed = [entry.uuid for entry in await hypervisor.machines() if entry.managed]
                 await asyncio.gather(*(hypervisor.free(uuid) for uuid in managed))
                 await revoke_all(hypervisor)
+                if jid == HYPERVISOR:
+                    platform = PlatformRules(hypervisor.session)
+                    await platform.withdraw_rules(*(read_old(rule) for rule in await platform.rules()))
+                    await self._forget_groups(hypervisor)
+
+    async def _forget_groups(self, hypervisor: Hypervisor) -> None:
+        groups = SharedGroups(ServerApi(hypervisor.session.settings, self.ejabberd.administration_url))
+        for name in await groups.list():
+            await groups.delete(name)
+        for group in await hypervisor.groups():
+            if not group.shared:
+                await hypervisor.set_group(group.name, ())
+
+
+def read_old(rule: Rule) -> OldRule:
+    """Return what names a rule that is to be taken back."""
+    return OldRule(**{name: getattr(rule, name) for name in ("subject", "group", "right", "role", "scope", "effect")})
 
 
 async def revoke_all(hypervisor: Hypervisor) -> None:
@@ -147,6 +180,7 @@ def open_platform(
     ``more`` are options of the agent, by section and name.
     """
     with contextlib.ExitStack() as stack:
+        real = uri is not None
         uri = uri or stack.enter_context(TestLibvirtd()).uri
         ejabberd = make_ejabberd(folder / "ejabberd", DOMAIN, authority, hypervisors=("hypervisor", "second"))
         ejabberd.start()
@@ -155,6 +189,8 @@ def open_platform(
             ejabberd.register(name, password_of(name))
         options = {("GLOBAL", "machine_ip"): ADDRESS, ("MIGRATION", "migration_peers"): SECOND} | (more or {})
         agent = make_agent(folder / "agent", ejabberd, uri, password_of("hypervisor"), options=options)
+        if not real:
+            agent.environment = fake_guest.environment(fake_guest.make_fake_guest(folder / "guest"))
         agent.start()
         stack.callback(agent.stop)
         platform = Platform(ejabberd, uri, agent, stack)

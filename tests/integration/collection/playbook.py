@@ -100,11 +100,13 @@ class Ansible:
                 assert not answers[0].get("failed"), f"{task['name']}: {_failure_of(answers[0])}"
         return outcomes
 
-    def call(self, program: str, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    def call(
+        self, program: str, *arguments: str, environment: Mapping[str, str] | None = None, seconds: float = SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         """Run one of Ansible's programs."""
         command = [str(Path(sys.executable).with_name(program)), *arguments]
         variables = {**self.environment, **(environment or {})}
-        return subprocess.run(command, env=variables, cwd=self.folder, capture_output=True, text=True, timeout=SECONDS, check=False)
+        return subprocess.run(command, env=variables, cwd=self.folder, capture_output=True, text=True, timeout=seconds, check=False)
 
 
 def _copies(task: Task) -> list[Task]:
