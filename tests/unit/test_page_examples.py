@@ -44,6 +44,8 @@ RUN_BY: dict[tuple[str, str], tuple[str, ...]] = {
     ("declarations", "xml"): (DECLARED,),
     ("guest", "console"): ("tests/e2e/test_guest.py::test_what_the_page_says_from_a_shell_is_answered_so",),
     ("guest", "xml"): ("tests/e2e/test_guest.py::test_what_the_page_says_from_a_shell_is_answered_so",),
+    ("guide_adopt", "console"): (GUIDES,),
+    ("guide_adopt", "yaml"): (GUIDES,),
     ("guide_getting_started", "console"): (GUIDES,),
     ("guide_getting_started", "sh"): (f"{COLLECTION}/test_artifact.py::test_what_the_guide_installs_answers",),
     ("guide_getting_started", "yaml"): (GUIDES,),
