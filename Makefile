@@ -98,7 +98,7 @@ lint-ansible: bootstrap ## ansible-lint, production profile, offline
 
 .PHONY: lint-docs
 lint-docs: bootstrap ## antsibull-docs: the modules' documentation
-	antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .
+	antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck --check-extra-docs-refs .
 
 .PHONY: lint-changelog
 lint-changelog: bootstrap ## changelog fragments

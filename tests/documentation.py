@@ -14,6 +14,13 @@ FENCE = re.compile(
     r"(?:^ *<!-- not run: (?P<reason>[^\n]*) -->\n)?^(?P<indent> *)```(?P<language>\w*)\n(?P<body>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
+RST_BLOCK = re.compile(
+    r"(?:^\.\. not run: (?P<reason>[^\n]*)\n\n)?"
+    r"^(?P<indent> *)\.\. code-block:: (?P<language>\w*)\n(?P<options>(?:(?P=indent)   :\w+:[^\n]*\n)*)\n"
+    r"(?P<body>(?:(?P=indent)   [^\n]*\n|\n)+)",
+    re.MULTILINE,
+)
+RST_OPTION = re.compile(r":(caption|name): (.*)")
 LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)\s]*)?\)")
 
 
@@ -27,24 +34,39 @@ class Step:
 
 def list_pages(root: Path) -> list[Path]:
     """Return all pages."""
-    return [root / "README.md", root / "CONTRIBUTING.md", *sorted((root / "docs").glob("*.md"))]
+    return [root / "README.md", root / "CONTRIBUTING.md", *sorted((root / "docs").glob("*.md")), *list_guides(root)]
+
+
+def list_guides(root: Path) -> list[Path]:
+    """Return the guides of the documentation's site."""
+    return sorted((root / "docs" / "docsite" / "rst").glob("*.rst"))
 
 
 @dataclass(frozen=True)
 class Block:
     """A code block, without the indentation of the list that it stands in; ``reason``: why nothing of it can be run, if it says so.
 
-    A page says that in the line before: ``<!-- not run: REASON -->``.
+    A page says that in the line before: ``<!-- not run: REASON -->``, a guide two lines before: ``.. not run: REASON``. A guide's
+    block may have a ``caption`` (the name of the file that it shows) and a ``name``.
     """
 
     language: str
     body: str
     reason: str | None
+    caption: str = ""
+    name: str = ""
 
 
 def list_blocks(page: Path) -> list[Block]:
     """Return all code blocks of a page."""
+    if page.suffix == ".rst":
+        return [_read_rst_block(found) for found in RST_BLOCK.finditer(page.read_text())]
     return [Block(found["language"], textwrap.dedent(found["body"]), found["reason"]) for found in FENCE.finditer(page.read_text())]
+
+
+def _read_rst_block(found: re.Match[str]) -> Block:
+    body = textwrap.dedent(found["body"]).strip("\n") + "\n"
+    return Block(found["language"], body, found["reason"], **dict(RST_OPTION.findall(found["options"])))
 
 
 def read_blocks(page: Path, language: str) -> list[str]:
@@ -63,9 +85,16 @@ def read_steps(page: Path) -> list[Step]:
     for block in read_blocks(page, "console"):
         if not block.startswith(PROMPT):
             raise ValueError(f"{page.name}: a console block begins with {PROMPT!r}, not with {block.partition(chr(10))[0]!r}")
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, *shown = part.splitlines()
-            steps.append(Step(command, tuple(shown)))
+        steps += split_steps(block)
+    return steps
+
+
+def split_steps(block: str) -> list[Step]:
+    """Return the commands of one console block."""
+    steps = []
+    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        command, *shown = part.splitlines()
+        steps.append(Step(command, tuple(shown)))
     return steps
 
 

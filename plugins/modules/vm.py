@@ -191,7 +191,9 @@ def secrets_in(arguments: Mapping[str, Any]) -> set[str]:
 async def declare(run: Run) -> Mapping[str, Any]:
     wishes = read_wishes(run.arguments)
     host = Host(await Directory.load(run.hypervisor, [wish.reference for wish in wishes]))
-    result = await reconcile_all([DeclaredMachine(wish, host) for wish in wishes], "machines", run)
+    machines = [DeclaredMachine(wish, host) for wish in wishes]
+    await DeclaredMachine.preload(machines)
+    result = await reconcile_all(machines, "machines", run)
     for waiting in (machine["name"] for machine in result["machines"] if machine["needs_restart"]):
         run.warn(f"{waiting}: what changed takes effect at its next start; restart=true restarts it")
     single = {} if run.arguments["machines"] is not None else {"machine": result["machines"][0]}

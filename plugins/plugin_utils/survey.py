@@ -16,12 +16,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_settings
+from ansible_collections.archipel.platform.plugins.module_utils.machine.host import WORTHWHILE
 from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot import describe_resources, is_active
 
 try:
     from archipel.client import MachineEntry, MachineState, NotOnline, Session, VirtualMachine
     from archipel.client.failures import EXPECTED, describe
     from archipel.client.profile import ProfileFile
+    from archipel.protocol.declaration import Part
     from archipel.protocol.errors import PermissionDenied
     from archipel.xmpp.errors import NoAnswer
 except ImportError:
@@ -29,6 +31,9 @@ except ImportError:
 
 if TYPE_CHECKING:
     from archipel.client import Hypervisor
+    from archipel.client.declaration import MachineDescription
+    from archipel.protocol.vcard import Organisation
+    from archipel.protocol.virtual_machine import Info
 
 T = TypeVar("T")
 Survey = dict[str, Any]
@@ -95,7 +100,8 @@ async def _survey_hypervisor(session: Session, jid: str, tags: Mapping[str, Any]
         unreachable = _unreachable(hypervisor.bare, await _read_kept_name(hypervisor))
         return {"hypervisor": unreachable, "failures": [f"{hypervisor.bare}: {describe(error)}"]}
     managed = [entry for entry in entries if entry.managed]
-    machines = await asyncio.gather(*(_survey_machine(hypervisor, entry, tags, endpoint) for entry in managed))
+    described = await _describe_machines(hypervisor, managed)
+    machines = await asyncio.gather(*(_survey_machine(hypervisor, entry, tags, endpoint, described.get(entry.uuid)) for entry in managed))
     found = {
         "jid": hypervisor.bare,
         "full_jid": full,
@@ -110,16 +116,44 @@ async def _survey_hypervisor(session: Session, jid: str, tags: Mapping[str, Any]
     return {"hypervisor": found, "failures": [failure for machine in machines for failure in machine["failures"]]}
 
 
-async def _survey_machine(hypervisor: Hypervisor, entry: MachineEntry, tags: Mapping[str, Any], endpoint: Mapping[str, Any]) -> Survey:
+async def _describe_machines(hypervisor: Hypervisor, entries: list[MachineEntry]) -> dict[str, MachineDescription]:
+    """Return what the hypervisor tells of its machines in their stead; what it does not is asked of them, who say why."""
+    if len(entries) < WORTHWHILE:
+        return {}
+    try:
+        return await hypervisor.describe(None, (Part.INFO, Part.ORGANISATION))
+    except EXPECTED:
+        return {}
+
+
+async def _survey_machine(
+    hypervisor: Hypervisor,
+    entry: MachineEntry,
+    tags: Mapping[str, Any],
+    endpoint: Mapping[str, Any],
+    described: MachineDescription | None,
+) -> Survey:
     machine = VirtualMachine(hypervisor.session, entry.jid, entry.name)
     own_tags = sorted(tags.get(entry.bare, ()))
     known = {"name": entry.name, "uuid": entry.uuid, "jid": entry.bare, "hypervisor": hypervisor.bare, "tags": own_tags}
     try:
-        card, state = await asyncio.gather(machine.vcard(), _read_state(machine))
+        organisation, state = _read_description(described) or await _ask_machine(machine)
         addresses = await _read_addresses(machine, state["state"], endpoint)
     except EXPECTED as error:
         return {"machine": {**known, "state": UNREACHABLE}, "failures": [f"{entry.name} ({entry.bare}): {describe(error)}"]}
-    return {"machine": {**known, **state, "addresses": addresses, "organisation": asdict(card.organisation)}, "failures": []}
+    return {"machine": {**known, **state, "addresses": addresses, "organisation": asdict(organisation)}, "failures": []}
+
+
+def _read_description(described: MachineDescription | None) -> tuple[Organisation, dict[str, Any]] | None:
+    """Return organisation and state as the hypervisor told them; ``None`` if it did not, or the machine does not answer itself."""
+    if described is None or not described.online or not described.gives(Part.ORGANISATION, Part.INFO):
+        return None
+    return described.organisation, _tell_state(described.info)
+
+
+async def _ask_machine(machine: VirtualMachine) -> tuple[Organisation, dict[str, Any]]:
+    card, state = await asyncio.gather(machine.vcard(), _read_state(machine))
+    return card.organisation, state
 
 
 async def _read_state(machine: VirtualMachine) -> dict[str, Any]:
@@ -128,6 +162,10 @@ async def _read_state(machine: VirtualMachine) -> dict[str, Any]:
         info = await machine.info()
     except PermissionDenied:
         return {"state": str(MachineState.UNKNOWN)}
+    return _tell_state(info)
+
+
+def _tell_state(info: Info | None) -> dict[str, Any]:
     return {"state": str(MachineState.of(info)), **(describe_resources(info) if info is not None else {})}
 
 

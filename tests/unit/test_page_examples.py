@@ -17,6 +17,7 @@ OPTIONS = "tests/unit/test_page_options.py::test_the_options_that_a_page_shows_a
 CHATS = f"{PAGES}::test_what_a_page_says_in_a_chat_is_answered_so"
 FROM_A_SHELL = f"{PAGES}::test_what_a_page_says_from_a_shell_is_answered_so"
 LDAP = "tests/e2e/test_ldap_groups.py::test_a_member_has_the_right_and_loses_it_when_the_directory_takes_him_out"
+GUIDES = f"{COLLECTION}/test_guides.py::test_what_a_guide_says_works"
 TYPED = f"{COLLECTION}/test_command_line_pages.py::test_the_pages_of_the_command_line_are_true"
 
 # Which tests do what the blocks of a language on a page say: all of it, from the top to the bottom.
@@ -39,6 +40,10 @@ RUN_BY: dict[tuple[str, str], tuple[str, ...]] = {
     ("console", "ini"): (OPTIONS,),
     ("guest", "console"): ("tests/e2e/test_guest.py::test_what_the_page_says_from_a_shell_is_answered_so",),
     ("guest", "xml"): ("tests/e2e/test_guest.py::test_what_the_page_says_from_a_shell_is_answered_so",),
+    ("guide_getting_started", "console"): (GUIDES,),
+    ("guide_getting_started", "sh"): (f"{COLLECTION}/test_artifact.py::test_what_the_guide_installs_answers",),
+    ("guide_getting_started", "yaml"): (GUIDES,),
+    ("guide_troubleshooting", "text"): (f"{COLLECTION}/test_troubles.py::test_the_words_of_the_guide_are_what_modules_say",),
     ("health", "text"): (CHATS,),
     ("health", "xml"): (f"{PAGES}::test_the_history_is_asked_for_as_its_page_shows",),
     ("metrics", "console"): ("tests/integration/agent/test_metrics.py::test_figures_follow_what_happens",),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.machine.plan import (
@@ -16,7 +16,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.machine.plan imp
     make_plan,
 )
 from ansible_collections.archipel.platform.plugins.module_utils.machine.run_state import RUN_STATES, reach, run_state, stop
-from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot import REPORTED, Snapshot
+from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot import REPORTED, Snapshot, parts_for
 from ansible_collections.archipel.platform.plugins.module_utils.machine.specification import read_specification
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
 
@@ -51,7 +51,19 @@ class DeclaredMachine(Resource):
         self._told: tuple[str, ...] = ()
         self._reasons: tuple[str, ...] = ()
 
+    @property
+    def _interests(self) -> Mapping[str, bool]:
+        return {"definitions": self.specification.declares, "organisation": bool(self.wish.organisation)}
+
     # -- what is --------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    async def preload(cls, machines: Iterable[DeclaredMachine]) -> None:
+        """Let the first read of these machines, which are all of one host, be one question for all."""
+        known = [machine for machine in machines if machine.entry is not None and machine.entry.managed and machine.wish.state != ABSENT]
+        parts = {part for machine in known for part in parts_for(**machine._interests)}
+        if known:
+            await known[0].host.preload([machine.entry.uuid for machine in known], sorted(parts))
 
     async def read(self) -> Values:
         """Return what is declared, as it stands; refuse what must not be touched."""
@@ -61,11 +73,7 @@ class DeclaredMachine(Resource):
         wish = self.wish
         if wish.state == ABSENT:
             return {"state": PRESENT}
-        self._snapshot = await Snapshot.take(
-            self.host.directory.open(self.entry),
-            definitions=self.specification.declares,
-            organisation=bool(wish.organisation),
-        )
+        self._snapshot = await Snapshot.take(self.host.directory.open(self.entry), self.host, **self._interests)
         if wish.state == ADOPTED:
             return {"state": ADOPTED}
         values = await self._read_declared(self._snapshot)

@@ -1,21 +1,30 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the machines of one run share: their hypervisor's list, the platform's tags, who runs domains on the host."""
+"""What the machines of one run share: their hypervisor's list and descriptions, the platform's tags, who runs domains on the host."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
+
+try:
+    from archipel.client.declaration import DescriptionsUnsupported
+except ImportError:
+    pass  # library.require_library tells the user
 
 if TYPE_CHECKING:
     from ansible_collections.archipel.platform.plugins.module_utils.directory import Directory
 
     from archipel.client import Hypervisor
+    from archipel.client.declaration import MachineDescription
+    from archipel.protocol.declaration import Part
 
 _BEST_FIRST = ("kvm", "qemu", "test")
+WORTHWHILE = 2
+"""So many machines are described faster by their hypervisor than by themselves."""
 
 
 class Host:
@@ -23,6 +32,7 @@ class Host:
 
     def __init__(self, directory: Directory) -> None:
         self.directory = directory
+        self._descriptions: dict[str, MachineDescription] = {}
         self._tags: asyncio.Task[Mapping[str, tuple[str, ...]]] | None = None
         self._domain_type: asyncio.Task[str] | None = None
 
@@ -30,6 +40,27 @@ class Host:
     def hypervisor(self) -> Hypervisor:
         """The hypervisor itself."""
         return self.directory.hypervisor
+
+    async def preload(self, uuids: Iterable[str], parts: Iterable[Part]) -> None:
+        """Ask for these parts of many machines at once, for the first read of each (:meth:`take_description`).
+
+        Older agents, and machines that do not know this account, leave nothing here: they are asked one by one.
+        """
+        wanted = list(uuids)
+        if len(wanted) < WORTHWHILE:
+            return
+        try:
+            self._descriptions |= await self.hypervisor.describe(wanted, parts)
+        except DescriptionsUnsupported:
+            return
+
+    def take_description(self, uuid: str, *parts: Part) -> MachineDescription | None:
+        """Return what was preloaded of a machine, once, since it changes; ``None`` unless these parts are all in it.
+
+        A machine that is not online has no description, either: who asks it is told so.
+        """
+        found = self._descriptions.pop(uuid, None)
+        return found if found is not None and found.online and found.gives(*parts) else None
 
     async def tags_of(self, bare: str) -> tuple[str, ...]:
         """Return the tags of a machine (bare JID), as the platform's node had them when first asked."""

@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 try:
     from archipel.client import MachineState
+    from archipel.protocol.declaration import Part
 except ImportError:
     pass  # library.require_library tells the user
 
 if TYPE_CHECKING:
+    from ansible_collections.archipel.platform.plugins.module_utils.machine.host import Host
+
     from archipel.client import VirtualMachine
+    from archipel.client.declaration import MachineDescription
     from archipel.protocol.domain.domain import Domain
     from archipel.protocol.vcard import Organisation
     from archipel.protocol.virtual_machine import Info
@@ -28,7 +32,8 @@ _KIB = 1024
 class Snapshot:
     """A managed machine; what was not asked for is ``None``.
 
-    ``stored`` is the definition of the next start, ``running`` that of the machine if it runs.
+    ``stored`` is the definition of the next start, ``running`` that of the machine if it runs, ``description`` what the hypervisor told
+    in the machine's stead, if it did.
     """
 
     machine: VirtualMachine
@@ -36,9 +41,25 @@ class Snapshot:
     stored: Domain | None = None
     running: Domain | None = None
     organisation: Organisation | None = None
+    description: MachineDescription | None = None
 
     @classmethod
-    async def take(cls, machine: VirtualMachine, *, definitions: bool = False, organisation: bool = False) -> Self:
+    async def take(cls, machine: VirtualMachine, host: Host, *, definitions: bool = False, organisation: bool = False) -> Self:
+        """Return what the host preloaded of the machine, or else ask the machine itself."""
+        description = host.take_description(machine.uuid, *parts_for(definitions=definitions, organisation=organisation))
+        if description is None:
+            return await cls._ask(machine, definitions=definitions, organisation=organisation)
+        return cls(
+            machine,
+            description.info,
+            description.stored if definitions else None,
+            description.running if definitions else None,
+            description.organisation if organisation else None,
+            description,
+        )
+
+    @classmethod
+    async def _ask(cls, machine: VirtualMachine, *, definitions: bool, organisation: bool) -> Self:
         """Ask the machine; a definition of a machine that does not run is asked for once only."""
         info, stored, card = await asyncio.gather(
             machine.info(),
@@ -63,6 +84,12 @@ class Snapshot:
         """Return what the modules' results say of every machine; memory in MiB."""
         known = {"name": self.machine.name, "uuid": self.machine.uuid, "jid": self.machine.bare, "state": str(self.state)}
         return {**dict.fromkeys(REPORTED), **known, **({} if self.info is None else describe_resources(self.info))}
+
+
+def parts_for(*, definitions: bool, organisation: bool) -> tuple[Part, ...]:
+    """Return the parts of a description that :meth:`Snapshot.take` needs."""
+    more = {Part.DEFINITION: definitions, Part.ORGANISATION: organisation}
+    return (Part.INFO, *(part for part, needed in more.items() if needed))
 
 
 def describe_resources(info: Info) -> dict[str, Any]:

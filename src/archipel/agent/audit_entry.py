@@ -43,7 +43,7 @@ class AuditEntry:
 
     def write(self, *, quiet: bool = False) -> None:
         """Write it down; whoever only looks (``quiet``) need not wait for the book-keeping."""
-        quiet = quiet and self.outcome == OK
+        quiet, stranger = quiet and self.outcome == OK, self.rule == Rule.STRANGER
         seconds, services = time.monotonic() - self.started, self.entity.services
         services.metrics.count_command(services.registry, self.entity.kind, self.namespace, self.action, self.result, seconds)
         record = functools.partial(
@@ -58,13 +58,12 @@ class AuditEntry:
             seconds=seconds,
             phrase=self.phrase,
             quiet=quiet,
-            stranger=self.rule == Rule.STRANGER,
+            stranger=stranger,
         )
         if quiet:
             asyncio.get_running_loop().call_soon(record)
             return
         record()
-        stranger, request = self.rule == Rule.STRANGER, self.arguments
         services.registry.hooks.tell_answer(
-            Answered(self.entity, self.caller, self.namespace, self.action, request, self.result, self.outcome, stranger)
+            Answered(self.entity, self.caller, self.namespace, self.action, self.arguments, self.result, self.outcome, stranger)
         )

@@ -10,10 +10,10 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+from archipel.agent.daemon_threads import DaemonThreads
 from archipel.agent.health_alarms import Alarms, Averages, Change
 from archipel.agent.health_history import HOST, History, series_of
 from archipel.agent.health_samples import NAN, HostSample, MachineSample
@@ -102,9 +102,9 @@ class Collector:
         )
         self._busy = Averages(round(SMOOTHED / settings.interval))
         self._busy_machines = Averages(round(SMOOTHED / settings.machines_interval))
-        self._threads = ThreadPoolExecutor(1, thread_name_prefix="archipel-health")
+        self._threads = DaemonThreads(1, "archipel-health")
         # A file system that does not answer must not stop the other figures.
-        self._disks = ThreadPoolExecutor(1, thread_name_prefix="archipel-disks")
+        self._disks = DaemonThreads(1, "archipel-disks")
         self._known_disks: tuple[float, list[FileSystem]] | None = None
 
     async def run(self) -> None:
@@ -118,8 +118,8 @@ class Collector:
         finally:
             await self.host.write(last=True)
             await self.machines.write(last=True)
-            self._threads.shutdown(wait=False)
-            self._disks.shutdown(wait=False)
+            self._threads.shutdown()
+            self._disks.shutdown()
 
     async def _load(self) -> None:
         try:

@@ -17,10 +17,10 @@ import os
 import re
 import stat
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
+from archipel.agent.daemon_threads import DaemonThreads
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.one_each import one_per_hypervisor
 from archipel.agent.parking_settings import shared_folder
@@ -47,7 +47,7 @@ class Shelf:
 
     def __init__(self, folder: Path, owner: str, domain: str) -> None:
         self.folder, self.owner, self.domain = folder, owner, domain
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="archipel-shelf")
+        self._thread = DaemonThreads(1, "archipel-shelf")
         self._refused: dict[str, str] = {}
         self._troubles: dict[str, str] = {}
 

@@ -11,8 +11,10 @@ from xml.etree import ElementTree as ET
 
 from slixmpp import JID
 
+from archipel.client import declaration
 from archipel.client.addresses import as_uuid, bare_address, parse_address
 from archipel.client.appliances import Appliances
+from archipel.client.declaration import MachineDescription
 from archipel.client.entity import Entity
 from archipel.client.errors import AmbiguousMachine, MachineNotFound, MalformedAddress, MalformedAnswer, NotOnline
 from archipel.client.health import HostHealth
@@ -23,6 +25,7 @@ from archipel.client.storage_pools import StoragePools, Volumes
 from archipel.client.virtual_machine import KEEP_DISKS, VirtualMachine
 from archipel.protocol import hypervisor as commands
 from archipel.protocol import rules
+from archipel.protocol.declaration import OwnedItem, Part
 from archipel.protocol.domain.domain import Domain
 from archipel.protocol.errors import PermissionDenied, Unavailable
 from archipel.protocol.hypervisor import MachineReference, NodeInfo
@@ -115,6 +118,30 @@ class Hypervisor(Entity):
             known = "; libvirt has such a domain that is not managed: have the hypervisor manage it first" if found else ""
             raise MachineNotFound(f"{self.bare} has no machine {reference!r}{known}")
         return VirtualMachine(self.session, managed[0].jid, managed[0].name)
+
+    async def describe(self, uuids: Iterable[str] | None = None, parts: Iterable[Part] | None = None) -> dict[str, MachineDescription]:
+        """Return these machines, or all that are managed, by UUID, with these parts, or all: one question instead of one of each machine.
+
+        What this account may not see is not in it: neither machines that do not know it, nor machines that there are not; parts
+        tell which right is missing. Raises :class:`~archipel.client.declaration.DescriptionsUnsupported` if the agent does not know
+        of this or does not know this account: then the machines themselves can be asked.
+        """
+        return await declaration.describe(self, uuids, parts)
+
+    async def owned(self, label: str | None = None) -> tuple[OwnedItem, ...]:
+        """Return what a label owns, or all that has an owner (right ``ownership_get``)."""
+        return await declaration.list_owned(self, label)
+
+    async def own(
+        self, label: str, add: Iterable[tuple[str, str]] = (), remove: Iterable[tuple[str, str]] = (), *, take: bool = False
+    ) -> None:
+        """Let a label own items (kind and key), or not any more (right ``ownership_set``); up to 1000 items all of it or nothing.
+
+        The key of a ``machine`` is its UUID; that of something on a machine begins with the UUID and a slash: it goes with the
+        machine. Raises a :class:`~archipel.protocol.errors.CommandError` with the condition ``conflict``, which names the label, for
+        what another one owns, unless ``take``.
+        """
+        await declaration.own(self, label, add, remove, take=take)
 
     async def alloc(
         self,

@@ -20,6 +20,7 @@ AUDIT: Final = "archipel:audit"
 CHAT: Final = "archipel:chat"
 
 # Commands of one kind of entity.
+DECLARATION: Final = "archipel:declaration"
 HEALTH: Final = "archipel:hypervisor:health"
 HYPERVISOR_CONTROL: Final = "archipel:hypervisor:control"
 HYPERVISOR_GEOLOCALIZATION: Final = "archipel:hypervisor:geolocalization"

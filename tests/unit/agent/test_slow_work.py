@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from archipel.agent import slow_work
+from archipel.agent.daemon_threads import DaemonThreads
 from archipel.agent.slow_work import QUICK_THREADS, SLOW_THREADS, bound_quick_threads, in_slow_thread
 
 
@@ -51,16 +52,40 @@ async def test_what_nobody_waits_for_any_more_is_not_begun(gate: threading.Event
     assert begun == ["the next"]
 
 
-def test_a_file_that_is_being_worked_on_does_not_keep_the_agent_from_stopping():
-    program = (
-        "import asyncio, time\n"
-        "from archipel.agent.slow_work import in_slow_thread\n"
-        "async def main():\n"
-        "    work = asyncio.create_task(in_slow_thread(time.sleep, 3600))\n"
-        "    await asyncio.sleep(0.05)\n"
-        "asyncio.run(main())\n"
-    )
+SLOW_FILE = """
+import asyncio, time
+from archipel.agent.slow_work import in_slow_thread
+async def main():
+    work = asyncio.create_task(in_slow_thread(time.sleep, 3600))
+    await asyncio.sleep(0.05)
+asyncio.run(main())
+"""
+DEAD_SHELF = """
+import asyncio, time
+from pathlib import Path
+from archipel.agent import shelf
+shelf.ANSWER_SECONDS = 0.05
+shelf.check_folder = lambda folder: time.sleep(3600)
+try:
+    asyncio.run(shelf.Shelf(Path("/nowhere"), "hypervisor@example.org", "example.org").entries())
+except shelf.Unavailable:
+    pass
+"""
+
+
+@pytest.mark.parametrize("program", [SLOW_FILE, DEAD_SHELF], ids=["a file that is worked on", "a mount whose server is dead"])
+def test_nothing_keeps_the_agent_from_stopping(program: str):
     assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
+
+
+async def test_threads_that_were_let_go_end():
+    threads = DaemonThreads(2, "archipel-passing")
+    first, second = (asyncio.wrap_future(threads.submit(threading.current_thread)) for _ in range(2))
+    workers = {await first, await second}
+    threads.shutdown()
+    for worker in workers:
+        await asyncio.to_thread(worker.join, 30)
+        assert not worker.is_alive()
 
 
 async def test_what_goes_wrong_is_raised_to_who_asked_for_it():
@@ -70,7 +95,7 @@ async def test_what_goes_wrong_is_raised_to_who_asked_for_it():
 
 async def test_a_thread_that_cannot_be_started_now_is_not_counted(monkeypatch: pytest.MonkeyPatch):
     """Else, after a moment without threads, whoever unpacks or copies a file would wait for ever."""
-    monkeypatch.setattr(slow_work, "_threads", [])
+    monkeypatch.setattr(slow_work, "_threads", DaemonThreads(SLOW_THREADS, "archipel-slow"))
     with monkeypatch.context() as bare:
         bare.setattr(threading.Thread, "start", refuse_start)
         for _ in range(SLOW_THREADS):
