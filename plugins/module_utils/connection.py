@@ -61,3 +61,9 @@ def find_hypervisor(session: Session, arguments: Mapping[str, Any]) -> Hyperviso
             raise ValueError("hypervisor: name its account here, in the environment (ARCHIPEL_HYPERVISOR), or in a profile with just one")
         jid = named[0]
     return session.hypervisor(jid)
+
+
+def names_hypervisor(arguments: Mapping[str, Any]) -> bool:
+    """Whether the arguments, or else the profile, name just one hypervisor; raises what :func:`find_hypervisor` does besides."""
+    profile = None if arguments.get("hypervisor") else login.load_profile(arguments)
+    return bool(arguments.get("hypervisor")) or (profile is not None and len(profile.hypervisors) == 1)

@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from ansible_collections.archipel.platform.plugins.module_utils.directory import NamedEntity
 
 CONTACTS = "contacts"
+ROSTER: Mapping[str, Mapping[str, Any]] = {
+    "people": {"type": "list", "elements": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "exclusive": {"type": "bool", "default": False},
+}
+
+
+def refuse_roster(arguments: Mapping[str, Any]) -> None:
+    """Raise :class:`ValueError` for what contradicts itself."""
+    if arguments["exclusive"] and arguments["state"] == "absent":
+        raise ValueError("exclusive: goes with state: present; an empty list of people then takes everybody out")
 
 
 class Contacts(Resource):

@@ -117,7 +117,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
-from ansible_collections.archipel.platform.plugins.module_utils.contacts import Contacts
+from ansible_collections.archipel.platform.plugins.module_utils.contacts import ROSTER, Contacts, refuse_roster
 from ansible_collections.archipel.platform.plugins.module_utils.directory import ENTITY_ARGUMENTS, find_entities
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
@@ -125,15 +125,8 @@ from ansible_collections.archipel.platform.plugins.module_utils.reconciler impor
 ARGUMENTS = {
     **connection_arguments(),
     **ENTITY_ARGUMENTS,
-    "people": {"type": "list", "elements": "str", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "exclusive": {"type": "bool", "default": False},
+    **ROSTER,
 }
-
-
-def refuse(arguments: Mapping[str, Any]) -> None:
-    if arguments["exclusive"] and arguments["state"] == "absent":
-        raise ValueError("exclusive: goes with state: present; an empty list of people then takes everybody out")
 
 
 async def enrol(run: Run) -> Mapping[str, Any]:
@@ -141,7 +134,7 @@ async def enrol(run: Run) -> Mapping[str, Any]:
     return await reconcile_all([Contacts(entity, run.arguments) for entity in entities], "entities", run)
 
 
-MODULE = Module(ARGUMENTS, enrol, refuse=refuse)
+MODULE = Module(ARGUMENTS, enrol, refuse=refuse_roster)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.machine.plan imp
     change_while_running,
     make_plan,
 )
-from ansible_collections.archipel.platform.plugins.module_utils.machine.run_state import RUN_STATES, reach, run_state, stop
+from ansible_collections.archipel.platform.plugins.module_utils.machine.run_state import RUN_STATES, STOPPED, reach, run_state, stop
 from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot import REPORTED, Snapshot, parts_for
 from ansible_collections.archipel.platform.plugins.module_utils.machine.specification import read_specification
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
@@ -145,7 +145,11 @@ class DeclaredMachine(Resource):
         return {**values, NEEDS_RESTART: True} if plan.reasons else values
 
     def _make_definition(self, domain_type: str) -> Any:
-        return self.specification.make(self.wish.name or self.title, self.wish.uuid, domain_type)
+        return self.specification.make(self.wish.name or self.title, self._new_uuid, domain_type)
+
+    @property
+    def _new_uuid(self) -> str | None:
+        return self.wish.uuid or self.host.new_uuids.get(self.wish.name or "")
 
     def _declared_settings(self, definition: Any) -> dict[str, Any]:
         wish = self.wish
@@ -183,13 +187,13 @@ class DeclaredMachine(Resource):
         wish, hypervisor = self.wish, self.host.hypervisor
         definition = self._make_definition(await self.host.domain_type() if self.specification.needs_domain_type else "")
         organisation = Organisation(**wish.organisation)
-        machine = await hypervisor.alloc(wish.name, uuid=wish.uuid, organisation=organisation, domain=definition)
+        machine = await hypervisor.alloc(wish.name, uuid=self._new_uuid, organisation=organisation, domain=definition)
         self.entry = MachineEntry(wish.name, machine.uuid, str(machine.jid), managed=True)
         # The agent gives a new machine its host's values where none is given: an empty one has to be said again.
         await self._set_off_only(machine, {name: value for name, value in wish.organisation.items() if not value})
         await self._set_anytime(machine, {})
         if wish.state in RUN_STATES:
-            await reach(machine, wish.state, wish.shutdown_timeout, force=wish.force)
+            await self._reach(machine, wish.state)
 
     async def _change(self, snapshot: Snapshot, current: Values, desired: Values) -> None:
         wish, plan, machine = self.wish, self._plan, snapshot.machine
@@ -202,7 +206,11 @@ class DeclaredMachine(Resource):
         self._told = (*self._told, *refused)
         await self._set_anytime(machine, current)
         if plan.ends_in is not None:
-            await reach(machine, plan.ends_in, wish.shutdown_timeout, force=wish.force)
+            await self._reach(machine, plan.ends_in)
+
+    async def _reach(self, machine: VirtualMachine, wanted: str) -> None:
+        async with self.host.boots:
+            await reach(machine, wanted, self.wish.shutdown_timeout, force=self.wish.force)
 
     async def _define(self, snapshot: Snapshot) -> None:
         """Store the new definition; a managed machine without any gets a complete one."""
@@ -232,6 +240,16 @@ class DeclaredMachine(Resource):
     async def _set_tags(self, machine: VirtualMachine, tags: tuple[str, ...]) -> None:
         await machine.set_tags(tags)
         self.host.forget_tags()  # not before: somebody else may ask meanwhile
+
+    @property
+    def stops(self) -> bool:
+        """Whether the machine is shut down for what changes, and started again."""
+        return self._plan.stops and self._plan.ends_in != STOPPED
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the machine should be restarted, or is, in words."""
+        return self._reasons
 
     # -- what is told ---------------------------------------------------------------------------------------------------
 

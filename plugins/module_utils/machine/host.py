@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 try:
@@ -30,8 +32,12 @@ WORTHWHILE = 2
 class Host:
     """The hypervisor of a run; what its machines need of it is asked once, and only if one of them does need it."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, boots: AbstractAsyncContextManager[Any] | None = None) -> None:
         self.directory = directory
+        self.boots = boots or contextlib.nullcontext()
+        """What a machine waits for before it is started."""
+        self.new_uuids: dict[str, str] = {}
+        """The UUIDs that new machines get, by name; others get one from the agent."""
         self._descriptions: dict[str, MachineDescription] = {}
         self._tags: asyncio.Task[Mapping[str, tuple[str, ...]]] | None = None
         self._domain_type: asyncio.Task[str] | None = None

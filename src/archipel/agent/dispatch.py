@@ -287,7 +287,7 @@ async def run_command(entity: Entity, found: Command, source: ET.Element | Mappi
         entry.arguments = request = found.request.read(element)
         entity.check_state(found)
         with entity.count(found), entity.acts.of(caller.bare, found.request.action):
-            return await _call(entity, found, request, caller)
+            return await perform(entity, found, request, caller)
     except CommandError as error:
         entry.note_error(error)
         if error.code is None:
@@ -327,8 +327,8 @@ def _permit(found: Command, entry: AuditEntry) -> None:
         raise PermissionDenied(f"{caller.bare} lacks the right {found.right!r} on {entity.name}{denied}", found.right)
 
 
-async def _call(entity: Entity, found: Command, request: Request[Any], caller: Caller) -> Answer:
-    """Run the handler, and put whatever goes wrong in it into the protocol's words."""
+async def perform(entity: Entity, found: Command, request: Request[Any], caller: Caller) -> Answer:
+    """Run the handler of a command that was permitted, and put whatever goes wrong in it into the protocol's words."""
     try:
         return await found.handler(entity, request, caller)
     except CommandError:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from typing import Final, TypeVar
 
-from archipel.agent import avatars, oom_setting, rule_store, schedule_book
+from archipel.agent import avatars, oom_setting, ownership, rule_store, schedule_book
 from archipel.agent.dispatch import Caller
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.jids import MalformedJid, bare_jid
@@ -113,6 +113,7 @@ async def pack(machine: VirtualMachine, record: MachineRecord, *, autostart: boo
         rules=tuple(rule for rule in kept.rules if rule.entity == bare),
         jobs=tuple(map(Job, jobs)),
         wishes=await read_wishes(store, bare),
+        claims=await ownership.claims_of_machine(store, machine.uuid),
     )
 
 

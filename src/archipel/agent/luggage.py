@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an agent remembers of a machine, packed for another agent: rights, rules, owner, tags, vCard, jobs, wishes; no secrets."""
+"""What an agent remembers of a machine, packed for another agent: rights, owners, tags, vCard, jobs, wishes; no secrets."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from archipel.agent.jids import MalformedJid, account_jid
 from archipel.agent.notices.preferences import Wish
+from archipel.agent.ownership import ClaimRecord, machine_of
 from archipel.agent.rules import Reach, RuleRecord, Scope
 from archipel.agent.schedule_book import JobRecord
 from archipel.agent.schedule_times import check_fields
@@ -40,7 +41,7 @@ _KINDS: Final = {
     "avatar": str | None,
     "oom": int | None,
 }
-_MOMENTS: Final = frozenset({"granted_at", "expires_at", "created_at", "moment", "due", "started"})
+_MOMENTS: Final = frozenset({"granted_at", "expires_at", "created_at", "moment", "due", "started", "claimed_at"})
 _FLAGS: Final = frozenset({"is_group", "is_role", "denies"})
 _OPTIONAL: Final = frozenset({"expires_at", "moment", "started"})
 _NAMES: Final = {
@@ -49,6 +50,7 @@ _NAMES: Final = {
     "jobs": "scheduled jobs",
     "wishes": "contacts with wishes what to be told",
     "tags": "tags",
+    "claims": "things that declarations own",
 }
 
 
@@ -68,7 +70,7 @@ class Luggage:
     """All that goes with a machine whose entity is ``entity`` (bare JID).
 
     ``avatar`` is the name of its picture, ``oom`` what its process is given at each start, ``wishes`` what contacts (bare JIDs) want to
-    be told by it.
+    be told by it, ``claims`` which declarations own it and what is on it.
     """
 
     entity: str
@@ -85,6 +87,7 @@ class Luggage:
     rules: tuple[RuleRecord, ...] = ()
     jobs: tuple[Job, ...] = ()
     wishes: Mapping[str, Wish] = field(default_factory=lambda: MappingProxyType({}))
+    claims: tuple[ClaimRecord, ...] = ()
 
     def __post_init__(self) -> None:
         for name, kind in _KINDS.items():
@@ -125,6 +128,7 @@ class Luggage:
             "rules": [{**vars(rule), "scope": str(rule.scope)} for rule in self.rules],
             "jobs": [job.values() for job in self.jobs],
             "wishes": {contact: asdict(wish) for contact, wish in self.wishes.items()},
+            "claims": [asdict(claim) for claim in self.claims],
         }
 
     @classmethod
@@ -145,6 +149,7 @@ class Luggage:
                     "rules": tuple(_rule(found, entity) for found in values["rules"]),
                     "jobs": tuple(Job(_job(found, entity)) for found in values["jobs"]),
                     "wishes": {account_jid(contact): _wish(found) for contact, found in values.get("wishes", {}).items()},
+                    "claims": tuple(_claim(found, entity) for found in values.get("claims", [])),
                 }
             )
         except (ValueError, TypeError, KeyError, AttributeError, MalformedJid, BadRequest) as error:
@@ -217,6 +222,13 @@ def _job(values: dict[str, Any], entity: str) -> JobRecord:
     told = MappingProxyType(dict(_check_kinds(values["fields"])))
     check_fields(told)
     return JobRecord(**{**_check_kinds(columns), "entity": entity, "fields": told, "started": None})
+
+
+def _claim(values: dict[str, Any], entity: str) -> ClaimRecord:
+    claim = ClaimRecord(**_check_kinds(values))
+    if machine_of((claim.kind, claim.key)) != entity.partition("@")[0]:
+        raise ValueError("something is owned that does not go with the machine")
+    return claim
 
 
 def _wish(values: dict[str, Any]) -> Wish:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from archipel.agent.luggage import Luggage
 from archipel.agent.migration_tables import IncomingRow, Leaving, OutgoingRow
 from archipel.agent.notices.preferences import write_wishes
+from archipel.agent.ownership import write_claims
 from archipel.agent.rule_store import write_luggage_rules
 from archipel.agent.schedule_tables import JobRow
 from archipel.agent.secret import Secret
@@ -189,12 +190,13 @@ async def forget(store: Store, incoming: Incoming) -> None:
 
 
 def write_luggage(session: Session, luggage: Luggage) -> None:
-    """Keep the rights, rules, jobs and contacts' wishes of a machine that came, in a transaction of somebody's."""
+    """Keep the rights, rules, jobs, contacts' wishes and owners of a machine that came, in a transaction of somebody's."""
     write_luggage_rules(session, luggage.rules, (luggage.entity, luggage.maker) if luggage.maker else None)
     write_grants(session, luggage.grants, [])
     for job in luggage.jobs:
         session.merge(JobRow(**job.values()))
     write_wishes(session, luggage.entity, luggage.wishes)
+    write_claims(session, luggage.claims)
 
 
 # -- rows ---------------------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from sqlalchemy.orm import Session
 
 from archipel.agent.database import StoreError, open_database
 from archipel.agent.names import name_key
+from archipel.agent.ownership_tables import ClaimRow, goes_with
 from archipel.agent.rule_tables import MakerRow, RuleRow
 from archipel.agent.secret import Secret
 from archipel.agent.tables import GrantRow, KeptFolderRow, MachineColumns, MachineRow, Phase, ValueRow
@@ -204,8 +205,13 @@ class Store:
         """Replace the tags of a machine. Raises :class:`NoSuchMachine`."""
         await self._change_machine(uuid, tags=list(tags))
 
+    async def tags_of(self, uuids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return the tags of these machines, by UUID."""
+        query = select(MachineRow.uuid, MachineRow.tags).where(MachineRow.uuid.in_(list(uuids)))
+        return await self.run(lambda session: {uuid: tuple(tags) for uuid, tags in session.execute(query)})
+
     async def remove_machine(self, uuid: str, entity: str | None = None, *, keeps_folder: bool = False) -> None:
-        """Forget a machine and, at the same moment, all rights on its entity (bare JID). One that is gone is no error.
+        """Forget a machine and, at the same moment, rights on its entity (bare JID) and what owned it. One that is gone is no error.
 
         ``keeps_folder``: its folder is still there, and belongs to those who had ``all`` on the entity without an end
         (:meth:`folder_owners`). A machine that was never whole changes nothing about that.
@@ -291,6 +297,7 @@ def erase_machine(session: Session, uuid: str, entity: str | None, *, keeps_fold
         _note_owners(session, row.uuid, entity if keeps_folder else None)
     session.execute(delete(MachineRow).where(MachineRow.uuid == uuid.lower()))
     if entity is not None:
+        session.execute(delete(ClaimRow).where(goes_with(uuid.lower())))
         for table in (GrantRow, RuleRow, MakerRow):
             session.execute(delete(table).where(table.entity == entity))
 

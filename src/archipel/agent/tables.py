@@ -12,7 +12,7 @@ from sqlalchemy import JSON, DateTime, Dialect, Enum, Index, String, UniqueConst
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA: Final = "0012"  # the newest migration
+SCHEMA: Final = "0013"  # the newest migration
 
 
 class Phase(enum.StrEnum):

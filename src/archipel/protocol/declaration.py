@@ -7,7 +7,7 @@ from __future__ import annotations
 import enum
 import re
 import uuid
-from typing import Final, Self
+from typing import Any, Final, Self
 from xml.etree import ElementTree as ET
 
 from archipel.protocol import namespaces as ns
@@ -28,6 +28,14 @@ MACHINE: Final = "machine"
 """The kind of items whose keys are machines' UUIDs."""
 _KIND: Final = re.compile(r"[a-z][a-z0-9_-]{0,49}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class DeclarationCode(enum.IntEnum):
+    """Error codes of these commands."""
+
+    DESCRIBE = -470001
+    OWNED = -470002
+    OWN = -470003
 
 
 class Part(enum.StrEnum):
@@ -59,6 +67,10 @@ def _check_parts(words: str) -> str | None:
     return None
 
 
+def _check_part(word: str) -> str | None:
+    return None if word in tuple(Part) else f"must be one of {', '.join(Part)}, not {word[:60]!r}"
+
+
 def _check_kind(word: str) -> str | None:
     return None if _KIND.fullmatch(word) else f"must be a word of lower-case letters, digits, - and _, not {word[:60]!r}"
 
@@ -82,7 +94,7 @@ class Cursor(Payload, tag="next"):
     """Where the next page begins: at this part of this machine."""
 
     uuid: uuid.UUID = attribute()
-    part: str | None = attribute(default=None)
+    part: str | None = attribute(_check_part, default=None)
 
 
 @payload
@@ -142,6 +154,11 @@ class PartItem(Payload, tag="part"):
     tags: tuple[TagItem, ...] = children()
     snapshots: tuple[Snapshot, ...] = children()
     schedule: tuple[Job, ...] = children()
+
+    @classmethod
+    def of(cls, name: str = "", **content: Any) -> Self:
+        """Return a part with nothing in it but this content."""
+        return cls(**{"name": name, **content})
 
 
 @payload

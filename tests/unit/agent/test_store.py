@@ -30,6 +30,7 @@ from archipel.agent import appliance_tables as _appliance_tables  # noqa: F401 -
 from archipel.agent import database
 from archipel.agent import health_tables as _health_tables  # noqa: F401 - declares its tables
 from archipel.agent import migration_tables as _migration_tables  # noqa: F401 - declares its tables
+from archipel.agent import ownership_tables as _ownership_tables  # noqa: F401 - declares its tables
 from archipel.agent import parking_tables as _parking_tables  # noqa: F401 - declares its tables
 from archipel.agent import schedule_tables as _schedule_tables  # noqa: F401 - declares its tables
 from archipel.agent.notices import tables as _notice_tables  # noqa: F401 - declares its tables
@@ -338,7 +339,7 @@ class TestMigrations:
             connection.executescript(
                 "DROP TABLE rules; DROP TABLE roles; DROP TABLE subject_groups; DROP TABLE makers; ALTER TABLE grants DROP COLUMN reason;"
                 "DROP TABLE platform_roles; DROP TABLE contact_preferences; DROP TABLE migrations_out; DROP TABLE migrations_in; DROP TABLE appliances; DROP TABLE appliance_feeds; DROP TABLE parked_machines;"
-                "DROP TABLE health_samples; DROP TABLE scheduled_jobs; DROP TABLE kept_folders;"
+                "DROP TABLE health_samples; DROP TABLE scheduled_jobs; DROP TABLE kept_folders; DROP TABLE ownership;"
                 "UPDATE alembic_version SET version_num = '0001'"
             )
         again = await Store.open(path)

@@ -12,6 +12,7 @@ from archipel.agent import allocation, definition
 from archipel.agent.dispatch import Caller, Chat, command
 from archipel.agent.domain_rules import refuse_changed_images
 from archipel.agent.events import EPOCH
+from archipel.agent.virt.domain import DomainInfo
 from archipel.agent.virt.errors import DomainNotFound, TooManyVcpus
 from archipel.agent.virt.interfaces import InterfaceStats
 from archipel.agent.virt.lifecycle import DomainState
@@ -55,9 +56,13 @@ async def get_info(vm: VirtualMachine, _request: wire.GetInfo, _caller: Caller) 
     """State, memory and CPUs of this machine."""
     sequence = vm.events.sequence
     try:
-        info = await vm.domain.info()
+        return tell_info(vm, await vm.domain.info(), sequence)
     except DomainNotFound:
         return None
+
+
+def tell_info(vm: VirtualMachine, info: DomainInfo, sequence: int) -> wire.Info:
+    """Return what is answered for what libvirt said; ``sequence`` is that of the last push before it was asked."""
     used = vm.cpu.sample(info.cpu_time, time.monotonic())
     return wire.Info(
         state=int(info.state),

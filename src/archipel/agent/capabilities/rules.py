@@ -82,6 +82,13 @@ async def list_rules(entity: Entity, _request: wire.ListRules, _caller: Caller) 
     return (*map(_show_grant, rights.grants_on(entity.bare)), *rules)
 
 
+def list_own_rules(entity: Entity) -> tuple[wire.Rule, ...]:
+    """Return the grants and rules that were made on an entity for itself."""
+    rights = entity.services.rights
+    made = (rule for rule in rights.book.lasting() if rule.entity == entity.bare and rule.scope.reach is Reach.ENTITY)
+    return (*map(_show_grant, rights.grants_on(entity.bare)), *(_show_rule(rule, rights.find_fault(rule)) for rule in made))
+
+
 def _belongs_here(entity: Entity, rule: RuleRecord) -> bool:
     rights = entity.services.rights
     if rule.of_platform:
@@ -155,9 +162,16 @@ def _read_rule(rule: wire.RuleName, *, denies: bool) -> RuleWish:
 @command(wire.ListRoles, on=EVERY_KIND, right="permission_list", failure=ErrorCode.LIST_RIGHTS)
 async def list_roles(entity: Entity, _request: wire.ListRoles, _caller: Caller) -> tuple[wire.RoleItem, ...]:
     """Which roles there are, and what they hold."""
+    book = entity.services.rights.book
     return tuple(
-        wire.RoleItem(name=role.name, description=role.description, builtin=role.name in BUILT_IN, rights=" ".join(sorted(role.tokens)))
-        for role in entity.services.rights.book.roles.values()
+        wire.RoleItem(
+            name=role.name,
+            description=role.description,
+            builtin=role.name in BUILT_IN,
+            platform=role is book.platform_roles.get(role.name),
+            rights=" ".join(sorted(role.tokens)),
+        )
+        for role in book.roles.values()
     )
 
 

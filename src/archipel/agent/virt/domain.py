@@ -59,13 +59,13 @@ class Domain:
         """``uuid`` in any spelling; raises :class:`ValueError` for what is none. Use :meth:`Host.domain`, which shares lanes."""
         self.uuid = str(uuids.UUID(uuid))
         self._connection = connection
-        self._reads = Lane()
+        self.reads = Lane()
         self._changes = Lane()
         self._guest = Lane()
 
     async def info(self) -> DomainInfo:
         """Read state, memory, CPUs, autostart and persistence in one visit."""
-        return await self._visit("info", self._read_info, self._reads, READ_TIMEOUT)
+        return await self._visit("info", self.read_info, self.reads, READ_TIMEOUT)
 
     async def state(self) -> DomainState:
         """Read the state alone."""
@@ -85,7 +85,7 @@ class Domain:
 
     async def name(self) -> str:
         """Read the name."""
-        return await self._visit("name", self._read_name, self._reads, READ_TIMEOUT)
+        return await self._visit("name", self._read_name, self.reads, READ_TIMEOUT)
 
     async def xml(self, *, secure: bool = False, inactive: bool = False) -> str:
         """Read the definition; ``secure`` with the secrets in it, ``inactive`` as the next start will use it."""
@@ -176,7 +176,7 @@ class Domain:
 
     async def read(self, call: str, function: Callable[[VirDomain], T], within: float = READ_TIMEOUT) -> T:
         """Run ``function``, which only reads, in a thread, in turn with the other reads; ``call`` names it in errors."""
-        return await self._visit(call, lambda session: session.visit(self.uuid, function), self._reads, within)
+        return await self._visit(call, lambda session: session.visit(self.uuid, function), self.reads, within)
 
     async def change(self, call: str, function: Callable[[VirDomain], T], within: float | None = None) -> T:
         """Run ``function`` in a thread, in turn with the other changes; ``call`` names it in errors.
@@ -200,7 +200,9 @@ class Domain:
 
         await self._visit(call, work, self._changes, self._connection.change_timeout)
 
-    def _read_info(self, session: Session) -> DomainInfo:
+    def read_info(self, session: Session) -> DomainInfo:
+        """Do :meth:`info` in a thread of the connection; raises :data:`VirFailure`."""
+
         def read(domain: VirDomain) -> DomainInfo:
             state, max_memory, memory, vcpus, cpu_time = domain.info()
             autostart, persistent = domain.autostart() == 1, session.is_persistent(self.uuid)

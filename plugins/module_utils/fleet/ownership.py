@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Who owns what: claims of a declaration on hypervisors, under its label, and what they are worth when something goes.
+
+What a declaration makes is claimed before it is made, so that a run that is killed leaves nothing without owner. What was there
+before is claimed under another label, C(LABEL/adopted): it is not removed with the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.step import ABSENT, STATE, Step
+from ansible_collections.archipel.platform.plugins.module_utils.machine.declared_machine import DeclaredMachine
+
+try:
+    from archipel.protocol.errors import CommandError, Condition, PermissionDenied
+except ImportError:
+    pass  # library.require_library tells the user
+
+if TYPE_CHECKING:
+    from ansible_collections.archipel.platform.plugins.module_utils.fleet.ground import Ground
+
+ADOPTED = "/adopted"
+Claim = tuple[str, str]
+
+
+class OwnedByAnother(ValueError):
+    """Another declaration has this object."""
+
+
+@dataclass
+class Ownership:
+    """The claims on one hypervisor: by kind and key, the label; ``unsupported`` says why there are none."""
+
+    ground: Ground
+    label: str
+    owners: dict[Claim, str] = field(default_factory=dict)
+    unsupported: str | None = None
+    new: set[Claim] = field(default_factory=set)
+    adopted: set[Claim] = field(default_factory=set)
+    ended: set[Claim] = field(default_factory=set)
+
+    @classmethod
+    async def read(cls, ground: Ground, label: str) -> Ownership:
+        """Ask who owns what; an agent that is older than that keeps no owners."""
+        try:
+            owned = await ground.hypervisor.owned()
+        except CommandError as error:
+            older = isinstance(error, PermissionDenied) and error.right is None
+            if not older and error.condition != Condition.FEATURE_NOT_IMPLEMENTED:
+                raise
+            return cls(ground, label, unsupported=f"{ground.hypervisor.bare} is older than owners of declared things")
+        return cls(ground, label, {(item.kind, item.key): item.label for item in owned})
+
+    def claim(self, step: Step) -> None:
+        """Claim what a step declares; raises :class:`OwnedByAnother`."""
+        if not step.kind.prunable or self.unsupported or step.stopped:
+            return
+        key = self._key_of(step)
+        owner = self.owners.get(key)
+        if step.after.get(STATE) == ABSENT:
+            self.ended |= {key} if owner in self.labels else set()
+        elif owner not in {None, *self.labels}:
+            raise OwnedByAnother(f"{step.key} belongs to the declaration {owner!r}: take it out there first")
+        elif owner is None and step.is_there:
+            step.adopts = self.label
+            step.reason = "it was there before; the declaration has it from now on"
+            self.adopted.add(key)
+        elif owner is None:
+            self.new.add(key)
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """What is owned under: made by the declaration, and adopted."""
+        return self.label, self.label + ADOPTED
+
+    def _key_of(self, step: Step) -> Claim:
+        """Return the claim for an object; a machine that is to be made gets its UUID here."""
+        name = step.key.name
+        if not isinstance(step.resource, DeclaredMachine):
+            return step.kind.name, name
+        if step.resource.entry is not None:
+            return step.kind.name, step.resource.entry.uuid
+        wish = step.resource.wish
+        return step.kind.name, wish.uuid or self.ground.host.new_uuids.setdefault(name, str(uuid.uuid4()))
+
+    async def settle(self, ended: Iterable[Claim] = ()) -> None:
+        """Write the claims: new ones before anything is made, ``ended`` ones when it is gone."""
+        gone = [claim for claim in ended if self.owners.get(claim) in self.labels]
+        made, adopted = self.labels
+        changes = [
+            (made, sorted(self.new), [claim for claim in gone if self.owners[claim] == made]),
+            (adopted, sorted(self.adopted), [claim for claim in gone if self.owners[claim] == adopted]),
+        ]
+        for label, add, remove in changes:
+            if add or remove:
+                await self.ground.hypervisor.own(label, add, remove)
+        self.new, self.adopted = set(), set()
+
+    def owned_by_label(self, *, adopted: bool) -> list[Claim]:
+        """Return what the declaration owns, with what it adopted if told."""
+        labels = self.labels if adopted else self.labels[:1]
+        return sorted(claim for claim, owner in self.owners.items() if owner in labels)
+
+
+async def read_owners(grounds: Mapping[str, Ground], label: str | None) -> dict[str, Ownership | BaseException]:
+    """Return the owners on all hypervisors, or why they cannot be told."""
+    if label is None:
+        return {}
+    found = await asyncio.gather(*(Ownership.read(ground, label) for ground in grounds.values()), return_exceptions=True)
+    return dict(zip(grounds, found, strict=True))
+
+
+def refuse_doubles(step: Step, owners: Mapping[str, Ownership]) -> None:
+    """Raise :class:`ValueError` if a machine that is to be made is there already, on another hypervisor of the declaration."""
+    if not isinstance(step.resource, DeclaredMachine):
+        return
+    for name, ownership in owners.items():
+        entry = ownership.ground.host.directory.find(step.key.name) if name != step.key.hypervisor else None
+        if entry is not None and ownership.owners.get((step.kind.name, entry.uuid)) in ownership.labels:
+            raise ValueError(
+                f"{step.key.name} is on {name} and declared on {step.key.hypervisor}: move it there with archipel.platform.vm_migrate, "
+                "or free it first"
+            )

@@ -1,0 +1,244 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A whole run: read the declaration, open the hypervisors, plan, refuse what goes too far, carry out, tell."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.archipel.platform.plugins.module_utils.connection import find_hypervisor
+from ansible_collections.archipel.platform.plugins.module_utils.execution import PartlyFailed
+from ansible_collections.archipel.platform.plugins.module_utils.fleet import prune
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.carry_out import carry_out
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.document import read_document
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.expand import Declaration, expand
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.graph import build_graph
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.ground import Ground, ServerGround
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.item import SERVER, Item, Key
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.kinds import KINDS
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.limit import Limit
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.outcome import tell_outcome
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.ownership import Ownership, read_owners, refuse_doubles
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.plan import leave_if_needs_failed, make_plan
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.problems import Place
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.step import Action, Step
+
+try:
+    from archipel.client.failures import EXPECTED
+except ImportError:
+    pass  # library.require_library tells the user
+
+if TYPE_CHECKING:
+    from ansible_collections.archipel.platform.plugins.module_utils.execution import Run
+
+PATIENCE = 2.0
+"""Seconds between two words about how far the work has come."""
+_KINDS = {kind.name: kind for kind in KINDS}
+
+
+def read_declaration(run: Run) -> Declaration:
+    """Return what is declared; raises :class:`ValueError` with all that is wrong with it."""
+    arguments = run.arguments
+    source = None if arguments["src"] is None else Path(arguments["src"])
+    document = read_document(source, arguments["document"], [kind.section for kind in KINDS])
+    otherwise = None
+    with contextlib.suppress(ValueError):  # it may be that the declaration names its own
+        otherwise = str(find_hypervisor(run.session, arguments).jid)
+    declaration = expand(document, KINDS, arguments["hypervisors"] or {}, otherwise)
+    declaration.label = arguments["label"] or declaration.label
+    if arguments["prune"] and declaration.label is None:
+        raise ValueError("prune: needs to know what this declaration owns: give label, or say fleet: LABEL in the declaration")
+    return declaration
+
+
+class FleetRun:
+    """One run of module ``fleet``."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.declaration = read_declaration(run)
+        self.graph = build_graph(self.declaration.items, KINDS)
+        self.limit = Limit(run.arguments["limit"], self.declaration)
+        self.grounds: dict[str, Ground] = {}
+        self.steps: dict[Key, Step] = {}
+        self.removals: list[Step] = []
+        self.owners: dict[str, Ownership] = {}
+        self._told = time.monotonic()
+        self._finished = 0
+
+    async def work(self) -> Mapping[str, Any]:
+        """Do all of it; raises :class:`PartlyFailed` with what was done, failed and left."""
+        await self._open()
+        await make_plan(self.steps)
+        await self._claim()
+        if self.run.arguments["prune"]:
+            await self._plan_removals()
+            self._refuse_too_many_removals()
+        if not self.run.check_mode:
+            await self._carry_out()
+        return self._tell_outcome()
+
+    # -- plan -----------------------------------------------------------------------------------------------------------
+
+    async def _open(self) -> None:
+        """Open the hypervisors, and make a step of each object that the run is about; one that fails keeps those on it back."""
+        accounts, boots = self.declaration.hypervisors.accounts, self._boots()
+        below: dict[str, list[Item]] = {name: [] for name in accounts}
+        for key, item in self.declaration.items.items():
+            below.setdefault(key.hypervisor, []).append(item)
+        used = (name for name, items in below.items() if name != SERVER and (items or self.declaration.label))
+        names = [name for name in used if self.limit.may_concern(name)]
+        opened = await asyncio.gather(
+            *(Ground.open(name, self.run.session.hypervisor(accounts[name]), below[name], boots) for name in names),
+            return_exceptions=True,
+        )
+        failed: dict[str, Step] = {}
+        for name, ground in zip(names, opened, strict=True):
+            if isinstance(ground, Ground):
+                self.grounds[name] = ground
+            elif isinstance(ground, (*EXPECTED, ValueError)):
+                failed[name] = _failed_hypervisor(name, accounts[name], ground)
+            else:
+                raise ground
+        self._make_steps(failed)
+
+    def _boots(self) -> contextlib.AbstractAsyncContextManager[Any]:
+        most = self.run.arguments["boots_at_once"]
+        return contextlib.nullcontext() if most is None else asyncio.Semaphore(most)
+
+    def _make_steps(self, failed: Mapping[str, Step]) -> None:
+        chosen = self.limit.choose(self.graph, self.grounds, self.declaration)
+        self.steps = {step.key: step for step in failed.values()}
+        server = ServerGround(self.run.session, tuple(item for item in self.declaration.items.values() if _KINDS[item.key.kind].of_server))
+        for key, needs in self.graph.items():
+            if key not in chosen:
+                continue
+            held_up = (failed[key.hypervisor].key,) if key.hypervisor in failed else ()
+            item, kind = self.declaration.items[key], _KINDS[key.kind]
+            ground = server if kind.of_server else self.grounds.get(key.hypervisor)
+            self.steps[key] = Step(item, kind, ground, (*held_up, *needs))
+
+    async def _claim(self) -> None:
+        """Claim what is declared, in mind: it is written when the plan is carried out."""
+        for name, found in (await read_owners(self.grounds, self.declaration.label)).items():
+            if isinstance(found, Ownership):
+                self.owners[name] = found
+                if found.unsupported:
+                    self.run.warn(f"{found.unsupported}; nothing there is ever pruned")
+            elif isinstance(found, (*EXPECTED, ValueError)):
+                failed = _failed_hypervisor(name, self.declaration.hypervisors.accounts[name], found)
+                self.steps = {failed.key: failed, **self.steps}
+                for step in self.steps.values():
+                    if step.key.hypervisor == name and not step.stopped:
+                        step.because = f"{failed.key} failed"
+            else:
+                raise found
+        for step in self.steps.values():
+            self._claim_one(step)
+        for step in self.steps.values():
+            leave_if_needs_failed(step, self.steps)
+
+    def _claim_one(self, step: Step) -> None:
+        ownership = self.owners.get(step.key.hypervisor)
+        if ownership is None or step.stopped:
+            return
+        try:
+            if step.action is Action.CREATE:
+                refuse_doubles(step, self.owners)
+            ownership.claim(step)
+        except ValueError as error:
+            step.error = error
+
+    # -- what goes ------------------------------------------------------------------------------------------------------
+
+    async def _plan_removals(self) -> None:
+        declared = [Step(item, _KINDS[key.kind]) for key, item in self.declaration.items.items()]
+        for name, ownership in self.owners.items():
+            if self.limit.covers_all_of(name):
+                here = [step for step in declared if step.key.hypervisor == name]
+                self.removals += prune.removals(ownership, here, _KINDS, adopted=self.run.arguments["prune_adopted"])
+        await prune.read_removals(self.removals)
+
+    def _refuse_too_many_removals(self) -> None:
+        """Raise :class:`PartlyFailed`, with the plan, before anything is done."""
+        adopted = self.run.arguments["prune_adopted"]
+        owned = sum(len(ownership.owned_by_label(adopted=adopted)) for ownership in self.owners.values())
+        most = prune.read_limit(self.run.arguments["prune_limit"], owned)
+        going = [step for step in self.removals if prune.will_go(step)]
+        if most is not None and len(going) > most:
+            names = ", ".join(str(step.key) for step in going[:10]) + (" ..." if len(going) > 10 else "")
+            text = (
+                f"prune: {len(going)} objects would be removed ({names}), and prune_limit allows {most}: nothing was done; "
+                "raise prune_limit if all of that shall go"
+            )
+            raise PartlyFailed(text, {**self._outcome().result, "changed": False})
+
+    # -- work -----------------------------------------------------------------------------------------------------------
+
+    async def _carry_out(self) -> None:
+        await self._write_claims()
+        await carry_out(self.steps, self._note_progress)
+        for group in prune.order_removals(self.removals, KINDS):
+            for step in group:
+                if (because := self._failure_on(step.key.hypervisor)) is not None and step.error is None:
+                    step.because = because
+            await carry_out({step.key: step for step in group}, self._note_progress)
+        await self._end_claims()
+
+    async def _write_claims(self) -> None:
+        for name, ownership in self.owners.items():
+            try:
+                await ownership.settle()
+            except (*EXPECTED, ValueError) as error:
+                for step in self.steps.values():
+                    if step.key.hypervisor == name and step.changes and not step.stopped:
+                        step.error = error
+
+    async def _end_claims(self) -> None:
+        """Give up what is gone: an owner of nothing would stand in the way of whoever makes a thing of that name."""
+        for name, ownership in self.owners.items():
+            gone = {(step.kind.name, self._name_for(step)) for step in self.removals if step.key.hypervisor == name and not step.stopped}
+            with contextlib.suppress(*EXPECTED):  # it is tried again by the next run
+                await ownership.settle(gone | ownership.ended)
+
+    @staticmethod
+    def _name_for(step: Step) -> str:
+        return step.item.arguments.get("uuid") or step.key.name
+
+    def _failure_on(self, hypervisor: str) -> str | None:
+        """Return why nothing is removed from a hypervisor: something failed there, and may still stand on what would go."""
+        failed = next((step for step in self.steps.values() if step.key.hypervisor == hypervisor and step.stopped), None)
+        return None if failed is None else failed.because or f"{failed.key} failed"
+
+    def _note_progress(self, step: Step) -> None:
+        self._finished += 1
+        if time.monotonic() - self._told > PATIENCE:
+            self._told = time.monotonic()
+            wanted = sum(other.changes for other in (*self.steps.values(), *self.removals))
+            self.run.tell(f"{self._finished} of {wanted} done, the last {step.key}")
+
+    # -- what is told ---------------------------------------------------------------------------------------------------
+
+    def _outcome(self) -> Any:
+        return tell_outcome([*self.steps.values(), *self.removals], check_mode=self.run.check_mode, diff=self.run.diff_mode)
+
+    def _tell_outcome(self) -> Mapping[str, Any]:
+        outcome = self._outcome()
+        for waiting in outcome.result["needs_restart"]:
+            self.run.warn(f"{waiting['name']} on {waiting['hypervisor']}: needs a restart: {'; '.join(waiting['reasons'])}")
+        if outcome.failure:
+            raise PartlyFailed(outcome.failure, outcome.result)
+        result: Mapping[str, Any] = outcome.result
+        return result
+
+
+def _failed_hypervisor(name: str, account: str, error: BaseException) -> Step:
+    """Return a step for a hypervisor that cannot be asked: what is declared there waits for it."""
+    item = Item(Key("hypervisor", name, name), {}, Place(account))
+    return Step(item, _KINDS["machine"], error=error)

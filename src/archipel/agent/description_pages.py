@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Descriptions of many machines, as much of them at a time as fits in an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from archipel.agent.virtual_machine import VirtualMachine
+from archipel.protocol.declaration import Cursor, DescriptionPage, MachineItem, Part, PartItem
+from archipel.xmpp.serial import serialize
+
+FULL_PAGE: Final = 100_000
+"""Bytes after which a page ends. The server would take more, but to write it would keep everybody else waiting."""
+LARGEST_PART: Final = 230_000
+"""Bytes: the server ends a session that sends a stanza of more than 256 KiB (Debian's ejabberd), and the answer is around it."""
+LONG_PAGE: Final = 5.0  # seconds after which a page ends: machines that hang must not cost the answer about those before them
+MOST_AT_ONCE: Final = 32  # machines that are read before it is looked at how full the page is
+
+Wanted = tuple[VirtualMachine, tuple[Part, ...]]
+Describer = Callable[[Sequence[Wanted]], AsyncGenerator[list[PartItem], None]]
+"""Yields these parts of these machines, both in this order; it may end early, but not before the first."""
+
+
+@dataclass
+class _Page:
+    """The answer as it grows; ``next`` is where it had to end."""
+
+    machines: list[MachineItem] = field(default_factory=list)
+    size: int = 0
+    next: Cursor | None = None
+
+    def add(self, machine: VirtualMachine, parts: Sequence[PartItem]) -> None:
+        """Take in the parts of a machine, or those that fit."""
+        taken: list[PartItem] = []
+        for part in map(_fit, parts):
+            size = _size(part)
+            if self.size and self.size + size > FULL_PAGE:
+                self.next = Cursor(uuid=UUID(machine.uuid), part=part.name if taken else None)
+                break
+            taken.append(part)
+            self.size += size
+        if taken or not parts:
+            online = machine.online.is_set()
+            self.machines.append(MachineItem(uuid=machine.uuid, name=machine.name, jid=machine.full, online=online, parts=tuple(taken)))
+            self.size += 300  # about what the element around them takes
+
+    @property
+    def room(self) -> int:
+        """How many more machines will about fit, by the size of those before."""
+        if not self.machines:
+            return MOST_AT_ONCE
+        return max(1, min(MOST_AT_ONCE, (FULL_PAGE - self.size) * len(self.machines) // max(1, self.size)))
+
+
+async def make_page(
+    machines: Sequence[VirtualMachine], parts: tuple[Part, ...], begin: Cursor | None, describe: Describer
+) -> DescriptionPage:
+    """Return descriptions of machines, which are in the order of their UUIDs, from where ``begin`` says on."""
+    page, end = _Page(), time.monotonic() + LONG_PAGE
+    left: list[Wanted] = [(machine, parts) for machine in machines if begin is None or machine.uuid >= str(begin.uuid)]
+    if left and begin is not None and left[0][0].uuid == str(begin.uuid):
+        left[0] = left[0][0], _from(parts, begin.part)
+    while left and page.next is None and (time.monotonic() < end or not page.machines):
+        batch, described = left[: page.room], 0
+        async with contextlib.aclosing(describe(batch)) as descriptions:
+            async for found in descriptions:
+                page.add(batch[described][0], found)
+                described += 1
+                if page.next is not None:
+                    break
+                await asyncio.sleep(0)  # others come in between
+        left = left[described:]
+    if page.next is None and left:
+        page.next = Cursor(uuid=UUID(left[0][0].uuid))
+    return DescriptionPage(machines=tuple(page.machines), next=page.next)
+
+
+def _from(parts: tuple[Part, ...], first: str | None) -> tuple[Part, ...]:
+    """Return the parts from the first that is still wanted on; all if it is none of them."""
+    return parts[parts.index(Part(first)) :] if first in parts else parts
+
+
+def _fit(part: PartItem) -> PartItem:
+    """Return a part, or that it fits in no answer."""
+    size = _size(part)
+    if size <= LARGEST_PART:
+        return part
+    return PartItem.of(part.name, failed=f"it has {size} bytes, and an answer holds {LARGEST_PART}: ask the machine itself")
+
+
+def _size(part: PartItem) -> int:
+    """Return how many bytes a part has on the wire."""
+    return len(serialize(part.write()).encode())
