@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -110,3 +112,49 @@ def test_what_should_run_is_started_again_and_nothing_else(platform: Platform, a
         behind_the_back(platform, "web", "destroy")
         rulebook.wait_until(lambda: (look(platform, "web") or (0,))[0] == RUNNING, "web runs again")
         assert look(platform, "lab") == (libvirt.VIR_DOMAIN_SHUTOFF, 64)
+
+
+# -- drift ----------------------------------------------------------------------------------------------------------------
+
+DECLARATIONS = """fleet: campus
+hypervisors: {north: hypervisor@example.org}
+vms:
+  - {name: web, hypervisor: north, state: running, memory: 64, max_memory: 128}
+  - {name: db, hypervisor: north, state: present, memory: 96}
+"""
+
+
+def runs_that_changed(rulebook: Rulebook) -> int:
+    return len(re.findall(r"PLAY RECAP \*+\n\S+ +: ok=\d+ +changed=[1-9]", rulebook.said()))
+
+
+def test_what_is_changed_stopped_or_undefined_is_back_within_seconds(
+    platform: Platform, ansible: Ansible, root: Path, tmp_path: Path
+) -> None:
+    declarations = tmp_path / "declarations"
+    declarations.mkdir()
+    (declarations / "machines.yml").write_text(DECLARATIONS)
+    declare(ansible, name="foreign", state="running", memory=64)
+    with run_rulebook(root, tmp_path, "drift", platform.environment(), archipel_declarations=str(declarations)) as rulebook:
+        rulebook.wait_until(lambda: look(platform, "web") == (RUNNING, 64), "what is declared is made when listening begins")
+        rulebook.wait_until(lambda: look(platform, "db"), "the other, too")
+        rulebook.wait_until(lambda: begun(rulebook, 4), "listening to all")
+        behind_the_back(platform, "foreign", "destroy")
+        for change in ("destroy", "suspend"):
+            behind_the_back(platform, "web", change)
+            rulebook.wait_until(lambda: look(platform, "web") == (RUNNING, 64), f"web after {change}")
+        behind_the_back(platform, "db", "undefine")
+        rulebook.wait_until(lambda: look(platform, "db"), "db is defined again")
+        assert look(platform, "foreign") == (libvirt.VIR_DOMAIN_SHUTOFF, 64), "what nobody declared is nobody's business"
+        assert no_more_runs(rulebook), "a correction leads to no end of corrections"
+        assert runs_that_changed(rulebook) == 4
+
+
+def no_more_runs(rulebook: Rulebook) -> bool:
+    """Whether runs come to an end: none for a while."""
+    for _ in range(6):
+        before = rulebook.said().count("PLAY [")
+        time.sleep(10)
+        if rulebook.said().count("PLAY [") == before == rulebook.said().count("PLAY RECAP"):
+            return True
+    return False
