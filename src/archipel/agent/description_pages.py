@@ -20,6 +20,8 @@ FULL_PAGE: Final = 100_000
 """Bytes after which a page ends. The server would take more, but to write it would keep everybody else waiting."""
 LARGEST_PART: Final = 230_000
 """Bytes: the server ends a session that sends a stanza of more than 256 KiB (Debian's ejabberd), and the answer is around it."""
+AROUND: Final = 300
+"""Bytes, about, that the element around a machine's parts takes."""
 LONG_PAGE: Final = 5.0  # seconds after which a page ends: machines that hang must not cost the answer about those before them
 MOST_AT_ONCE: Final = 32  # machines that are read before it is looked at how full the page is
 
@@ -37,19 +39,21 @@ class _Page:
     next: Cursor | None = None
 
     def add(self, machine: VirtualMachine, parts: Sequence[PartItem]) -> None:
-        """Take in the parts of a machine, or those that fit."""
+        """Take in the parts of a machine, if they fit; of the first machine those that do."""
+        sized = [(part, _size(part)) for part in map(_fit, parts)]
+        if self.machines and self.size + sum(size for _part, size in sized) > FULL_PAGE:
+            self.next = Cursor(uuid=UUID(machine.uuid))
+            return
         taken: list[PartItem] = []
-        for part in map(_fit, parts):
-            size = _size(part)
-            if self.size and self.size + size > FULL_PAGE:
-                self.next = Cursor(uuid=UUID(machine.uuid), part=part.name if taken else None)
+        for part, size in sized:
+            if taken and self.size + size > FULL_PAGE:
+                self.next = Cursor(uuid=UUID(machine.uuid), part=part.name)
                 break
             taken.append(part)
             self.size += size
-        if taken or not parts:
-            online = machine.online.is_set()
-            self.machines.append(MachineItem(uuid=machine.uuid, name=machine.name, jid=machine.full, online=online, parts=tuple(taken)))
-            self.size += 300  # about what the element around them takes
+        online = machine.online.is_set()
+        self.machines.append(MachineItem(uuid=machine.uuid, name=machine.name, jid=machine.full, online=online, parts=tuple(taken)))
+        self.size += AROUND
 
     @property
     def room(self) -> int:
