@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -64,15 +65,20 @@ class _Page:
 
 
 async def make_page(
-    machines: Sequence[VirtualMachine], parts: tuple[Part, ...], begin: Cursor | None, describe: Describer
+    machines: Iterable[VirtualMachine], parts: tuple[Part, ...], begin: Cursor | None, describe: Describer
 ) -> DescriptionPage:
-    """Return descriptions of machines, which are in the order of their UUIDs, from where ``begin`` says on."""
+    """Return descriptions of machines, which come in the order of their UUIDs, from where ``begin`` says on.
+
+    No more of ``machines`` is taken than the page needs.
+    """
     page, end = _Page(), time.monotonic() + LONG_PAGE
-    left: list[Wanted] = [(machine, parts) for machine in machines if begin is None or machine.uuid >= str(begin.uuid)]
-    if left and begin is not None and left[0][0].uuid == str(begin.uuid):
-        left[0] = left[0][0], _from(parts, begin.part)
-    while left and page.next is None and (time.monotonic() < end or not page.machines):
-        batch, described = left[: page.room], 0
+    coming = ((machine, _from(parts, begin, machine)) for machine in machines if begin is None or machine.uuid >= str(begin.uuid))
+    batch: list[Wanted] = []
+    while page.next is None and (time.monotonic() < end or not page.machines):
+        batch += itertools.islice(coming, max(0, page.room - len(batch)))
+        if not batch:
+            return DescriptionPage(machines=tuple(page.machines), next=None)
+        described = 0
         async with contextlib.aclosing(describe(batch)) as descriptions:
             async for found in descriptions:
                 page.add(batch[described][0], found)
@@ -80,15 +86,18 @@ async def make_page(
                 if page.next is not None:
                     break
                 await asyncio.sleep(0)  # others come in between
-        left = left[described:]
-    if page.next is None and left:
-        page.next = Cursor(uuid=UUID(left[0][0].uuid))
+        del batch[:described]
+    if page.next is None:
+        following = next(iter(batch), None) or next(coming, None)
+        page.next = None if following is None else Cursor(uuid=UUID(following[0].uuid))
     return DescriptionPage(machines=tuple(page.machines), next=page.next)
 
 
-def _from(parts: tuple[Part, ...], first: str | None) -> tuple[Part, ...]:
-    """Return the parts from the first that is still wanted on; all if it is none of them."""
-    return parts[parts.index(Part(first)) :] if first in parts else parts
+def _from(parts: tuple[Part, ...], begin: Cursor | None, machine: VirtualMachine) -> tuple[Part, ...]:
+    """Return the parts of a machine; of the one at which the page before ended, from the first on that is still wanted."""
+    if begin is None or begin.part not in parts or machine.uuid != str(begin.uuid):
+        return parts
+    return parts[parts.index(Part(begin.part)) :]
 
 
 def _fit(part: PartItem) -> PartItem:
