@@ -10,10 +10,12 @@ export LC_ALL := C.UTF-8
 
 # Arguments for pytest, e.g.: make test-unit PYTEST_ARGS='-k rights -x'
 PYTEST_ARGS ?=
+# How many hypervisors the demo has: make demo HYPERVISORS=3
+HYPERVISORS ?= 1
 # Options for the demo: make demo DEMO_OPTIONS=--plain-inside-tls (for clients of the founding time)
 DEMO_OPTIONS ?=
 PYTEST := pytest -n auto --maxprocesses 8 --dist worksteal $(PYTEST_ARGS)
-PYTHON_FOLDERS := $(wildcard src plugins testbed tests benchmarks examples)
+PYTHON_FOLDERS := $(wildcard src plugins extensions testbed tests benchmarks examples)
 
 .PHONY: help
 help: ## list the targets
@@ -25,7 +27,7 @@ bootstrap: ## install what is missing: Debian packages, .venv, the collection (e
 
 .PHONY: demo
 demo: bootstrap ## a whole platform on this machine, with three guests; leaves it running
-	@python -m testbed.demo start $(DEMO_OPTIONS)
+	@python -m testbed.demo start --hypervisors $(HYPERVISORS) $(DEMO_OPTIONS)
 
 .PHONY: demo-stop
 demo-stop: bootstrap ## remove everything that the demo made (packages stay)

@@ -19,6 +19,8 @@ from typing import Any, Final
 
 from benchmarks.answers import ask_info, ask_roster, measure_in_turn, measure_libvirt, ping_machine, ping_server, wait_for_all
 from benchmarks.big_roster import ENTITIES, measure_big_roster
+from benchmarks.descriptions import SIZES, measure_descriptions
+from benchmarks.collection import measure_collection
 from benchmarks.migration import measure_migration
 from benchmarks.plain_client import PlainClient
 from benchmarks.playbooks import measure_playbooks
@@ -33,7 +35,15 @@ FEW, MANY = 100, 300
 LISTENERS = 50
 SERVER_PING = 60  # seconds of silence until ejabberd pings a session (ping_interval of testbed/ejabberd.yml)
 MOVES = 10
-CHAPTERS = EVERYDAY, CROWD, THOUSAND, MIGRATION, STRESS = "everyday", "roster", "thousand", "migration", "stress"
+CHAPTERS = EVERYDAY, COLLECTION, CROWD, THOUSAND, MIGRATION, STRESS, DESCRIPTIONS = (
+    "everyday",
+    "collection",
+    "roster",
+    "thousand",
+    "migration",
+    "stress",
+    "descriptions",
+)
 Figures = dict[str, Any]
 GOALS: Final = {
     "start_accounts_to_be_made_s": "12 or less",
@@ -51,11 +61,20 @@ GOALS: Final = {
     "push_stopped": "held back 500 ms on purpose",
     "vm_loop_s": "seconds above an empty play",
     "vm_list_s": "seconds above an empty play",
+    "collection_vm_loop_times_faster": "1 or more: than the peer's loop",
+    "collection_fleet_s": "1 or less, above an empty play",
+    "collection_fleet_times_faster": "20 or more",
+    "collection_fleet_made_s": "5 or less",
+    "collection_fleet_thousand_s": "10 or less",
+    "collection_inventory_cold_s": "1.5 or less, above an empty one",
+    "collection_inventory_cached_s": "0.3 or less",
+    "collection_inventory_times_faster": "5 or more: than the peer's",
     "back_after_10_s_s": "5 or less",
     "back_after_120_s_s": "5 or less",
     "thousand_threads": "20 or less",
     "thousand_idle_cpu_percent": "under 3",
     "thousand_info_over_ping": "as with 300",
+    "describe_1000_declaring_ratio": "how many times faster than a question to each",
     "migration_downtime_ms": "the limit or less where the host is not busy",
     "stress_faults": "none",
     "stress_growth_mb": "no growth after the warm-up",
@@ -109,11 +128,15 @@ async def measure_all(*, quick: bool) -> Figures:
 async def measure_extremes(chapters: Sequence[str], *, minutes: float, quick: bool) -> Figures:
     """Run the measures that need a world of their own."""
     figures: Figures = {}
+    if COLLECTION in chapters:
+        await _report("the collection and its peer", lambda: measure_collection(quick=quick), figures)
     if CROWD in chapters:
         await _report("a client with a big roster", lambda: measure_big_roster(500 if quick else ENTITIES), figures)
     if THOUSAND in chapters:
         rest = {"settle": 0, "rest": 10} if quick else {"settle": SERVER_PING + 5, "rest": 120}
         await _report("an agent with a thousand machines", lambda: measure_thousand(60 if quick else MOST_MACHINES, **rest), figures)
+    if DESCRIPTIONS in chapters:
+        await _report("descriptions", lambda: measure_descriptions((10, 30) if quick else SIZES), figures)
     if MIGRATION in chapters:
         await _report("a guest that moves", lambda: measure_migration(2 if quick else MOVES), figures)
     if STRESS in chapters:

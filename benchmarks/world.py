@@ -46,15 +46,22 @@ class World:
     password: str
     machines: list[str] = field(default_factory=list)
     people: dict[str, str] = field(default_factory=dict)
+    account: str = HYPERVISOR
+    names: list[str] = field(default_factory=list)
+
+    @property
+    def bare_hypervisor(self) -> str:
+        """The hypervisor's JID without a resource."""
+        return f"{self.account}@{DOMAIN}"
 
     @property
     def hypervisor(self) -> str:
         """The hypervisor's full JID."""
-        return f"{HYPERVISOR}@{DOMAIN}/{socket.gethostname()}"
+        return f"{self.bare_hypervisor}/{socket.gethostname()}"
 
     def machine(self, number: int) -> str:
         """Return a machine's full JID."""
-        return f"{self.machines[number]}@{DOMAIN}/{HYPERVISOR}"
+        return f"{self.machines[number]}@{DOMAIN}/{self.account}"
 
     async def log_in(self, resource: str = "bench") -> Stream:
         """Return a session of the administrator."""
@@ -64,7 +71,7 @@ class World:
 
     async def readers(self, count: int) -> dict[str, str]:
         """Return names and passwords of so many people who may read the events of the first machine; the agent must run."""
-        async with self._session() as session:
+        async with self.session() as session:
             machine = session.machine(f"{self.machines[0]}@{DOMAIN}")
             for number in range(len(self.people), count):
                 name, password = f"reader-{number:02}", secrets.token_urlsafe(16)
@@ -74,7 +81,8 @@ class World:
         return dict(list(self.people.items())[:count])
 
     @contextlib.asynccontextmanager
-    async def _session(self) -> AsyncIterator[Session]:
+    async def session(self) -> AsyncIterator[Session]:
+        """Open a client's session of the administrator."""
         server = self.ejabberd
         settings = ConnectionSettings(
             jid=f"{ADMIN}@{DOMAIN}", password=self.password, host=server.host, port=server.port, ca_file=server.ca_file
@@ -82,15 +90,16 @@ class World:
         async with Session(settings) as session:
             yield session
 
-    async def add_machines(self, count: int) -> None:
-        """Define and start so many more machines, and write them into the agent's database: it must not run."""
+    async def add_machines(self, count: int, prefix: str = "bench") -> None:
+        """Define and start so many more machines, named by number, and write them into the agent's database: it must not run."""
         store = await Store.open(self.agent.database)
         connection: Any = libvirt.open(self.libvirtd.uri)
         for number in range(len(self.machines), len(self.machines) + count):
-            name, machine = f"bench-{number:03}", str(uuid.uuid4())
+            name, machine = f"{prefix}-{number:03}", str(uuid.uuid4())
             connection.defineXML(DEFINITION.format(name=name, uuid=machine)).create()
             await store.add_machine(MachineRecord(uuid=machine, name=name, password=Secret(secrets.token_hex(16)), phase=Phase.ACTIVE))
             self.machines.append(machine)
+            self.names.append(name)
         connection.close()
         await store.close()
 

@@ -29,6 +29,7 @@ class Agent:
         self.audit_file = self.folder / "audit.log"
         self.database = self.folder / "lib" / "archipel.sqlite3"
         self.machines = self.folder / "vm" / "drives"
+        self.environment: dict[str, str] = {}  # more variables for it
         self._daemon = Daemon("agent", self.folder)
 
     @property
@@ -39,7 +40,7 @@ class Agent:
     def start(self) -> None:
         """Start it and wait until it serves (it tells so as it tells systemd). Raises AgentError."""
         with _Notifications(self.folder / "notify") as notifications:
-            environment = {**os.environ, "NOTIFY_SOCKET": str(notifications.path)}
+            environment = {**os.environ, **self.environment, "NOTIFY_SOCKET": str(notifications.path)}
             try:
                 self._daemon.start(self.command(), environment, notifications.ready, READY_SECONDS)
             except DaemonError as error:

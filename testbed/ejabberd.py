@@ -44,6 +44,8 @@ API_COMMANDS = (
     "status",
     "unregister",
 )
+# What administrators may call, with their passwords.
+GROUP_COMMANDS = ("srg_create", "srg_delete", "srg_get_info", "srg_get_members", "srg_list", "srg_user_add", "srg_user_del")
 # Erlang's resolver must ask nobody: without these lines it reads the machine's own configuration.
 NAME_LOOKUP = """{lookup, ["file"]}.
 {resolv_conf, "/dev/null"}.
@@ -69,6 +71,7 @@ class EjabberdSettings:
     admins: tuple[str, ...]
     plain_inside_tls: bool
     patient: bool = False
+    administration_port: int | None = None
 
     @classmethod
     def read(cls, file: Path) -> EjabberdSettings:
@@ -106,6 +109,13 @@ class Ejabberd:
         if self.settings.websocket_port is None:
             raise ValueError("this server was made without a WebSocket listener; make it with websocket=True")
         return f"wss://{self.host}:{self.settings.websocket_port}/xmpp"
+
+    @property
+    def administration_url(self) -> str:
+        """Where administrators call `GROUP_COMMANDS`. Raises ValueError when there is no such listener."""
+        if self.settings.administration_port is None:
+            raise ValueError("this server was made by an older version, without a listener for administrators; make it anew")
+        return f"https://{self.host}:{self.settings.administration_port}/api"
 
     @property
     def ca_file(self) -> Path:
@@ -234,7 +244,7 @@ def make_ejabberd(
     Raises CertificateError, and OSError without free ports.
     """
     _make_folders(folder)
-    port, api_port, websocket_port = choose_free_ports(3)
+    port, api_port, websocket_port, administration_port = choose_free_ports(4)
     settings = EjabberdSettings(
         domain=domain,
         port=port,
@@ -245,6 +255,7 @@ def make_ejabberd(
         admins=tuple(admins),
         plain_inside_tls=plain_inside_tls,
         patient=patient,
+        administration_port=administration_port,
     )
     authority = authority or make_authority(folder / "authority")
     authority.issue(domain, folder)
@@ -259,6 +270,7 @@ def _render_configuration(settings: EjabberdSettings) -> str:
     refused = REFUSED_MECHANISMS if settings.plain_inside_tls else ("PLAIN", *REFUSED_MECHANISMS)
     words = {
         "address": LOOPBACK,
+        "administration_port": settings.administration_port,
         "admins": [f"{name}@{settings.domain}" for name in settings.admins],
         "api_path": settings.api_path,
         "api_port": settings.api_port,
@@ -266,6 +278,7 @@ def _render_configuration(settings: EjabberdSettings) -> str:
         "certificate": "server.pem",
         "commands": API_COMMANDS,
         "domain": settings.domain,
+        "group_commands": GROUP_COMMANDS,
         "hypervisors": [f"{name}@{settings.domain}" for name in settings.hypervisors],
         "ping_timeout_action": "none" if settings.patient else "kill",
         "port": settings.port,

@@ -28,6 +28,11 @@ attributes:
     description: Operating systems on which the module can run.
     platforms: posix
     support: full
+notes:
+  - A module that fails says in RV(ignore:msg) which host, machine and option it is about, what is wrong and what to do.
+  - For scripts, RV(ignore:missing_right) is the right that the account lacks, RV(ignore:condition) the condition of RFC 6120 with which
+    the agent refused, such as V(forbidden).
+  - The guide "When something does not work" has the usual messages.
 """
 
     CHANGES = r"""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    DOCUMENTATION = r"""
+    # The options alone, for plugins of other kinds.
+    OPTIONS = r"""
 options:
   xmpp_jid:
     description:
@@ -67,6 +68,11 @@ options:
         over what it says.
       - If not given, the environment variable E(ARCHIPEL_PROFILE) is used.
     type: str
+"""
+
+    DOCUMENTATION = (
+        OPTIONS
+        + r"""
 requirements:
   - The Python distribution C(archipel), which is part of this collection, in the Python that runs the module.
     Install it with C(python -m pip install ~/.ansible/collections/ansible_collections/archipel/platform).
@@ -75,3 +81,4 @@ notes:
   - One run is one XMPP session, however many machines it is about.
   - Use the action group V(archipel.platform.archipel) in C(module_defaults) to say the connection once.
 """
+    )

@@ -22,9 +22,13 @@ notes:
     there becomes one with the machine, with its variables. With several sources read this one last (the files of a folder are
     read in the order of their names, options C(--inventory) as given), and choose names that nobody else has, such as
     O(host_format="{name}.{hypervisor}") or O(host_format="{jid}").
-  - Without C(ansible_host) Ansible connects to whatever has the host's name; O(compose) can set it.
+  - A guest says itself which addresses it has, and Ansible connects to them (O(use_addresses)). Who is administrator of a guest could
+    name the address of another host. An address that several tell is used for none of them. O(address_networks) names the networks of your
+    guests, and SSH checks the keys of hosts that it knows.
   - Give O(keyed_groups) of what others choose (names, tags) a C(prefix), so that they cannot be groups of yours.
+  - The class of a machine is a tag that begins with C(class:), such as C(class:linux-1). A machine may have several.
 extends_documentation_fragment:
+  - archipel.platform.servers
   - ansible.builtin.constructed
   - ansible.builtin.inventory_cache
 requirements:
@@ -36,113 +40,40 @@ options:
     required: true
     choices:
       - archipel.platform.xmpp
-  xmpp_jid:
-    description: The account to log in with.
-    type: str
-    env:
-      - name: ARCHIPEL_JID
-  xmpp_password:
-    description:
-      - The password of the account. May be a template.
-      - If neither this nor O(xmpp_password_file) is given, the secret of the O(profile) is used if the account is the profile's,
-        else the environment variable E(ARCHIPEL_PASSWORD) or E(ARCHIPEL_PASSWORD_FILE).
-    type: str
-  xmpp_password_file:
-    description: A file whose first line is the password of the account. Only its owner may be able to read it.
-    type: path
-  xmpp_host:
-    description: Name or address of the XMPP server; the domain's SRV records decide unless given.
-    type: str
-    env:
-      - name: ARCHIPEL_HOST
-  xmpp_port:
-    description: The port of O(xmpp_host); V(5222) unless given.
-    type: int
-    env:
-      - name: ARCHIPEL_PORT
-  xmpp_ca_file:
-    description: Certificates (PEM) of the authorities to trust in place of the system's.
-    type: path
-    env:
-      - name: ARCHIPEL_CA_FILE
-  xmpp_pubsub_service:
-    description: The address of the publish-subscribe service; C(pubsub.) and the account's domain unless given.
-    type: str
-    env:
-      - name: ARCHIPEL_PUBSUB_SERVICE
-  xmpp_allow_plain:
-    description: Permit the mechanism PLAIN inside TLS, for accounts that the server takes from LDAP.
-    type: bool
-  insecure_plaintext:
-    description: Do without TLS. For a test on loopback.
-    type: bool
-  profile:
-    description: The name of a login that C(archipel login) stored.
-    type: str
-    env:
-      - name: ARCHIPEL_PROFILE
-  timeout:
-    description: How many seconds an entity may take to answer one request; V(30) unless given.
-    type: float
-  hypervisors:
-    description:
-      - The accounts of the hypervisors to read.
-      - Unless given, those of the O(profile), or else those among the account's contacts.
-    type: list
-    elements: str
-    env:
-      - name: ARCHIPEL_HYPERVISOR
-  servers:
-    description:
-      - Several servers. The options of the same names beside the list are defaults for its entries.
-    type: list
-    elements: dict
-    suboptions:
-      xmpp_jid:
-        description: The account to log in with.
-        type: str
-      xmpp_password:
-        description: Its password. May be a template.
-        type: str
-      xmpp_password_file:
-        description: A file whose first line is the password.
-        type: path
-      xmpp_host:
-        description: Name or address of the server.
-        type: str
-      xmpp_port:
-        description: Its port.
-        type: int
-      xmpp_ca_file:
-        description: Certificates (PEM) of the authorities to trust.
-        type: path
-      xmpp_pubsub_service:
-        description: The address of the publish-subscribe service.
-        type: str
-      xmpp_allow_plain:
-        description: Permit the mechanism PLAIN inside TLS.
-        type: bool
-      insecure_plaintext:
-        description: Do without TLS.
-        type: bool
-      profile:
-        description: The name of a stored login.
-        type: str
-      timeout:
-        description: How many seconds an answer may take.
-        type: float
-      hypervisors:
-        description: The accounts of the hypervisors.
-        type: list
-        elements: str
-  endpoint_timeout:
-    description: How many seconds one server may take for everything.
-    type: float
-    default: 60
   gather_addresses:
-    description: Whether running machines are asked for the addresses of their guests.
+    description: Whether running machines are asked for the addresses of their guests, which guest agents, leases or ARP tell.
     type: bool
     default: true
+  gather_system:
+    description:
+      - Whether the guest agents of running machines are asked for the system of the guest (right C(guest_info)).
+      - C(archipel_system) is all that they tell, C(archipel_os) the short name of the system, such as V(debian).
+    type: bool
+    default: false
+  use_addresses:
+    description: Whether C(ansible_host) is the first usable address of a machine or hypervisor. O(compose) comes later and may set another.
+    type: bool
+    default: true
+  address_networks:
+    description:
+      - The networks in which addresses of guests are used, such as V(192.0.2.0/24).
+      - Unless given, all addresses are used that are good beyond one link.
+    type: list
+    elements: str
+    default: []
+  guest_connection:
+    description:
+      - Which machines are reached through their guest agents (C(archipel.platform.guest)) instead of an address.
+      - Their variables say how to log in, as this inventory does. A password that stands in the inventory's file is not among them.
+        Use O(xmpp_password_file), a O(profile) or the environment.
+      - V(without_address) means those without a usable address, and those that are off. Where nobody could tell the addresses,
+        nothing is set.
+    type: str
+    choices:
+      - never
+      - without_address
+      - always
+    default: without_address
   filters:
     description:
       - Jinja2 conditions on the variables of a machine. Machines for which one of them does not hold, or cannot be judged, are left out.
@@ -162,10 +93,16 @@ options:
     default:
       - key: archipel_state
         prefix: state
-      - key: archipel_tags
+      - key: archipel_tags | default([])
         prefix: tag
       - key: archipel_hypervisor.partition('@')[0]
         prefix: hypervisor
+      - key: archipel_owner | default([])
+        prefix: owner
+      - key: archipel_classes | default([])
+        prefix: class
+      - key: archipel_os | default([])
+        prefix: os
 """
 
 EXAMPLES = r"""
@@ -174,7 +111,7 @@ EXAMPLES = r"""
 plugin: archipel.platform.xmpp
 
 ---
-# Two servers, only the running machines of a course, reachable by their first address.
+# Two servers, only the running machines of a course, in two networks.
 plugin: archipel.platform.xmpp
 xmpp_ca_file: /etc/ssl/certs/campus.pem
 servers:
@@ -190,13 +127,32 @@ filters:
   - "'course-101' in archipel_tags"
 # Names that no other source of the inventory has, whatever students call their machines.
 host_format: "{name}.{hypervisor}"
-compose:
-  ansible_host: archipel_addresses | first
+address_networks:
+  - 192.0.2.0/24
+  - 2001:db8:7::/48
 groups:
   big: archipel_memory >= 4096
 cache: true
 cache_plugin: ansible.builtin.jsonfile
 cache_connection: /tmp/archipel-inventory
+
+---
+# A classroom whose seats have no way out: all of them through their guest agents. Groups by class, by system and version of the guests,
+# and by the owner's name without the domain.
+plugin: archipel.platform.xmpp
+guest_connection: always
+gather_addresses: false
+gather_system: true
+filters:
+  - archipel_classes | length > 0
+keyed_groups:
+  - key: archipel_classes
+    prefix: class
+  - key: (archipel_system.os ~ ' ' ~ archipel_system.version) if archipel_system is defined else []
+    prefix: system
+    parent_group: guests
+  - key: archipel_owner.partition('@')[0] if archipel_owner is defined else []
+    prefix: seat_of
 """
 
 from collections.abc import Iterator, Mapping
@@ -208,6 +164,12 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible_collections.archipel.platform.plugins.module_utils.connection import SETTING_ARGUMENTS
 from ansible_collections.archipel.platform.plugins.module_utils.library import MISSING, missing_library
 from ansible_collections.archipel.platform.plugins.plugin_utils.host_names import HostNames
+from ansible_collections.archipel.platform.plugins.plugin_utils.host_variables import (
+    Ways,
+    hypervisor_variables,
+    machine_variables,
+    names_of,
+)
 from ansible_collections.archipel.platform.plugins.plugin_utils.rehearsal import ON_TRIAL, Rehearsal, Steps, repeat_steps
 from ansible_collections.archipel.platform.plugins.plugin_utils.survey import UNREACHABLE, Survey, survey_all
 
@@ -217,8 +179,6 @@ UNREACHABLE_GROUP = "archipel_unreachable"
 # What one server's entry may say; the rest of the options is about the inventory as a whole.
 SECRET_OPTIONS = ("xmpp_password", "xmpp_password_file", "profile")
 ENDPOINT_OPTIONS = (*SETTING_ARGUMENTS, *SECRET_OPTIONS, "hypervisors")
-IDENTITY = ("name", "uuid", "jid", "hypervisor", "state", "tags", "organisation", "addresses")
-RESOURCES = ("memory", "max_memory", "vcpus", "autostart")
 FILE_ENDINGS = ("xmpp.yml", "xmpp.yaml", "archipel.yml", "archipel.yaml")
 
 
@@ -253,7 +213,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _endpoints(self) -> list[dict[str, Any]]:
         """Return the servers to ask, each with all that is said of it."""
         own = {name: self._option(name) for name in ENDPOINT_OPTIONS}
-        common = {name: self.get_option(name) for name in ("endpoint_timeout", "gather_addresses")}
+        common = {name: self.get_option(name) for name in ("endpoint_timeout", "gather_addresses", "gather_system")}
         return [{**common, **own, **_without_other_secrets(entry)} for entry in self._servers()]
 
     def _servers(self) -> list[dict[str, Any]]:
@@ -289,17 +249,30 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _populate(self, survey: Survey) -> None:
         for group in (HYPERVISORS, MACHINES, UNREACHABLE_GROUP):
             self.inventory.add_group(group)
-        members, rehearsed = list(self._members(survey)), dict[int, Steps]()
+        ways = self._find_ways(survey)
+        members, rehearsed = list(self._members(survey, ways)), dict[int, Steps]()
         for position, name in self._choose_names(members, rehearsed).items():
             repeat_steps(rehearsed[position], self.inventory, name)
+        self._object(ways.objections)
 
-    def _members(self, survey: Survey) -> Iterator[Member]:
+    def _find_ways(self, survey: Survey) -> Ways:
+        options = (self.get_option(name) for name in ("use_addresses", "address_networks", "guest_connection"))
+        try:
+            return Ways(survey["hypervisors"], self._endpoints, *options)
+        except ValueError as error:
+            raise AnsibleParserError(f"address_networks: {error}") from error
+
+    def _object(self, objections: list[str]) -> None:
+        for objection in objections:
+            self.display.warning(f"Archipel inventory: {objection}")
+
+    def _members(self, survey: Survey, ways: Ways) -> Iterator[Member]:
         """Yield what is to be a host; hypervisors first, so that no machine takes the name of one."""
         for hypervisor in survey["hypervisors"]:
-            yield Member(HYPERVISORS, hypervisor, hypervisor_variables(hypervisor))
+            yield Member(HYPERVISORS, hypervisor, {**hypervisor_variables(hypervisor), **ways.to_hypervisor(hypervisor)})
         for hypervisor in survey["hypervisors"]:
             for machine, variables in self._chosen(hypervisor["machines"]):
-                yield Member(MACHINES, machine, variables)
+                yield Member(MACHINES, machine, {**variables, **ways.to_machine(machine, hypervisor.get("server", 0))})
 
     def _chosen(self, machines: list[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], dict[str, Any]]]:
         """Yield the machines that no filter leaves out, with their variables; who does not answer cannot be judged, and stays."""
@@ -339,8 +312,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         wanted = [self._format_name(member.entity) for member in members]
         names = HostNames(jids, wanted, self.inventory.hosts, set(self.inventory.groups), find_groups)
         chosen = names.choose()
-        for objection in names.objections:
-            self.display.warning(f"Archipel inventory: {objection}")
+        self._object(names.objections)
         return chosen
 
     def _format_name(self, entity: Mapping[str, Any]) -> str:
@@ -371,29 +343,3 @@ def _without_other_secrets(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return a server's entry that says how it logs in so that no common secret comes before its own."""
     own = set(SECRET_OPTIONS) & set(entry)
     return {**dict.fromkeys(SECRET_OPTIONS if own else ()), **entry}
-
-
-def names_of(entity: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a host's name can be made of."""
-    hypervisor = entity.get("hypervisor", entity["jid"])
-    return {"name": entity["name"], "uuid": entity.get("uuid") or entity["name"], "jid": entity["jid"], "hypervisor": hypervisor}
-
-
-def hypervisor_variables(hypervisor: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the variables of a hypervisor."""
-    parts = (*IDENTITY, "full_jid", "node")
-    return {"archipel_kind": "hypervisor", "archipel_hypervisor": hypervisor["jid"], **_prefixed(hypervisor, parts), **_owner(hypervisor)}
-
-
-def machine_variables(machine: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the variables of a machine; what is not known is not there."""
-    return {"archipel_kind": "machine", **_prefixed(machine, (*IDENTITY, *RESOURCES)), **_owner(machine)}
-
-
-def _prefixed(entity: Mapping[str, Any], parts: tuple[str, ...]) -> dict[str, Any]:
-    return {f"archipel_{part}": entity[part] for part in parts if entity.get(part) is not None}
-
-
-def _owner(entity: Mapping[str, Any]) -> dict[str, Any]:
-    owner = (entity.get("organisation") or {}).get("userid")
-    return {"archipel_owner": owner} if owner else {}

@@ -7,19 +7,24 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
 
 try:
     from archipel.client.addresses import bare_address
-    from archipel.protocol.rules import ALLOW, DENY, NEVER, NewRule, OldRule, write_moment
+    from archipel.client.platform_rules import PlatformRules
+    from archipel.protocol.roles import BUILT_IN
+    from archipel.protocol.rules import ALLOW, DENY, NEVER, PLATFORM, NewRule, OldRule, read_moment, write_moment
 except ImportError:
     pass  # library.require_library tells the user
 
 if TYPE_CHECKING:
     from ansible_collections.archipel.platform.plugins.module_utils.directory import NamedEntity
+
+    from archipel.client import Session
 
 FIELDS = ("subject", "group", "right", "role", "scope")
 
@@ -28,6 +33,24 @@ def needs_rules(arguments: Mapping[str, Any]) -> bool:
     """Whether what is declared is more than rights that people are granted on an entity itself."""
     words = ("groups", "roles", "expires", "reason")
     return any(arguments[word] for word in words) or arguments["scope"] != "entity" or arguments["state"] == "denied"
+
+
+@dataclass(frozen=True)
+class WholePlatform:
+    """What is declared on, in place of an entity, if it counts everywhere; named as entities are."""
+
+    name: str
+    entity: PlatformRules
+
+
+def find_platform(session: Session) -> WholePlatform:
+    """Return the list of the platform's rules."""
+    return WholePlatform(PlatformRules.bare, PlatformRules(session))
+
+
+def is_of_platform(arguments: Mapping[str, Any]) -> bool:
+    """Whether rules of the whole platform are declared."""
+    return bool(arguments["scope"] == PLATFORM)
 
 
 def read_expiry(text: str) -> str:
@@ -41,9 +64,9 @@ def read_expiry(text: str) -> str:
 
 
 class DeclaredRules(Resource):
-    """Some rules of one entity; values are their ends, by effect and what names them."""
+    """Some rules of one entity, or of the platform; values are their ends, by effect and what names them."""
 
-    def __init__(self, named: NamedEntity, arguments: Mapping[str, Any], *, check_mode: bool) -> None:
+    def __init__(self, named: NamedEntity | WholePlatform, arguments: Mapping[str, Any], *, check_mode: bool) -> None:
         self.title = named.name
         self.entity = named.entity
         self.state = arguments["state"]
@@ -66,7 +89,8 @@ class DeclaredRules(Resource):
         """Return when those of the declared rules end that are there; in check mode, refuse names that the agent would refuse."""
         if self._check_names and self.state != "absent":
             await self._refuse_unknown_names()
-        there = {_spell(vars(rule)): rule.expires for rule in await self.entity.rules() if rule.entity == self.entity.bare}
+        standing = [rule for rule in await self.entity.rules() if rule.entity == self.entity.bare and not _is_over(rule.expires)]
+        there = {_spell(vars(rule)): rule.expires for rule in standing}
         return {name: there[name] for name in self._names if name in there}
 
     def desired(self, current: Values) -> Values:
@@ -95,9 +119,21 @@ class DeclaredRules(Resource):
 
     async def _refuse_unknown_names(self) -> None:
         if self.roles:
-            _refuse_unknown("role", self.roles, [role.name for role in await self.entity.roles()], self.title)
+            known = {*BUILT_IN, *(role.name for role in await self.entity.roles())}
+            _refuse_unknown("role", self.roles, sorted(known), self.title)
+        if isinstance(self.entity, PlatformRules):
+            return  # a right that some agents do not know gives nothing there, and is no error
         if self.rights and self._names and next(iter(self._names.values()))["scope"] == "entity":
             _refuse_unknown("right", self.rights, [right.name for right in await self.entity.list_rights()], self.title)
+
+
+def _is_over(expires: str) -> bool:
+    """Whether a rule means nothing any more, as the platform's list keeps them."""
+    try:
+        end = read_moment(expires)
+    except ValueError:
+        return False
+    return end is not None and end <= datetime.now(UTC)
 
 
 def _spell(rule: Mapping[str, Any]) -> str:

@@ -47,6 +47,9 @@ options:
   scope:
     description:
       - Where the rights hold.
+      - V(platform) stands for every hypervisor and every machine, also those to come. It is a rule of the platform's list, which takes an
+        account that may write there (C(archipel platform init)), and goes without O(machines). If O(hypervisor) is known as well, the
+        module waits until that follows, and warns if it does not.
       - V(entity) stands for what O(machines) names, or the hypervisor itself.
       - Without O(machines) it may be V(own) (machines that the subject made or has all rights on), V(tag:NAME), V(golden:NAME)
         (machines whose disks stand on that golden image) or V(hypervisor) (all its machines), with later ones too.
@@ -65,7 +68,7 @@ options:
     description:
       - Whether the subjects have the rights (V(present)), do not have them (V(absent)), or are denied them whatever else gives
         them (V(denied)).
-      - With O(groups), O(roles) or another O(scope), V(absent) needs O(rights) or O(roles), and lifts denials too.
+      - With O(groups), O(roles), O(reason) or another O(scope), V(absent) needs O(rights) or O(roles), and lifts denials too.
     type: str
     choices:
       - present
@@ -123,6 +126,13 @@ EXAMPLES = r"""
     expires: "2090-07-01"
     reason: practical work
 
+- name: Auditors look at everything, everywhere
+  archipel.platform.permission:
+    subject: teacher@example.org
+    role: auditor
+    scope: platform
+    reason: keeps the books
+
 - name: One of them may not switch a machine off, whatever else he may
   archipel.platform.permission:
     machine: web
@@ -140,7 +150,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 entities:
-  description: The machines, or the hypervisor, and the rights of the subjects on them as they are now (in check mode, as they would be).
+  description:
+    - The machines, or the hypervisor, and the rights of the subjects on them as they are now (in check mode, as they would be).
+    - With O(scope=platform) there is one entry, whose C(jid) is the name of the platform's list.
   returned: success
   type: list
   elements: dict
@@ -184,13 +196,18 @@ missing_right:
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
+from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments, names_hypervisor
 from ansible_collections.archipel.platform.plugins.module_utils.directory import ENTITY_ARGUMENTS, find_entities
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 from ansible_collections.archipel.platform.plugins.module_utils.grants import GrantedRights
 from ansible_collections.archipel.platform.plugins.module_utils.permissions import CONSTRAINTS, PERMISSION, refuse_permission
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
-from ansible_collections.archipel.platform.plugins.module_utils.rules import DeclaredRules, needs_rules
+from ansible_collections.archipel.platform.plugins.module_utils.rules import (
+    DeclaredRules,
+    find_platform,
+    is_of_platform,
+    needs_rules,
+)
 
 ARGUMENTS = {
     **connection_arguments(),
@@ -199,14 +216,31 @@ ARGUMENTS = {
 }
 
 
+def refuse(arguments: Mapping[str, Any]) -> None:
+    if is_of_platform(arguments) and arguments["machines"] is not None:
+        raise ValueError("scope: platform is everywhere; leave machines out")
+    refuse_permission(arguments)
+
+
+async def grant_everywhere(run: Run) -> Mapping[str, Any]:
+    platform = find_platform(run.session)
+    result = await reconcile_all([DeclaredRules(platform, run.arguments, check_mode=run.check_mode)], "entities", run)
+    if result["changed"] and not run.check_mode and names_hypervisor(run.arguments):
+        for difference in await platform.entity.differences(run.hypervisor):
+            run.warn(f"{run.hypervisor.bare}: {difference}")
+    return result
+
+
 async def grant(run: Run) -> Mapping[str, Any]:
+    if is_of_platform(run.arguments):
+        return await grant_everywhere(run)
     entities = await find_entities(run.hypervisor, run.arguments["machines"])
     kind = DeclaredRules if needs_rules(run.arguments) else GrantedRights
     resources = [kind(entity, run.arguments, check_mode=run.check_mode) for entity in entities]
     return await reconcile_all(resources, "entities", run)
 
 
-MODULE = Module(ARGUMENTS, grant, constraints=CONSTRAINTS, refuse=refuse_permission)
+MODULE = Module(ARGUMENTS, grant, constraints=CONSTRAINTS, refuse=refuse)
 
 
 def main() -> None:

@@ -22,6 +22,8 @@ T = TypeVar("T")
 # Seconds for which a session that nobody reads from is trusted: nothing answers the server's questions meanwhile, and a new
 # login takes some milliseconds.
 TRUSTED = 5.0
+# Steps of the event loop until what came meanwhile is heard: reading it, closing what the server closed, telling that.
+STEPS_TO_HEAR = 3
 
 
 class KeptSession:
@@ -33,12 +35,13 @@ class KeptSession:
         self._session: Session | None = None
         self._settings: ConnectionSettings | None = None
         self._used = 0.0
+        self._ends_with_process = False
 
     def run(self, settings: ConnectionSettings, work: Callable[[Session], Awaitable[T]]) -> T:
         """Do some work in a session with these settings: the kept one if it is still good, else a new one, which is kept."""
         if self._runner is None:
             self._runner = asyncio.Runner()
-            Finalize(self, self.close, exitpriority=0)  # what atexit is for other processes: those of multiprocessing skip it
+            self._end_with_process()
         try:
             return self._runner.run(self._work(settings, work))
         except BaseException:
@@ -46,7 +49,8 @@ class KeptSession:
             raise
 
     async def _work(self, settings: ConnectionSettings, work: Callable[[Session], Awaitable[T]]) -> T:
-        await asyncio.sleep(0)  # what came meanwhile is heard first: it may be the server's farewell
+        for _step in range(STEPS_TO_HEAR):  # it may be the server's farewell
+            await asyncio.sleep(0)
         if self._settings != settings or time.monotonic() - self._used > TRUSTED or self._session is None or self._session.ended:
             await self._leave()
             self._session = await self._open(settings).__aenter__()
@@ -55,6 +59,12 @@ class KeptSession:
             return await work(self._session)
         finally:
             self._used = time.monotonic()
+
+    def _end_with_process(self) -> None:
+        """Log out when this process ends: C(atexit) is not for those of multiprocessing, in which Ansible runs tasks."""
+        if not self._ends_with_process:
+            Finalize(self, self.close, exitpriority=0)
+            self._ends_with_process = True
 
     async def _leave(self) -> None:
         session, self._session = self._session, None

@@ -13,14 +13,18 @@ Python (C(ansible_python_interpreter)), C(async).
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
-from unittest import mock
 
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator, ValidationResult
 from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.common.warnings import deprecate, warn
+from ansible.module_utils.datatag import deprecator_from_collection_name
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.archipel.platform.plugins.module_utils import execution
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
 
 MODULES = "ansible_collections.archipel.platform.plugins.modules."
 HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+ANY_PYTHON = frozenset({None, "", "auto", "auto_silent", "auto_legacy", "auto_legacy_silent"})
 
 
 def _open_session(settings: ConnectionSettings) -> Session:
@@ -63,28 +68,36 @@ class ActionModule(ActionBase):
             return result | self._execute_module(task_vars=variables, wrap_async=bool(self._task.async_val))
         environment: dict[str, Any] = {}
         self._compute_environment_string(environment)
-        with mock.patch.dict(os.environ, {name: str(value) for name, value in environment.items()}):
+        with _environment(environment):
             return result | self._call(self._find_module())
 
     def _is_at_home(self, variables: Mapping[str, Any]) -> bool:
         """Whether what the user asks for can be done in this process."""
-        python = self._templar.template(variables.get("ansible_python_interpreter"))
+        host = self._task.delegate_to
+        told = variables.get("ansible_delegated_vars", {}).get(host, {}) if host else variables
+        python = self._templar.template(told.get("ansible_python_interpreter"))
         return (
             MISSING is None
             and self._connection.transport in {"local", "ansible.builtin.local"}
             and self._connection.become is None
             and not self._task.async_val
-            and python in {None, "", "auto", "auto_silent", sys.executable}
+            and python in ANY_PYTHON | {sys.executable}
         )
 
+    @property
+    def _name(self) -> str:
+        """The full name of the task's module, whatever the task calls it."""
+        return str(self._task.resolved_action or self._task.action)
+
     def _find_module(self) -> Module:
-        name = self._task.action.rpartition(".")[2]
-        module: Module = importlib.import_module(MODULES + name).MODULE
+        module: Module = importlib.import_module(MODULES + self._name.rpartition(".")[2]).MODULE
         return module
 
     def _call(self, module: Module) -> dict[str, Any]:
         """Do the work of a module; the result has no secret in it."""
-        validation, arguments = self.validate_argument_spec(dict(module.arguments), **module.constraints)
+        checked = self._check_arguments(module)
+        arguments = checked.validated_parameters
+        secrets = checked._no_log_values | set(module.find_secrets(arguments))
         warnings: list[str] = []
 
         async def work(session: Session) -> Mapping[str, Any]:
@@ -96,16 +109,55 @@ class ActionModule(ActionBase):
             result = dict(self.KEPT.run(connection_settings(arguments), work))
         except (*EXPECTED, ValueError) as error:
             result = {"failed": True, **describe_failure(error)}
-        result |= {"warnings": warnings} if warnings else {}
-        secrets = validation._no_log_values | set(module.find_secrets(arguments))
+        for warning in warnings:
+            warn(remove_values(warning, secrets))
         shown: dict[str, Any] = remove_values(result | {"invocation": {"module_args": _show(arguments, module)}}, secrets)
         return shown
 
+    def _check_arguments(self, module: Module) -> ValidationResult:
+        """Return the arguments as the module takes them; what is wrong is told as Ansible tells it of modules."""
+        checked = ArgumentSpecValidator(dict(module.arguments), **module.constraints).validate(_plain(self._task.args))
+        if checked.error_messages:
+            unknown = f"Unsupported parameters for ({self._name}) module: " if checked.unsupported_parameters else ""
+            raise AnsibleActionFail(remove_values(f"{unknown}{checked.errors.msg}", checked._no_log_values))
+        for old in checked._deprecations:
+            deprecator = deprecator_from_collection_name(old.get("collection_name") or "archipel.platform")
+            deprecate(msg=old["msg"], version=old.get("version"), date=old.get("date"), deprecator=deprecator)
+        for both in checked._warnings:
+            warn(f"Both option {both['option']} and its alias {both['alias']} are set.")
+        return checked
+
     def _tell(self, progress: str) -> None:
-        Display().display(f"{self._task.get_name()}: {progress}")
+        if not self._task.no_log:
+            Display().display(f"{self._task.get_name()}: {progress}")
+
+
+@contextlib.contextmanager
+def _environment(wanted: Mapping[str, Any]) -> Iterator[None]:
+    """Give this process the environment that a task asks for, meanwhile."""
+    before = dict(os.environ)
+    os.environ.update({name: str(value) for name, value in wanted.items()})
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _plain(value: Any) -> Any:
+    """Return an argument as a module gets it that runs elsewhere: what JSON knows, without what Ansible attaches to values."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if value is None or isinstance(value, bool):
+        return value
+    kind = next((kind for kind in (int, float) if isinstance(value, kind)), str)
+    return kind(value)
 
 
 def _show(arguments: Mapping[str, Any], module: Module) -> dict[str, Any]:
     """Return the arguments as verbose runs show them."""
-    hidden = {name for name, option in module.arguments.items() if option.get("no_log")}
+    secret = [(name, option) for name, option in module.arguments.items() if option.get("no_log")]
+    hidden = {name for option_name, option in secret for name in (option_name, *option.get("aliases", ()))}
     return {name: HIDDEN if name in hidden and value is not None else value for name, value in arguments.items()}

@@ -24,7 +24,7 @@ try:
     from archipel.client.failures import EXPECTED, describe
     from archipel.client.profile import ProfileFile
     from archipel.protocol.declaration import Part
-    from archipel.protocol.errors import PermissionDenied
+    from archipel.protocol.errors import CommandError, PermissionDenied
     from archipel.xmpp.errors import NoAnswer
 except ImportError:
     pass  # the inventory plugin tells the user, see module_utils/library.py
@@ -38,15 +38,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Survey = dict[str, Any]
 UNREACHABLE = "unreachable"
+SYSTEM = ("os", "name", "version", "kernel", "machine", "hostname")  # of archipel.protocol.guest.GuestSystem
 
 
 def survey_all(endpoints: list[Mapping[str, Any]]) -> Survey:
-    """Return the hypervisors with their machines, and the failures, of all endpoints (arguments as those of modules)."""
+    """Return the hypervisors with their machines, and the failures, of all endpoints (arguments as those of modules).
+
+    ``server`` of a hypervisor is the number of its endpoint.
+    """
 
     async def survey_at_once() -> list[Survey]:
         return await asyncio.gather(*(survey_endpoint(endpoint) for endpoint in endpoints))
 
     surveys = asyncio.run(survey_at_once())
+    for number, survey in enumerate(surveys):
+        for hypervisor in survey["hypervisors"]:
+            hypervisor["server"] = number
     return {part: [item for survey in surveys for item in survey[part]] for part in ("hypervisors", "failures")}
 
 
@@ -138,10 +145,13 @@ async def _survey_machine(
     known = {"name": entry.name, "uuid": entry.uuid, "jid": entry.bare, "hypervisor": hypervisor.bare, "tags": own_tags}
     try:
         organisation, state = _read_description(described) or await _ask_machine(machine)
-        addresses = await _read_addresses(machine, state["state"], endpoint)
+        addresses, system = await asyncio.gather(
+            _read_addresses(machine, state["state"], endpoint), _read_system(machine, state["state"], endpoint)
+        )
     except EXPECTED as error:
         return {"machine": {**known, "state": UNREACHABLE}, "failures": [f"{entry.name} ({entry.bare}): {describe(error)}"]}
-    return {"machine": {**known, **state, "addresses": addresses, "organisation": asdict(organisation)}, "failures": []}
+    found = {**known, **state, "addresses": addresses, "system": system, "organisation": asdict(organisation)}
+    return {"machine": found, "failures": []}
 
 
 def _read_description(described: MachineDescription | None) -> tuple[Organisation, dict[str, Any]] | None:
@@ -171,13 +181,29 @@ def _tell_state(info: Info | None) -> dict[str, Any]:
 
 async def _read_addresses(machine: VirtualMachine, state: str, endpoint: Mapping[str, Any]) -> list[str] | None:
     """Return the guest's addresses, without those that are good on one link only; who does not answer in time knows none."""
-    if not endpoint["gather_addresses"] or state == MachineState.UNKNOWN or not is_active(MachineState(state)):
+    if not endpoint["gather_addresses"] or not _may_tell(state):
         return None
     try:
         found = await _if_permitted(machine.addresses())
     except (NoAnswer, NotOnline):
         return None
     return None if found is None else [address.address for address in found if not _is_local(address.address)]
+
+
+async def _read_system(machine: VirtualMachine, state: str, endpoint: Mapping[str, Any]) -> dict[str, str] | None:
+    """Return what the guest says of its system; a guest without an agent, or one that may not be asked, says nothing."""
+    if not endpoint["gather_system"] or not _may_tell(state):
+        return None
+    try:
+        found = await machine.guest.info()
+    except (CommandError, NoAnswer, NotOnline):
+        return None
+    return {name: value for name in SYSTEM if (value := getattr(found, name)) is not None}
+
+
+def _may_tell(state: str) -> bool:
+    """Whether there is a guest in a machine of this state."""
+    return state != MachineState.UNKNOWN and is_active(MachineState(state))
 
 
 def _is_local(address: str) -> bool:

@@ -9,6 +9,7 @@ import os
 import shlex
 import subprocess
 import sys
+from typing import Any, Final
 
 from testbed.certificates import CertificateError
 from testbed.demo.accounts import PEOPLE
@@ -20,6 +21,7 @@ from testbed.demo.tour import Tour
 from testbed.ejabberd import Ejabberd, EjabberdError
 from testbed.guest import GuestImageError
 
+MOST_HYPERVISORS: Final = 9  # each takes some 150 MB
 LOOK_AROUND = """
 The platform stays until `make demo-stop`. To look around, in this shell:
 
@@ -40,7 +42,7 @@ With any XMPP client that speaks SCRAM-SHA-256:
 """
 
 
-def start(demo: DemoFolder, *, plain_inside_tls: bool) -> None:
+def start(demo: DemoFolder, *, plain_inside_tls: bool, hypervisors: int) -> None:
     """Bring the platform up and show it."""
     check_tools()
     progress = Progress()
@@ -50,7 +52,7 @@ def start(demo: DemoFolder, *, plain_inside_tls: bool) -> None:
             raise DemoError("sudo refuses: work as root, or as a user who may use sudo")
     demo.make()
     with demo.locked():
-        platform = Platform(demo, progress)
+        platform = Platform(demo, progress, hypervisors)
         platform.start(plain_inside_tls=plain_inside_tls)
         uri = platform.report()["uri"]
         Tour(platform, uri).go()
@@ -78,9 +80,18 @@ def tell_status(demo: DemoFolder) -> int:
     print(f"ejabberd  {_process(report['ejabberd'])}")
     print(f"libvirt   {report['uri'] or 'none'}{' (private)' if report.get('private') else ''}{'' if report['libvirt'] else ', not there'}")
     print(f"agent     {_process(report['agent'])}")
+    _tell_machines(report)
+    for further in report["further"]:
+        print(f"libvirt   {further['uri']} (private){'' if further['libvirt'] else ', not there'}")
+        print(f"agent     {_process(further['agent'])} ({further['account']})")
+        _tell_machines(further)
+    parts = (report["ejabberd"], *(part[name] for part in (report, *report["further"]) for name in ("libvirt", "agent")))
+    return 0 if all(parts) else 1
+
+
+def _tell_machines(report: dict[str, Any]) -> None:
     for name, runs in report["domains"].items():
         print(f"machine   {name}: {'runs' if runs else 'is off'}")
-    return 0 if report["ejabberd"] and report["libvirt"] and report["agent"] else 1
 
 
 def describe_surroundings(demo: DemoFolder, server: Ejabberd, uri: str) -> str:
@@ -111,6 +122,14 @@ def main() -> int:
         action="store_true",
         help="let the server offer SASL PLAIN too, inside TLS, for clients of the founding time; the password then reaches the server",
     )
+    parser.add_argument(
+        "--hypervisors",
+        type=int,
+        choices=range(1, MOST_HYPERVISORS + 1),
+        default=1,
+        metavar=f"1-{MOST_HYPERVISORS}",
+        help="how many hypervisors there are; those beside the first have a libvirt of their own each",
+    )
     options = parser.parse_args()
     try:
         demo = DemoFolder.choose()
@@ -119,7 +138,7 @@ def main() -> int:
         if options.command == "stop":
             stop(demo)
         else:
-            start(demo, plain_inside_tls=options.plain_inside_tls)
+            start(demo, plain_inside_tls=options.plain_inside_tls, hypervisors=options.hypervisors)
     except (DemoError, EjabberdError, CertificateError, GuestImageError, subprocess.CalledProcessError, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)
         if options.command == "start":

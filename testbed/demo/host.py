@@ -14,7 +14,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,12 +21,12 @@ from typing import Any
 
 import libvirt
 
-from testbed.agent import Agent, AgentError, make_agent
-from testbed.demo import machines
+from testbed.agent import Agent, AgentError
+from testbed.demo import machines, serving
 from testbed.demo.acceleration import lend_device, prove_kvm, take_device_back
 from testbed.demo.folder import DemoError, DemoFolder
+from testbed.demo.serving import FurtherHypervisor
 from testbed.demo.virtualization import PrivateLibvirt, Virtualization, answers, choose, connect, recall, remember, stop_service
-from testbed.ejabberd import Ejabberd
 
 Answer = dict[str, Any]
 
@@ -74,25 +73,11 @@ class Host:
 
     def start_agent(self, account: str, admin: str) -> Answer:
         """Configure the agent, let it check itself, and start it anew; machines run on meanwhile."""
-        choice = self._recall()
-        agent = make_agent(
-            self.agent_folder,
-            Ejabberd(self.demo.ejabberd),
-            choice.uri,
-            (self.demo.accounts / account).read_text().strip(),
-            account=account,
-            admins=(admin,),
-            options={
-                ("STORAGE", "golden_drives_dir"): str(self.image.parent),
-                ("POLICY", "allowed_networks"): machines.NETWORK,
-            },
-        )
-        agent.stop()
-        check = subprocess.run(agent.command("--check"), capture_output=True, text=True, check=False)
-        if check.returncode:
-            raise DemoError(f"archipel-agent --check says:\n{check.stdout}{check.stderr}")
-        agent.start()
-        return {"check": check.stdout, "pid": agent.pid, "log": str(agent.folder / "agent.log")}
+        return serving.start_agent(self.demo, self.agent_folder, self._recall().uri, account, admin)
+
+    def start_further(self, count: int, admin: str) -> Answer:
+        """Start the hypervisors beside the first."""
+        return {"started": [FurtherHypervisor(self.demo, number).start(admin) for number in range(2, count + 1)]}
 
     def report(self) -> Answer:
         """Say what is there and answers."""
@@ -104,6 +89,7 @@ class Host:
             "libvirt": usable,
             "domains": self._list_domains(choice.uri) if choice and usable else {},
             "agent": Agent(self.agent_folder).pid,
+            "further": [further.report() for further in FurtherHypervisor.all_of(self.demo)],
         }
 
     def stop(self) -> Answer:
@@ -112,10 +98,10 @@ class Host:
             return {"domains": [], "processes": []}
         Agent(self.agent_folder).stop()
         choice = recall(self._choice_file)
-        removed: list[str] = []
+        removed = [name for further in FurtherHypervisor.all_of(self.demo) for name in further.stop()]
         if choice is not None:
             with contextlib.suppress(libvirt.libvirtError), connect(choice.uri) as connection:
-                removed = machines.remove_domains(connection, self.folder)
+                removed += machines.remove_domains(connection, self.folder)
                 if self._network_mark.exists():
                     machines.remove_network(connection)
             stop_service(choice)
@@ -182,7 +168,7 @@ def main() -> int:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(prog="testbed.demo.host")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("command", choices=["prepare", "revive", "probe", "agent", "report", "stop"])
+    parser.add_argument("command", choices=["prepare", "revive", "probe", "agent", "further", "report", "stop"])
     parser.add_argument("arguments", nargs="*")
     options = parser.parse_args()
     os.umask(0o022)
@@ -194,6 +180,7 @@ def main() -> int:
         "revive": host.revive,
         "probe": host.probe,
         "agent": host.start_agent,
+        "further": lambda count, admin: host.start_further(int(count), admin),
         "report": host.report,
         "stop": host.stop,
     }

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from testbed.certificates import make_authority
-from testbed.demo.accounts import ADMIN, HYPERVISOR, PEOPLE, make_accounts
+from testbed.demo.accounts import ADMIN, HYPERVISOR, PEOPLE, hypervisor_accounts, make_accounts
 from testbed.demo.folder import CHECKOUT, DemoError, DemoFolder, as_root
 from testbed.demo.progress import ENDS_WITH_US, Progress
 from testbed.demo.surroundings import program_environment, write_programs, write_surroundings
@@ -27,15 +27,17 @@ WHY_LOOPBACK: Final = (
     "PLAIN gives the server the password itself, and ejabberd before 26.07 lets a request with PLAIN open somebody else's session:\n"
     "this server listens on loopback only"
 )
+NOTHING: Final[dict[str, Any]] = {"uri": None, "libvirt": False, "domains": {}, "agent": None, "further": []}
 RUNNERS: Final = {"kvm": "KVM", "qemu": "QEMU's emulation: KVM does not work on this host"}
 
 
 class Platform:
     """Server, libvirt and agent of the demo."""
 
-    def __init__(self, demo: DemoFolder, progress: Progress) -> None:
+    def __init__(self, demo: DemoFolder, progress: Progress, hypervisors: int = 1) -> None:
         self.demo = demo
         self.progress = progress
+        self.hypervisors = hypervisor_accounts(hypervisors)
 
     @property
     def ejabberd(self) -> Ejabberd:
@@ -61,7 +63,7 @@ class Platform:
 
     def report(self) -> dict[str, Any]:
         """Say what runs, see `testbed.demo.host.Host.report`; ``ejabberd`` is its process."""
-        found = self._ask_host("report") if self.demo.host.exists() else {"uri": None, "libvirt": False, "domains": {}, "agent": None}
+        found = self._ask_host("report") if self.demo.host.exists() else {**NOTHING}
         return {**found, "ejabberd": self.ejabberd.pid if self.demo.ejabberd.exists() else None}
 
     # -- a new platform -------------------------------------------------------------------------------------------------
@@ -77,9 +79,13 @@ class Platform:
         self._start_agent()
         domain_type = self._read_host(probe)["domain_type"]
         self.progress.step(f"guests will run with {RUNNERS[domain_type]}")
-        write_surroundings(self.demo, self.ejabberd, found["uri"], domain_type)
-        (self.demo.path / "facts.json").write_text(json.dumps({"uri": found["uri"], "domain_type": domain_type}))
+        facts = {"uri": found["uri"], "domain_type": domain_type, "hypervisors": len(self.hypervisors)}
+        self._write_surroundings(facts)
+        (self.demo.path / "facts.json").write_text(json.dumps(facts))
         self.demo.complete.touch()
+
+    def _write_surroundings(self, facts: dict[str, Any]) -> None:
+        write_surroundings(self.demo, self.ejabberd, facts["uri"], facts["domain_type"], self.hypervisors)
 
     def _make_guest(self) -> GuestImage:
         fresh = not (GUEST / "sources.sha256").exists()
@@ -102,30 +108,32 @@ class Platform:
             self.demo.ejabberd,
             DOMAIN,
             authority,
-            hypervisors=(HYPERVISOR,),
+            hypervisors=self.hypervisors,
             admins=(ADMIN,),
             plain_inside_tls=plain_inside_tls,
             websocket=True,
         )
         server.start()
-        make_accounts(server, self.demo.accounts)
+        make_accounts(server, self.demo.accounts, self.hypervisors)
         how = "SCRAM-SHA-256, and PLAIN inside TLS as you asked" if plain_inside_tls else "SCRAM-SHA-256"
         self.progress.step(f"ejabberd: {server.host}:{server.port}, domain {DOMAIN}, TLS required, {how}")
         if plain_inside_tls:
             self.progress.detail(WHY_LOOPBACK)
-        self.progress.detail(f"accounts: {', '.join((HYPERVISOR, *PEOPLE))}; passwords in {self.demo.accounts} (only you can read them)")
+        self.progress.detail(
+            f"accounts: {', '.join((*self.hypervisors, *PEOPLE))}; passwords in {self.demo.accounts} (only you can read them)"
+        )
 
     def _log_people_in(self) -> None:
         """Store a login of each of them for the command line, and make the nodes that all hypervisors share."""
         server, environment = self.ejabberd, program_environment(self.demo)
-        hypervisor = f"{HYPERVISOR}@{DOMAIN}"
+        known = [word for name in self.hypervisors for word in ("--hypervisor", f"{name}@{DOMAIN}")]
         connection = ["--host", server.host, "--port", str(server.port), "--ca-file", str(server.ca_file), "--no-keyring"]
         for name in PEOPLE:
             login = ["login", f"{name}@{DOMAIN}", *connection, "--password-file", str(self.demo.accounts / name)]
-            command = ["archipel", "--profile", name, "--hypervisor", hypervisor, *login]
+            command = ["archipel", "--profile", name, *known, *login]
             self.progress.run_or_fail(command, environment, self.demo.logs / f"login-{name}.log")
         self.progress.step(f"archipel login: {', '.join(PEOPLE)}")
-        command = ["archipel", "--profile", ADMIN, "platform", "init", "--hypervisor", hypervisor]
+        command = ["archipel", "--profile", ADMIN, "platform", "init", *known]
         output = self.progress.run_or_fail(command, environment, self.demo.logs / "platform-init.log")
         self.progress.step("archipel platform init:")
         self.progress.detail(output)
@@ -136,16 +144,18 @@ class Platform:
         server = self.ejabberd
         if server.settings.plain_inside_tls != plain_inside_tls:
             raise DemoError(f"its server was made {'with' if server.settings.plain_inside_tls else 'without'} PLAIN inside TLS")
+        facts = json.loads((self.demo.path / "facts.json").read_text())
+        if facts.get("hypervisors", 1) != len(self.hypervisors):
+            raise DemoError(f"it was made with {facts.get('hypervisors', 1)} hypervisors")
         if not self._ask_host("report")["libvirt"]:
             raise DemoError("its libvirt is gone")
-        facts = json.loads((self.demo.path / "facts.json").read_text())
         self.progress.step("a demo is here already: what is missing is started, and the agent anew, from this checkout")
         self._tell_host(self._ask_host("revive"))
         if server.pid is None:
             server.start()
         self.progress.step(f"ejabberd: {server.host}:{server.port}, process {server.pid}")
         self._start_agent()
-        write_surroundings(self.demo, server, facts["uri"], facts["domain_type"])
+        self._write_surroundings(facts)
 
     def _remove_parts(self) -> None:
         if self.demo.host.exists():
@@ -162,6 +172,15 @@ class Platform:
         answer = self._ask_host("agent", HYPERVISOR, ADMIN)
         self.progress.step(f"archipel-agent: process {answer['pid']}, log {answer['log']}; before, archipel-agent --check said:")
         self.progress.detail(answer["check"])
+        if len(self.hypervisors) > 1:
+            self._start_further_agents()
+
+    def _start_further_agents(self) -> None:
+        answer = self._ask_host("further", str(len(self.hypervisors)), ADMIN)
+        for name, started in zip(self.hypervisors[1:], answer["started"], strict=True):
+            self.progress.step(
+                f"{name}: archipel-agent: process {started['pid']}; a private libvirt in namespaces of its own, {started['uri']}"
+            )
 
     def _tell_host(self, found: dict[str, Any]) -> None:
         kind = "a private one in namespaces of its own: none runs here" if found["private"] else "the one of this host"

@@ -8,10 +8,11 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from testbed.demo.accounts import ADMIN, HYPERVISOR, PEOPLE
+from testbed.demo.accounts import ADMIN, PEOPLE
 from testbed.demo.folder import CHECKOUT, DemoFolder
 from testbed.demo.machines import IMAGE, NETWORK
 from testbed.ejabberd import Ejabberd
@@ -38,7 +39,7 @@ export LIBVIRT_DEFAULT_URI={uri}
 """
 
 
-def write_surroundings(demo: DemoFolder, ejabberd: Ejabberd, uri: str, domain_type: str) -> None:
+def write_surroundings(demo: DemoFolder, ejabberd: Ejabberd, uri: str, domain_type: str, hypervisors: Sequence[str]) -> None:
     """Write everything; what is there is replaced."""
     write_programs(demo)
     words = {
@@ -48,7 +49,7 @@ def write_surroundings(demo: DemoFolder, ejabberd: Ejabberd, uri: str, domain_ty
         "uri": shlex.quote(uri),
     }
     demo.environment.write_text(ENVIRONMENT.format(**words))
-    _write_inventory(demo, ejabberd, domain_type)
+    _write_inventory(demo, ejabberd, domain_type, [f"{name}@{ejabberd.domain}" for name in hypervisors])
 
 
 def program_environment(demo: DemoFolder) -> dict[str, str]:
@@ -88,7 +89,7 @@ def write_programs(demo: DemoFolder) -> None:
         link.symlink_to(TOOLS / name)
 
 
-def _write_inventory(demo: DemoFolder, ejabberd: Ejabberd, domain_type: str) -> None:
+def _write_inventory(demo: DemoFolder, ejabberd: Ejabberd, domain_type: str, hypervisors: Sequence[str]) -> None:
     """Write what playbooks/demo.yml needs to know, and the source that asks the platform for its machines."""
     variables = demo.inventory / "group_vars" / "all"
     variables.mkdir(parents=True, exist_ok=True)
@@ -96,15 +97,15 @@ def _write_inventory(demo: DemoFolder, ejabberd: Ejabberd, domain_type: str) -> 
     accounts = {
         name: {**server, "xmpp_jid": f"{name}@{ejabberd.domain}", "xmpp_password_file": str(demo.accounts / name)} for name in PEOPLE
     }
-    hypervisor = f"{HYPERVISOR}@{ejabberd.domain}"
     facts = {
-        "logins": {name: {**account, "hypervisor": hypervisor} for name, account in accounts.items()},
+        "logins": {name: {**account, "hypervisor": hypervisors[0]} for name, account in accounts.items()},
+        "hypervisors": list(hypervisors),
         "domain_type": domain_type,
         "network": NETWORK,
         "image": str(demo.host / IMAGE),
     }
     _write_yaml(variables / "demo.yml", {"archipel_demo": facts})
-    _write_yaml(demo.inventory / "platform.xmpp.yml", {"plugin": PLUGIN, **accounts[ADMIN], "hypervisors": [hypervisor]})
+    _write_yaml(demo.inventory / "platform.xmpp.yml", {"plugin": PLUGIN, **accounts[ADMIN], "hypervisors": list(hypervisors)})
 
 
 def _write_yaml(file: Path, value: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 from testbed.demo.accounts import STUDENT
 from testbed.demo.contact_requests import accept_requests
 from testbed.demo.folder import CHECKOUT, DemoError, as_root
-from testbed.demo.machines import MACHINES
+from testbed.demo.machines import MACHINES, NETWORK
 from testbed.demo.platform import Platform
 from testbed.demo.surroundings import program_environment
 from testbed.demo.watching import Watch, run_virsh
@@ -34,6 +34,7 @@ class Tour:
         self.progress = platform.progress
         self.server = platform.ejabberd
         self.uri = uri
+        self.hypervisors = platform.hypervisors
         self.environment = program_environment(self.demo)
 
     def go(self) -> None:
@@ -44,6 +45,8 @@ class Tour:
         self.list_machines()
         self.let_student_work()
         self.suspend_behind_the_back()
+        if len(self.hypervisors) > 1:
+            self.visit_hypervisors()
 
     def declare(self) -> None:
         """Run the play."""
@@ -105,6 +108,13 @@ class Tour:
         status, output = self.progress.run(["archipel", "--profile", STUDENT, *command], self.environment, file)
         if status != MISSING_RIGHT or f"lacks the right '{right}' on {machine}" not in output:
             raise DemoError(f"the student should be refused for want of the right {right!r} on {machine}; see {file}")
+
+    def visit_hypervisors(self) -> None:
+        """Show the network of each hypervisor: every one has a libvirt of its own."""
+        self.progress.step("archipel network list")
+        output = self._run("networks", "archipel", "network", "list")
+        if output.count(NETWORK) < len(self.hypervisors):
+            raise DemoError(f"each of {len(self.hypervisors)} hypervisors should have a network {NETWORK}")
 
     def suspend_behind_the_back(self) -> None:
         """Pause a machine with virsh, and see that everybody who watches knows at once."""

@@ -65,10 +65,16 @@ class Demo:
         self.parts = DemoFolder(folder)
         self.environment = {**os.environ, VARIABLE: str(folder)}
 
-    def run(self, command: str) -> str:
+    def run(self, command: str, *options: str) -> str:
         """Run a command of the demo to its end, which must be a good one; returns what it printed."""
         result = subprocess.run(
-            [*DEMO, command], cwd=self.root, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+            [*DEMO, command, *options],
+            cwd=self.root,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
         )
         assert result.returncode == 0, result.stdout
         return result.stdout
@@ -201,3 +207,17 @@ def test_it_goes_without_a_trace(demo: Demo):
     )
     assert not set(MACHINES) & set(names.stdout.split())
     assert "there is no demo" in demo.run("stop")
+
+
+def test_it_has_as_many_hypervisors_as_are_wanted_each_with_a_libvirt_of_its_own(demo: Demo):
+    output = demo.run("start", "--hypervisors", "3")
+    accounts = ["hypervisor", "hypervisor2", "hypervisor3"]
+    assert re.search(r"archipel network list\n.*\n" + "".join(rf" +{name}@\S+ +{NETWORK} +yes.*\n" for name in accounts), output)
+    status = demo.run("status")
+    assert [status.count(words) for words in ("libvirt   ", "agent     process", "(hypervisor2)", "(hypervisor3)")] == [3, 3, 1, 1]
+    uris = [line.split()[1] for line in status.splitlines() if line.startswith("libvirt")]
+    found = [subprocess.run(as_root(["virsh", "-c", uri, "list", "--name"]), capture_output=True, text=True, check=True) for uri in uris]
+    assert [sorted(listed.stdout.split()) for listed in found] == [sorted(MACHINES), [], []]
+    demo.run("stop")
+    assert demo.find_processes() == {}
+    assert not demo.parts.path.exists()

@@ -22,7 +22,10 @@ from archipel.protocol.presence import HostWork, Journey, Work
 from tests.conformance.agent import Agent
 
 DECLARED = Agent().changes
-HANDED_ON = {"self.events.push(topic, change, *details)", "self.push(*announcement)"}  # of its caller; of a table, which is looked at below
+HANDED_ON = {
+    "self.events.push(topic, change, *details, by=acting.person())",
+    "self.push(*announcement)",
+}  # of its caller; of a table, which is looked at below
 SHOWING = {"at_work", "begin", "Status", "tell_journey"}
 
 

@@ -43,6 +43,8 @@ RUN_BY: dict[tuple[str, str], tuple[str, ...]] = {
     ("guide_getting_started", "console"): (GUIDES,),
     ("guide_getting_started", "sh"): (f"{COLLECTION}/test_artifact.py::test_what_the_guide_installs_answers",),
     ("guide_getting_started", "yaml"): (GUIDES,),
+    ("guide_rights", "console"): (GUIDES,),
+    ("guide_rights", "yaml"): (GUIDES,),
     ("guide_troubleshooting", "text"): (f"{COLLECTION}/test_troubles.py::test_the_words_of_the_guide_are_what_modules_say",),
     ("health", "text"): (CHATS,),
     ("health", "xml"): (f"{PAGES}::test_the_history_is_asked_for_as_its_page_shows",),

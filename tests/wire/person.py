@@ -42,6 +42,7 @@ class Push:
     sequence: int
     epoch: str
     date: str
+    by: str
 
     @property
     def what(self) -> tuple[str, str]:
@@ -238,7 +239,7 @@ def _read_pushes(stanza: ET.Element) -> list[Push]:
             for push in item:
                 assert name_of(push) == "push", show(stanza)
                 number, epoch, date = int(push.get("sequence", "0")), push.get("epoch", ""), push.get("date", "")
-                found.append(Push(node[2], namespace_of(push), push.get("change", ""), number, epoch, date))
+                found.append(Push(node[2], namespace_of(push), push.get("change", ""), number, epoch, date, push.get("by", "")))
     return found
 
 

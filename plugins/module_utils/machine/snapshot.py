@@ -44,11 +44,14 @@ class Snapshot:
     description: MachineDescription | None = None
 
     @classmethod
-    async def take(cls, machine: VirtualMachine, host: Host, *, definitions: bool = False, organisation: bool = False) -> Self:
+    async def take(
+        cls, machine: VirtualMachine, host: Host | None = None, *, definitions: bool = False, organisation: bool = False
+    ) -> Self:
         """Return what the host preloaded of the machine, or else ask the machine itself."""
-        description = host.take_description(machine.uuid, *parts_for(definitions=definitions, organisation=organisation))
+        parts = parts_for(definitions=definitions, organisation=organisation)
+        description = None if host is None else host.take_description(machine.uuid, *parts)
         if description is None:
-            return await cls._ask(machine, definitions=definitions, organisation=organisation)
+            return await cls.ask(machine, definitions=definitions, organisation=organisation)
         return cls(
             machine,
             description.info,
@@ -59,7 +62,7 @@ class Snapshot:
         )
 
     @classmethod
-    async def _ask(cls, machine: VirtualMachine, *, definitions: bool, organisation: bool) -> Self:
+    async def ask(cls, machine: VirtualMachine, *, definitions: bool = False, organisation: bool = False) -> Self:
         """Ask the machine; a definition of a machine that does not run is asked for once only."""
         info, stored, card = await asyncio.gather(
             machine.info(),

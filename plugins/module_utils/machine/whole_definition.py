@@ -20,6 +20,15 @@ from xml.etree import ElementTree as ET
 GOVERNED = frozenset(
     {"disk", "interface", "graphics", "hostdev", "filesystem", "channel", "sound", "tpm", "rng", "redirdev", "shmem", "vsock"},
 )
+# The same for networks and filters, by the element that they stand in.
+GOVERNED_IN = {
+    "network": ("forward", "ip", "portgroup", "route", "vlan", "virtualport", "bandwidth", "mtu"),
+    "dhcp": ("range", "host", "bootp"),
+    "dns": ("forwarder", "host", "txt", "srv"),
+    "vlan": ("tag",),
+    "filter": ("rule", "filterref"),
+    "filterref": ("parameter",),
+}
 # Not the definition's matter: identity, and what libvirt itself writes at each start.
 _NOT_STATED = ("name", "uuid", "seclabel")
 _SECRETS = ("passwd", "passwdValidTo")
@@ -118,6 +127,10 @@ _IDENTITY: dict[str, Callable[[ET.Element], str | None]] = {
     "graphics": lambda element: element.get("type"),
     "controller": lambda element: f"{element.get('type')} {element.get('index', '0')}",
     "channel": lambda element: _at(element, "target", "name"),
+    "ip": lambda element: element.get("address"),
+    "portgroup": lambda element: element.get("name"),
+    "range": lambda element: f"{element.get('start')} {element.get('end')}",
+    "host": lambda element: (element.get("mac") or element.get("ip") or "").lower() or None,
 }
 
 
@@ -148,7 +161,8 @@ def _identity(element: ET.Element) -> str | None:
 
 def _ungoverned(stated: ET.Element, present: ET.Element) -> Iterator[ET.Element]:
     """Yield what is there beyond the statement although the statement governs it."""
-    tags = GOVERNED if stated.tag == "devices" else {"boot"} if stated.tag == "os" and stated.find("boot") is not None else ()
+    boot = {"boot"} if stated.tag == "os" and stated.find("boot") is not None else ()
+    tags = GOVERNED if stated.tag == "devices" else GOVERNED_IN.get(stated.tag, boot)
     for tag in sorted(tags):
         matched = [match for _child, match in _pair(stated.findall(tag), present.findall(tag))]
         for extra in present.findall(tag):

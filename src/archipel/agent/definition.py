@@ -86,6 +86,23 @@ def describe(text: str) -> ET.Element:
     return root
 
 
+def describe_briefly(text: str) -> ET.Element:
+    """Do what :func:`describe` does for one of many, in a fifth of the time, and leave the indentation out, which is a fifth of it."""
+    if len(text.encode()) > MOST_BYTES:
+        return describe(text)
+    try:
+        root = ET.fromstring(text)  # noqa: S314 - libvirt wrote it, and its size is limited
+    except ET.ParseError:
+        return describe(text)  # says what is wrong
+    strip_secrets(root)
+    for element in root.iter():
+        if len(element) and not (element.text or "").strip():
+            element.text = None
+        if not (element.tail or "").strip():
+            element.tail = None
+    return root
+
+
 def strip_secrets(domain: ET.Element) -> None:
     """Take a founding agent's description and the consoles' passwords out of a definition."""
     strip_founding_description(domain)

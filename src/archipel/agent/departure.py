@@ -215,6 +215,8 @@ async def _end_entity(hypervisor: Hypervisor, machine: VirtualMachine) -> None:
     hypervisor.forget(machine)
     with contextlib.suppress(CommandError, WireError):
         await hypervisor.publish_tags(machine.bare, ())
+        # A publisher may not replace another one's item: the next hypervisor could not show the machine's tags.
+        await hypervisor.retract_tags(machine.bare)
     connected = machine.stream.online
     await machine.close()
     if not connected:

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -20,11 +21,11 @@ FULL_PAGE: Final = 100_000
 LARGEST_PART: Final = 230_000
 """Bytes: the server ends a session that sends a stanza of more than 256 KiB (Debian's ejabberd), and the answer is around it."""
 LONG_PAGE: Final = 5.0  # seconds after which a page ends: machines that hang must not cost the answer about those before them
-MOST_AT_ONCE: Final = 8  # machines that are read before it is looked at how full the page is
-READERS: Final = 4  # of those at the same time: half of the threads for libvirt are left to others
+MOST_AT_ONCE: Final = 32  # machines that are read before it is looked at how full the page is
 
-Describer = Callable[[VirtualMachine, tuple[Part, ...]], Awaitable[list[PartItem]]]
-"""Returns these parts of a machine, in this order."""
+Wanted = tuple[VirtualMachine, tuple[Part, ...]]
+Describer = Callable[[Sequence[Wanted]], AsyncGenerator[list[PartItem], None]]
+"""Yields these parts of these machines, both in this order; it may end early, but not before the first."""
 
 
 @dataclass
@@ -62,22 +63,22 @@ async def make_page(
     machines: Sequence[VirtualMachine], parts: tuple[Part, ...], begin: Cursor | None, describe: Describer
 ) -> DescriptionPage:
     """Return descriptions of machines, which are in the order of their UUIDs, from where ``begin`` says on."""
-    page, end, first = _Page(), time.monotonic() + LONG_PAGE, None if begin is None else begin.part
-    left = [machine for machine in machines if begin is None or machine.uuid >= str(begin.uuid)]
-    readers = asyncio.Semaphore(READERS)
-
-    async def read(machine: VirtualMachine) -> list[PartItem]:
-        resumed = begin is not None and machine.uuid == str(begin.uuid)
-        async with readers:
-            return await describe(machine, _from(parts, first) if resumed else parts)
-
+    page, end = _Page(), time.monotonic() + LONG_PAGE
+    left: list[Wanted] = [(machine, parts) for machine in machines if begin is None or machine.uuid >= str(begin.uuid)]
+    if left and begin is not None and left[0][0].uuid == str(begin.uuid):
+        left[0] = left[0][0], _from(parts, begin.part)
     while left and page.next is None and (time.monotonic() < end or not page.machines):
-        batch, left = left[: page.room], left[page.room :]
-        for machine, found in zip(batch, await asyncio.gather(*map(read, batch)), strict=True):
-            if page.next is None:
-                page.add(machine, found)
+        batch, described = left[: page.room], 0
+        async with contextlib.aclosing(describe(batch)) as descriptions:
+            async for found in descriptions:
+                page.add(batch[described][0], found)
+                described += 1
+                if page.next is not None:
+                    break
+                await asyncio.sleep(0)  # others come in between
+        left = left[described:]
     if page.next is None and left:
-        page.next = Cursor(uuid=UUID(left[0].uuid))
+        page.next = Cursor(uuid=UUID(left[0][0].uuid))
     return DescriptionPage(machines=tuple(page.machines), next=page.next)
 
 
@@ -95,4 +96,5 @@ def _fit(part: PartItem) -> PartItem:
 
 
 def _size(part: PartItem) -> int:
+    """Return how many bytes a part has on the wire."""
     return len(serialize(part.write()).encode())

@@ -286,7 +286,7 @@ async def run_command(entity: Entity, found: Command, source: ET.Element | Mappi
         element = source if isinstance(source, ET.Element) else request_element(found.request, source)
         entry.arguments = request = found.request.read(element)
         entity.check_state(found)
-        with entity.count(found):
+        with entity.count(found), entity.acts.of(caller.bare, found.request.action):
             return await perform(entity, found, request, caller)
     except CommandError as error:
         entry.note_error(error)

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 from xml.etree import ElementTree as ET
 
-from archipel.agent import adhoc, admission, discovery
+from archipel.agent import acting, adhoc, admission, discovery
 from archipel.agent.adhoc_sessions import Sessions
 from archipel.agent.contacts import Contacts
 from archipel.agent.decision import Decision, Rule
@@ -81,6 +81,7 @@ class Entity(abc.ABC):
         self._visitors: dict[str, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._unanswered: dict[int, ET.Element] = {}
+        self.acts = acting.Acts()
         self.dialogues = Dialogues()
         self.sessions = Sessions()
         self._requests = Turns(self.spawn, REQUESTS_AT_ONCE, MOST_REQUESTS_WAITING)
@@ -165,7 +166,7 @@ class Entity(abc.ABC):
 
     def push(self, topic: Topic | str, change: str, *details: ET.Element) -> None:
         """Publish a change on the events node, after all that were pushed before it; ``details`` stand in it."""
-        self.spawn(self.events.push(topic, change, *details))
+        self.spawn(self.events.push(topic, change, *details, by=acting.person()))
         self.services.registry.hooks.tell_push(self, str(topic), change, details)
 
     def shout(self, text: str) -> None:

@@ -89,10 +89,13 @@ class EventsNode:
         if accounts:
             await self._pubsub.end_subscriptions(self._node, accounts)
 
-    async def push(self, topic: Topic | str, change: str, *details: ET.Element) -> None:
-        """Publish a change, with ``details`` in it; a failure is logged, never raised: what was done stays done."""
+    async def push(self, topic: Topic | str, change: str, *details: ET.Element, by: str = "") -> None:
+        """Publish a change, with ``details`` in it; a failure is logged, never raised: what was done stays done.
+
+        ``by`` is whose doing it was (bare JID), if that is certain.
+        """
         self.sequence += 1
-        push = Push(topic, change, self.sequence, EPOCH)
+        push = Push(topic, change, self.sequence, EPOCH, by=by)
         if not self._usable:
             self._counts["lost"] += 1
             return

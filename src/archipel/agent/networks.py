@@ -26,8 +26,9 @@ from archipel.agent.virt.network_policy import check_network
 from archipel.agent.virt.networks import Networks, NetworkState
 from archipel.protocol.domain.xml_values import DomainXmlError
 from archipel.protocol.errors import BadRequest, CommandError, LibvirtFailed, PermissionDenied
-from archipel.protocol.network import DefineNetwork
+from archipel.protocol.network import DefineNetwork, RefusedUpdate, UpdateNetwork
 from archipel.protocol.network_definition import NetworkDefinition, read_network
+from archipel.protocol.network_updates import Update, plan_updates
 from archipel.protocol.rights import DOMAIN_POLICY_BYPASS
 
 if TYPE_CHECKING:
@@ -81,6 +82,29 @@ async def define(hypervisor: Hypervisor, request: DefineNetwork, caller: Caller)
         except LibvirtError as error:
             raise LibvirtFailed(error.message + await _give_back(networks, lost), error.code) from error
         _forget(networks, lost)
+
+
+async def update(hypervisor: Hypervisor, request: UpdateNetwork, caller: Caller) -> tuple[RefusedUpdate, ...]:
+    """Define a network; one that runs becomes what was defined as far as libvirt can: what it refuses is returned."""
+    await define(hypervisor, DefineNetwork(autostart=request.autostart, network=request.network), caller)
+    networks, name = hypervisor.services.host.networks, _say_identity(request.network)[0]
+    refused = []
+    async with networks.changing:
+        state = await networks.find(name)
+        if state.active:
+            for step in await asyncio.to_thread(_plan_updates, state, request.network):
+                try:
+                    await networks.update(state.uuid, step)
+                except LibvirtError as error:
+                    refused.append(RefusedUpdate(what=str(step), why=error.message))
+    return tuple(refused)
+
+
+def _plan_updates(state: NetworkState, requested: ET.Element | None) -> list[Update]:
+    running = ET.fromstring(state.xml)  # noqa: S314 - libvirt wrote it
+    if requested is not None and state.definition == state.xml:  # the test driver tells the running one only
+        return plan_updates(running, requested)
+    return plan_updates(running, ET.fromstring(state.definition))  # noqa: S314 - libvirt wrote it
 
 
 def _read(element: ET.Element | None) -> NetworkDefinition:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -24,6 +24,7 @@ MOST_ITEMS: Final = 100_000
 """Of one hypervisor; a thousand machines with dozens of rights each have fewer."""
 PAGE: Final = 500
 """Items in an answer: with the longest keys and labels they fit in a stanza."""
+TOGETHER: Final = 400
 LONGEST_LIST: Final = 10  # items that an error names
 
 
@@ -95,16 +96,17 @@ async def change(store: Store, label: str, *, add: Collection[Item], remove: Col
     """
 
     def work(session: Session) -> None:
-        for kind, key in remove:
-            session.execute(delete(ClaimRow).where(ClaimRow.kind == kind, ClaimRow.key == key, ClaimRow.label == label))
-        owners = {item: _label(session, item) for item in add}
-        others = {item: owner for item, owner in owners.items() if owner not in (None, label)}
+        _delete(session, [item for item, owner in _owners(session, remove).items() if owner == label])
+        owners = _owners(session, add)
+        others = {item: owner for item, owner in owners.items() if owner != label}
         if others and not take:
             raise _refuse_owned(others)
-        for kind, key in [item for item, owner in owners.items() if owner != label]:
-            session.merge(ClaimRow(kind=kind, key=key, label=label, claimed_by=caller, claimed_at=datetime.now(UTC)))
+        _delete(session, list(others))
+        fresh = [item for item in add if owners.get(item) != label]
+        session.add_all(ClaimRow(kind=kind, key=key, label=label, claimed_by=caller, claimed_at=now) for kind, key in fresh)
         _refuse_too_many(session)
 
+    now = datetime.now(UTC)
     await store.run(work)
 
 
@@ -114,12 +116,27 @@ def write_claims(session: Session, claims: Iterable[ClaimRecord]) -> None:
         session.merge(ClaimRow(**vars(claim)))
 
 
-def _label(session: Session, item: Item) -> str | None:
-    row = session.get(ClaimRow, item)
-    return None if row is None else row.label
+def _owners(session: Session, items: Collection[Item]) -> dict[Item, str]:
+    """Return whose these things are, those that nobody owns left out."""
+    found: dict[Item, str] = {}
+    for some in _batches(items):
+        query = select(ClaimRow.kind, ClaimRow.key, ClaimRow.label).where(tuple_(ClaimRow.kind, ClaimRow.key).in_(some))
+        found |= {(kind, key): label for kind, key, label in session.execute(query)}
+    return found
 
 
-def _refuse_owned(others: Mapping[Item, str | None]) -> CommandError:
+def _delete(session: Session, items: Collection[Item]) -> None:
+    for some in _batches(items):
+        session.execute(delete(ClaimRow).where(tuple_(ClaimRow.kind, ClaimRow.key).in_(some)))
+
+
+def _batches(items: Collection[Item]) -> Iterator[list[Item]]:
+    """Yield as many items at a time as SQLite takes in a statement."""
+    listed = list(items)
+    return (listed[start : start + TOGETHER] for start in range(0, len(listed), TOGETHER))
+
+
+def _refuse_owned(others: Mapping[Item, str]) -> CommandError:
     shown = [f"{kind} {key} ({label})" for (kind, key), label in list(others.items())[:LONGEST_LIST]]
     more = len(others) - len(shown)
     text = f"add: others own {', '.join(shown)}{f' and {more} more' if more else ''}; take them over with take=1"

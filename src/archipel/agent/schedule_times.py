@@ -17,15 +17,13 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 
 from archipel.protocol.errors import BadRequest
+from archipel.protocol.scheduler import FIELDS, describe_fields, fill_fields
 
 LEAST_INTERVAL: Final = 10  # seconds between two runs of a job
 HORIZON: Final = timedelta(days=50 * 366)  # a job whose next run is later than that has none
 
-FIELDS: Final = ("year", "month", "day", "hour", "minute", "second")
-_SMALLEST: Final = {"month": "1", "day": "1", "hour": "0", "minute": "0", "second": "0"}
 _EXPRESSION: Final = re.compile(r"[0-9A-Za-z*/, -]+")
 _NUMBER: Final = re.compile(r"[0-9]{1,4}")
-_ANY: Final = "*"
 _OF_WEEKDAY: Final = "day_of_week"  # APScheduler's name of the field
 
 
@@ -57,11 +55,7 @@ class Times:
 
     def describe(self) -> str:
         """Return the founders' words for it."""
-        year, month, day, hour, minute, second = (self.fields[name] for name in FIELDS)
-        date = f"{year}-{month}-{day} @ {hour}"
-        if minute.isdigit() and second.isdigit():
-            return f"{date} : {int(minute):02} : {int(second):02}"
-        return f"{date} hour(s) and {minute} minute(s) and {second} second(s)"
+        return describe_fields(self.fields)
 
 
 def read_times(given: Mapping[str, str | None], zone: ZoneInfo, now: datetime) -> Times:
@@ -70,7 +64,9 @@ def read_times(given: Mapping[str, str | None], zone: ZoneInfo, now: datetime) -
     What is absent beside a larger field is its smallest value (an hour alone means its first second), any value otherwise. Six
     numbers are one moment.
     """
-    fields = _fill({name: (text or "").strip() for name, text in given.items()})
+    if not any((text or "").strip() for text in given.values()):
+        raise BadRequest(f"{', '.join(FIELDS)}: one of them must say when")
+    fields = fill_fields(given)
     check_fields(fields)
     if "weekday" not in fields and all(_NUMBER.fullmatch(text) for text in fields.values()):
         return Times(MappingProxyType(fields), zone, _read_moment(fields, zone, now))
@@ -87,17 +83,6 @@ def check_fields(fields: Mapping[str, str]) -> None:
     for name, text in fields.items():
         _check(name, text)
     _refuse_rush(fields)
-
-
-def _fill(given: dict[str, str]) -> dict[str, str]:
-    weekday, fields, larger = given.pop("weekday", ""), dict[str, str](), False
-    if not weekday and not any(given.values()):
-        raise BadRequest(f"{', '.join(FIELDS)}: one of them must say when")
-    for name in FIELDS:
-        dated = name in {"year", "month", "day"}  # with a weekday these say which weeks
-        fields[name] = given.get(name) or (_SMALLEST[name] if larger and not (weekday and dated) else _ANY)
-        larger = larger or bool(given.get(name)) or (name == "day" and bool(weekday))
-    return fields | ({"weekday": weekday} if weekday else {})
 
 
 def _check(name: str, text: str) -> None:

@@ -205,6 +205,11 @@ class Store:
         """Replace the tags of a machine. Raises :class:`NoSuchMachine`."""
         await self._change_machine(uuid, tags=list(tags))
 
+    async def tags_of(self, uuids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return the tags of these machines, by UUID."""
+        query = select(MachineRow.uuid, MachineRow.tags).where(MachineRow.uuid.in_(list(uuids)))
+        return await self.run(lambda session: {uuid: tuple(tags) for uuid, tags in session.execute(query)})
+
     async def remove_machine(self, uuid: str, entity: str | None = None, *, keeps_folder: bool = False) -> None:
         """Forget a machine and, at the same moment, rights on its entity (bare JID) and what owned it. One that is gone is no error.
 

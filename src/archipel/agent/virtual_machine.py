@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from archipel.agent.acting import on_behalf_of
 from archipel.agent.avatars import show_avatar
 from archipel.agent.dispatch import Command
 from archipel.agent.entity import Entity
@@ -250,10 +251,10 @@ class VirtualMachine(Entity):
 
     def take_event(self, event: DomainEvent) -> None:
         """Follow a change that libvirt announced, in the order of the announcements."""
-        self.spawn(self._tell(event))
+        self.spawn(self._tell(event, self.acts.cause_of(event)))
 
-    async def _tell(self, event: DomainEvent) -> None:
-        """Read the state that an event hints at, show it, push the change.
+    async def _tell(self, event: DomainEvent, cause: str) -> None:
+        """Read the state that an event hints at, show it, push the change, which is the doing of ``cause`` (bare JID) if that is known.
 
         What happens to the domain of a machine that moves to another host is part of that.
         """
@@ -269,7 +270,8 @@ class VirtualMachine(Entity):
             if event.event is LifecycleEvent.DEFINED:
                 await self._follow_name(event.name)
             if announcement is not None:
-                self.push(*announcement)
+                with on_behalf_of(cause):
+                    self.push(*announcement)
         for work in self.services.registry.hooks.followers(self, event):
             self.spawn(work)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from archipel.protocol.errors import LibvirtFailed
 from archipel.protocol.payload import Request
 
 if TYPE_CHECKING:
@@ -24,3 +25,12 @@ class Concern:
     async def ask(self, request: Request[AnswerT], timeout: float | None = None) -> AnswerT:
         """Send a command to the entity."""
         return await self.entity.ask(request, timeout)
+
+    async def ask_unless_missing(self, request: Request[AnswerT], code: int) -> AnswerT | None:
+        """Send a command about something; return ``None`` where libvirt says, with this number of an error, that it is not there."""
+        try:
+            return await self.ask(request)
+        except LibvirtFailed as error:
+            if error.code != code:
+                raise
+            return None

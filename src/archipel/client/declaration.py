@@ -140,14 +140,15 @@ async def _read_pages(hypervisor: Entity, uuids: tuple[str, ...], parts: tuple[P
             yield machine
         if page.next is None:
             return
-        if following is not None and not _advances(page.next, following):
+        if following is not None and _place(page.next, parts) <= _place(following, parts):
             raise MalformedAnswer(str(hypervisor.jid), commands.Describe.action, "its pages have no end")
         following = page.next
         uuids = tuple(uuid for uuid in uuids if uuid >= str(page.next.uuid))
 
 
-def _advances(cursor: commands.Cursor, before: commands.Cursor) -> bool:
-    return str(cursor.uuid) > str(before.uuid) or (cursor.uuid == before.uuid and cursor.part != before.part)
+def _place(cursor: commands.Cursor, parts: tuple[Part, ...]) -> tuple[str, int]:
+    """Return where a page begins, so that a later place is a greater one."""
+    return str(cursor.uuid), parts.index(Part(cursor.part)) if cursor.part in parts else 0
 
 
 async def _ask(hypervisor: Entity, request: commands.Describe) -> commands.DescriptionPage:

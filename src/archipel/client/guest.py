@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import replace
 from typing import Final
 
@@ -36,13 +37,13 @@ class Guest(Concern):
         await self.ask(commands.PingGuest())
 
     async def run(self, path: str, arguments: tuple[str, ...] = (), *, input: bytes = b"", timeout: float = 60) -> Execution:  # noqa: A002 - subprocess's word
-        """Run a program and return how it ended; raises :class:`WaitTimedOut`, the program runs on then."""
+        """Run a program and return how it ended; raises :class:`WaitTimedOut` after ``timeout`` seconds, the program runs on then."""
         passed = tuple(Argument(arg=argument) for argument in arguments)
         wait = int(min(_ONE_WAIT, timeout))
         request = commands.Execute(path=path, timeout=wait, private_input=encode(input), arguments=passed)
         found = await self.ask(request, wait + self.entity.session.settings.timeout)
         try:
-            async with asyncio.timeout(max(0, timeout - wait)):
+            async with asyncio.timeout(None if math.isinf(timeout) else max(0, timeout - wait)):
                 while not found.exited:
                     await asyncio.sleep(_LOOK_AGAIN)
                     found = replace(await self.ask(commands.GetExecution(pid=found.pid)), pid=found.pid)
@@ -78,6 +79,10 @@ class Guest(Concern):
         """Set the password of an account of the guest; ``crypted``: it is a hash."""
         await self.ask(commands.SetPassword(user=user, password=password, crypted=crypted))
 
+    async def is_frozen(self) -> bool:
+        """Return whether nothing in the guest can write."""
+        return (await self.ask(commands.GetFreezeState())).frozen
+
     async def freeze(self) -> int:
         """Let nothing write until :meth:`thaw`; returns how many file systems were frozen."""
         return (await self.ask(commands.Freeze())).count
@@ -85,6 +90,10 @@ class Guest(Concern):
     async def thaw(self) -> int:
         """Let the guest write again; returns how many file systems were thawed."""
         return (await self.ask(commands.Thaw())).count
+
+    async def clock(self) -> Clock:
+        """Return the guest's time, and how far it is from the host's."""
+        return await self.ask(commands.GetTime())
 
     async def set_clock(self) -> Clock:
         """Set the guest's clock by the host's."""

@@ -17,6 +17,7 @@ from archipel.client.appliances import Appliances
 from archipel.client.declaration import MachineDescription
 from archipel.client.entity import Entity
 from archipel.client.errors import AmbiguousMachine, MachineNotFound, MalformedAddress, MalformedAnswer, NotOnline
+from archipel.client.golden_images import GoldenImages
 from archipel.client.health import HostHealth
 from archipel.client.long_work import follow_to_end
 from archipel.client.networks import NetworkFilters, Networks
@@ -85,6 +86,11 @@ class Hypervisor(Entity):
     def volumes(self) -> Volumes:
         """The volumes of those."""
         return Volumes(self)
+
+    @property
+    def golden_images(self) -> GoldenImages:
+        """The images on which drives of its machines stand."""
+        return GoldenImages(self)
 
     @property
     def appliances(self) -> Appliances:

@@ -5,12 +5,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 from xml.etree import ElementTree as ET
 
 from archipel.client.concern import Concern
 from archipel.client.errors import ClientError
 from archipel.protocol import network as commands
-from archipel.protocol.network import Bridge, Lease
+from archipel.protocol.network import Bridge, Lease, NetworkDescription, RefusedUpdate
+
+NO_NETWORK: Final = 43  # libvirt's virErrorNumber
+NO_FILTER: Final = 62
 
 
 class NetworkNotFound(ClientError):
@@ -45,9 +49,17 @@ class Networks(Concern):
                 return found
         raise NetworkNotFound(f"{self.entity.bare} has no network {network!r}")
 
+    async def describe(self, network: str) -> NetworkDescription | None:
+        """Return a network with what its next start will use beside what is in force (right ``network_get``), ``None`` if there is none."""
+        return await self.ask_unless_missing(commands.DescribeNetwork(uuid=network), NO_NETWORK)
+
     async def define(self, definition: ET.Element, *, autostart: bool | None = None) -> None:
         """Define a network by libvirt's XML; ``autostart`` None keeps what it was."""
         await self.ask(commands.DefineNetwork(network=definition, autostart=autostart))
+
+    async def update(self, definition: ET.Element, *, autostart: bool | None = None) -> tuple[RefusedUpdate, ...]:
+        """Define a network, and change one that runs at once as far as libvirt can; return what it refused (right ``network_define``)."""
+        return await self.ask(commands.UpdateNetwork(network=definition, autostart=autostart))
 
     async def undefine(self, network: str) -> None:
         """Remove a network's definition."""
@@ -84,6 +96,10 @@ class NetworkFilters(Concern):
     async def show(self, name: str) -> ET.Element:
         """Return the definition of a filter."""
         return await self.ask(commands.GetFilter(name=name))
+
+    async def find(self, name: str) -> ET.Element | None:
+        """Return the definition of a filter, ``None`` if there is none."""
+        return await self.ask_unless_missing(commands.GetFilter(name=name), NO_FILTER)
 
     async def define(self, definition: ET.Element) -> None:
         """Define a filter by libvirt's XML."""

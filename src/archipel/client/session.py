@@ -131,6 +131,10 @@ class Session:
         answer = child_named(await self._request(stanzas.iq(kind, jid, query), timeout), "query")
         return ET.Element(query.tag) if answer is None else answer
 
+    async def exchange(self, kind: Literal["get", "set"], jid: str, content: ET.Element, timeout: float | None = None) -> ET.Element:
+        """Send an IQ with any content, to a server too, and return the IQ that answers it; raises what :meth:`ask` does."""
+        return await self._request(stanzas.iq(kind, jid, content), timeout)
+
     async def _request(self, iq: ET.Element, timeout: float | None = None) -> ET.Element:
         jid = iq.get("to", "")
         try:

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+from typing import Final
 from xml.etree import ElementTree as ET
 
 from archipel.client.concern import LONG_WORK, Concern
 from archipel.client.drives import MEBIBYTES
 from archipel.protocol import storage_pools as commands
-from archipel.protocol.storage_pools import Pool, Volume
+from archipel.protocol.storage_pools import Pool, PoolDescription, Volume
+
+NO_POOL: Final = 49  # libvirt's virErrorNumber
 
 
 class StoragePools(Concern):
@@ -18,6 +21,10 @@ class StoragePools(Concern):
     async def list(self) -> tuple[Pool, ...]:
         """Return all pools, sizes in bytes."""
         return await self.ask(commands.GetPools())
+
+    async def describe(self, pool: str) -> PoolDescription | None:
+        """Return what a pool's next start will use, and what is in force (right ``storage_pools``), ``None`` if there is no pool."""
+        return await self.ask_unless_missing(commands.DescribePool(name=pool), NO_POOL)
 
     async def define(self, definition: ET.Element, *, autostart: bool = False) -> None:
         """Define a pool by libvirt's XML."""
@@ -47,9 +54,18 @@ class Volumes(Concern):
         """Return the volumes of a pool, sizes in bytes."""
         return await self.ask(commands.GetVolumes(pool=pool))
 
-    async def create(self, pool: str, name: str, size: int, *, format: str = "raw") -> None:  # noqa: A002 - libvirt's word
-        """Make an empty volume."""
-        await self.ask(commands.CreateVolume(pool=pool, name=name, size=size, unit=MEBIBYTES, format=format), LONG_WORK)
+    async def create(
+        self,
+        pool: str,
+        name: str,
+        size: int,
+        *,
+        format: str = "raw",  # noqa: A002 - libvirt's word
+        allocation: int | None = None,
+    ) -> None:
+        """Make an empty volume; ``allocation`` is how much room it has from the start, none unless said."""
+        request = commands.CreateVolume(pool=pool, name=name, size=size, unit=MEBIBYTES, format=format, allocation=allocation)
+        await self.ask(request, LONG_WORK)
 
     async def delete(self, pool: str, name: str) -> None:
         """Delete a volume that nobody uses."""

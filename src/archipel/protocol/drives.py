@@ -24,10 +24,11 @@ class DriveChange(Change):
     CONVERTED = "converted", "a drive has another format"
     RENAMED = "renamed", "a drive has another name"
     RESIZED = "resized", "a drive became larger"
+    GOLDEN_DELETED = "goldendeleted", "a golden image of the host was deleted"
     GOLDENED = "goldened", "a golden drive was made of a drive"
 
 
-"""What pushes about drives are about: created, deleted, converted, renamed, goldened, resized."""
+"""What pushes about drives are about: created, deleted, converted, renamed, goldened, resized, goldendeleted."""
 FORMATS: Final = ("qcow2", "raw", "qcow", "vmdk")
 """Formats that drives are made in; ``cow``, which the founders had as well, is gone from QEMU."""
 LONGEST_NAME: Final = 150  # bytes of a file name without its ending, of the 255 that Linux allows
@@ -74,14 +75,15 @@ def _nameable(value: str) -> str | None:
     return None if len(name.encode()) <= LONGEST_NAME else f"must have {LONGEST_NAME} bytes at most"
 
 
-def _plain_file(value: str) -> str | None:
+def plain_file(value: str) -> str | None:
+    """Check that a text names a file that is not hidden, without its folder."""
     if not value or value.startswith(".") or "/" in value or _CONTROL.search(value):
         return "must be the name of a file, without its folder"
     return None if len(value.encode()) <= LONGEST_NAME else f"must have {LONGEST_NAME} bytes at most"
 
 
 def _golden_name(value: str) -> str | None:
-    return _plain_file(value) or (None if value.endswith(".qcow2") else "must end in .qcow2: that is what golden drives are")
+    return plain_file(value) or (None if value.endswith(".qcow2") else "must end in .qcow2: that is what golden drives are")
 
 
 def _given(value: str) -> str | None:
@@ -93,7 +95,11 @@ def _given(value: str) -> str | None:
 
 @payload
 class Drive(Payload, tag="disk"):
-    """A drive; sizes in bytes. ``problem`` (new here) says why the size that the guest sees is not told."""
+    """A drive; sizes in bytes.
+
+    New here: ``problem`` says why the size that the guest sees is not told, ``modified`` when the file was written last, in seconds
+    since 1970.
+    """
 
     name: str = attribute()
     path: str = attribute()
@@ -102,6 +108,7 @@ class Drive(Payload, tag="disk"):
     disk_size: int = attribute(name="diskSize")
     backing_file: str | None = attribute(name="backingFile", default=None)
     problem: str | None = attribute(default=None)
+    modified: float | None = attribute(default=None)
 
 
 @payload
@@ -132,7 +139,7 @@ class CreateDrive(Request[None], namespace=ns.VM_DISK, action="create"):
     unit: str = attribute(_one_of(*LIMITS))
     format: str = attribute(_one_of(*FORMATS))
     preallocation: str = attribute(_one_of("metadata", "off", ""), default="")
-    golden: str | None = attribute(_plain_file, default=None)
+    golden: str | None = attribute(plain_file, default=None)
 
 
 @payload

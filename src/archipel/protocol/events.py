@@ -49,7 +49,8 @@ class Push:
     """One announcement.
 
     ``sequence`` counts the pushes of one entity within one ``epoch`` (a life of its agent), from 1 and without gaps: both
-    are new here, founding clients ignore them. ``date`` is the hypervisor's local time.
+    are new here, founding clients ignore them. ``date`` is the hypervisor's local time. ``by`` is whose doing it was (bare JID),
+    as far as the agent is certain; it is new here, too.
     """
 
     topic: str
@@ -57,12 +58,15 @@ class Push:
     sequence: int = 0
     epoch: str = ""
     date: datetime = field(default_factory=datetime.now)
+    by: str = ""
 
     def write(self, *details: ET.Element) -> ET.Element:
         """Return the ``<push/>`` element, with ``details`` in it, which take its namespace."""
         attributes = {"date": self.date.strftime(_DATE_FORMAT), "change": self.change}
         if self.epoch:
             attributes |= {"sequence": str(self.sequence), "epoch": self.epoch}
+        if self.by:
+            attributes["by"] = self.by
         namespace = f"{ns.PUSH_PREFIX}{self.topic}"
         element = ET.Element(f"{{{namespace}}}push", attributes)
         for detail in details:
@@ -80,7 +84,8 @@ class Push:
             sequence = _read_sequence(element.get("sequence", "0"))
         except ValueError:
             return None
-        return cls(namespace.removeprefix(ns.PUSH_PREFIX), element.get("change", ""), sequence, element.get("epoch", ""), date)
+        topic, change = namespace.removeprefix(ns.PUSH_PREFIX), element.get("change", "")
+        return cls(topic, change, sequence, element.get("epoch", ""), date, element.get("by", ""))
 
 
 def _read_sequence(text: str) -> int:

@@ -29,7 +29,7 @@ from archipel.protocol.payload import (
 )
 
 FAILURE: Final = -18001  # of errors that have no number of their own, such as libvirt's
-MOST_BYTES: Final = 49152  # of a file's part, of input, and of each kind of output: as base64, two of them fit in a stanza
+MOST_BYTES: Final = 131072  # of a file's part, of input, and of both outputs together: as base64, they fit in a stanza of 256 KiB
 LONGEST_RUN: Final = 300  # seconds that a request waits for a program
 LONGEST_ARGUMENT: Final = 32768
 _LONGEST_PATH: Final = 4096
@@ -208,10 +208,11 @@ class WrittenFile(Payload, tag="file"):
 
 @payload
 class WriteFile(Request[WrittenFile], namespace=ns.VM_GUEST, action="filewrite"):
-    """Write a file in the guest anew, or put something behind what stands in it."""
+    """Write a file in the guest anew, put something behind what stands in it, or write over a file that is there, from ``offset`` on."""
 
     path: str = attribute(not_empty, at_most_characters(_LONGEST_PATH))
     append: bool = attribute(default=False)
+    offset: int | None = attribute(at_least(0), at_most(2**62), default=None)
     private_content: str = text_child(_is_base64, name="content")
 
 
@@ -248,6 +249,18 @@ class Thaw(Request[Filesystems], namespace=ns.VM_GUEST, action="thaw"):
 
 
 @payload
+class FreezeState(Payload, tag="filesystems"):
+    """Whether the guest's file systems are frozen."""
+
+    frozen: bool = attribute()
+
+
+@payload
+class GetFreezeState(Request[FreezeState], namespace=ns.VM_GUEST, action="freezestatus", reads=True):
+    """Whether nothing in the guest can write."""
+
+
+@payload
 class Clock(Payload, tag="time"):
     """The guest's time as it was read, in seconds since 1970, and by how much it differs from the host's."""
 
@@ -258,3 +271,8 @@ class Clock(Payload, tag="time"):
 @payload
 class SetTime(Request[Clock], namespace=ns.VM_GUEST, action="synctime"):
     """Set the guest's clock by the host's."""
+
+
+@payload
+class GetTime(Request[Clock], namespace=ns.VM_GUEST, action="clock", reads=True):
+    """The guest's time, and how far it is from the host's."""

@@ -24,6 +24,7 @@ DECLARATION: Final = "archipel:declaration"
 HEALTH: Final = "archipel:hypervisor:health"
 HYPERVISOR_CONTROL: Final = "archipel:hypervisor:control"
 HYPERVISOR_GEOLOCALIZATION: Final = "archipel:hypervisor:geolocalization"
+HYPERVISOR_GOLDEN: Final = "archipel:hypervisor:golden"
 HYPERVISOR_MIGRATION: Final = "archipel:hypervisor:migration"
 HYPERVISOR_NETWORK: Final = "archipel:hypervisor:network"  # served by machines, too
 HYPERVISOR_PARKING: Final = "archipel:hypervisor:vmparking"

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 from archipel.protocol import namespaces as ns
 from archipel.protocol.changes import Change, about
 from archipel.protocol.payload import Payload, Request, attribute, child, foreign_xml, not_empty, payload
-from archipel.protocol.xml import local_name
+from archipel.protocol.xml import child_named, local_name
 
 TOPIC: Final = "network"
 
@@ -48,6 +48,8 @@ class NetworkCode(enum.IntEnum):
     FILTER_GET = -7011
     FILTER_DEFINE = -7012
     FILTER_UNDEFINE = -7013
+    DESCRIBE = -7014
+    UPDATE = -7015
 
 
 # -- answers ------------------------------------------------------------------------------------------------------------
@@ -133,6 +135,64 @@ class Lease(Payload, tag="lease"):
     expiry: int = attribute(default=0)
 
 
+@payload
+class NetworkDescription(Payload, tag="description"):
+    """A network: ``stored`` is what its next start will use, ``running`` what is in force while it runs."""
+
+    name: str
+    uuid: str
+    active: bool
+    persistent: bool
+    autostart: bool
+    stored: ET.Element | None = None
+    running: ET.Element | None = None
+
+    @classmethod
+    def read(cls, element: ET.Element) -> Self:
+        """Return the description that ``element`` holds."""
+        facts = _NetworkFacts.read(element)
+        return cls(
+            name=facts.name,
+            uuid=facts.uuid,
+            active=facts.active,
+            persistent=facts.persistent,
+            autostart=facts.autostart,
+            stored=_definition_in(element, "stored"),
+            running=_definition_in(element, "running"),
+        )
+
+    def write(self) -> ET.Element:
+        """Return the element with up to two definitions in it."""
+        facts = _NetworkFacts(name=self.name, uuid=self.uuid, active=self.active, persistent=self.persistent, autostart=self.autostart)
+        element = facts.write()
+        for tag, definition in (("stored", self.stored), ("running", self.running)):
+            if definition is not None:
+                ET.SubElement(element, tag).append(copy.deepcopy(definition))
+        return element
+
+
+@payload
+class _NetworkFacts(Payload, tag="description"):
+    name: str = attribute()
+    uuid: str = attribute()
+    active: bool = attribute()
+    persistent: bool = attribute()
+    autostart: bool = attribute()
+
+
+def _definition_in(element: ET.Element, tag: str) -> ET.Element | None:
+    holder = child_named(element, tag)
+    return None if holder is None or not len(holder) else foreign_xml(holder[0])
+
+
+@payload
+class RefusedUpdate(Payload, tag="refused"):
+    """What libvirt did not change in a network that runs, and its words for why."""
+
+    what: str = attribute()
+    why: str = attribute()
+
+
 # -- networks -----------------------------------------------------------------------------------------------------------
 
 
@@ -195,6 +255,21 @@ class GetLeases(Request[tuple[Lease, ...]], namespace=ns.HYPERVISOR_NETWORK, act
     """New here: the addresses that the network's DHCP server gave away."""
 
     uuid: str = attribute(not_empty)
+
+
+@payload
+class DescribeNetwork(Request[NetworkDescription], namespace=ns.HYPERVISOR_NETWORK, action="describe", reads=True):
+    """New here: one network, with what its next start will use beside what is in force."""
+
+    uuid: str = attribute(not_empty)
+
+
+@payload
+class UpdateNetwork(Request[tuple[RefusedUpdate, ...]], namespace=ns.HYPERVISOR_NETWORK, action="update"):
+    """New here: define a network as ``define`` does, and change one that runs at once as far as libvirt can."""
+
+    autostart: bool | None = attribute(default=None)
+    network: ET.Element | None = child(default=None)
 
 
 # -- network filters ----------------------------------------------------------------------------------------------------

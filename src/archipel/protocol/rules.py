@@ -187,11 +187,12 @@ ROLE_SEPARATOR: Final = " "
 
 @payload
 class RoleItem(Payload, tag="role"):
-    """A role; ``rights`` are separated by blanks."""
+    """A role; ``rights`` are separated by blanks. ``platform``: a hypervisor has it from the platform's node."""
 
     name: str = attribute()
     description: str = attribute(default="")
     builtin: bool = attribute(default=False)
+    platform: bool = attribute(default=False)
     rights: str = text(default="")
 
     @property

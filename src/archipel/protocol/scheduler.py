@@ -5,15 +5,43 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
+from typing import Final
 
 from archipel.protocol import namespaces as ns
 from archipel.protocol.changes import Change, about
 from archipel.protocol.events import Topic
 from archipel.protocol.payload import Payload, Request, at_most_characters, attribute, not_empty, payload, text
 
+FIELDS: Final = ("year", "month", "day", "hour", "minute", "second")
+_SMALLEST: Final = {"month": "1", "day": "1", "hour": "0", "minute": "0", "second": "0"}
+_ANY: Final = "*"
 _SHORT = at_most_characters(100)  # an expression that lists every second has more; nobody needs that
 _COMMENT = at_most_characters(500)
 _PARAMETER = at_most_characters(1000)
+
+
+def fill_fields(given: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the texts of all of :data:`FIELDS`, and of ``weekday`` if it is given.
+
+    What is absent beside a larger field is its smallest value (an hour alone means its first second), any value otherwise.
+    """
+    said = {name: (text or "").strip() for name, text in given.items()}
+    weekday, fields, larger = said.get("weekday", ""), dict[str, str](), False
+    for name in FIELDS:
+        dated = name in {"year", "month", "day"}  # with a weekday these say which weeks
+        fields[name] = said.get(name) or (_SMALLEST[name] if larger and not (weekday and dated) else _ANY)
+        larger = larger or bool(said.get(name)) or (name == "day" and bool(weekday))
+    return fields | ({"weekday": weekday} if weekday else {})
+
+
+def describe_fields(fields: Mapping[str, str]) -> str:
+    """Return the founders' words for a job's times."""
+    year, month, day, hour, minute, second = (fields[name] for name in FIELDS)
+    date = f"{year}-{month}-{day} @ {hour}"
+    if minute.isdigit() and second.isdigit():
+        return f"{date} : {int(minute):02} : {int(second):02}"
+    return f"{date} hour(s) and {minute} minute(s) and {second} second(s)"
 
 
 @about(Topic.SCHEDULER)
@@ -59,7 +87,7 @@ class Job(Payload, tag="job"):
     """A job of an entity; ``date`` is for people.
 
     New here: whose rights it runs by (``creator``, a bare JID), its time zone, when it comes next (ISO 8601 with the zone's
-    offset; empty while it runs for the last time), its parameter and weekdays where it has any.
+    offset; empty while it runs for the last time), its parameter and weekdays where it has any, and all fields of its time.
     """
 
     action: str = attribute()
@@ -71,6 +99,12 @@ class Job(Payload, tag="job"):
     next_run: str = attribute(name="next", default="")
     param: str | None = attribute(default=None)
     weekday: str | None = attribute(default=None)
+    year: str | None = attribute(default=None)
+    month: str | None = attribute(default=None)
+    day: str | None = attribute(default=None)
+    hour: str | None = attribute(default=None)
+    minute: str | None = attribute(default=None)
+    second: str | None = attribute(default=None)
 
 
 @payload

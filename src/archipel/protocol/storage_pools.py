@@ -4,15 +4,17 @@
 
 from __future__ import annotations
 
+import copy
 import enum
 import re
-from typing import Final
+from typing import Final, Self
 from xml.etree import ElementTree as ET
 
 from archipel.protocol import namespaces as ns
 from archipel.protocol.changes import Change, about
 from archipel.protocol.drives import LIMITS
-from archipel.protocol.payload import Check, Payload, Request, at_least, attribute, child, payload
+from archipel.protocol.payload import Check, Payload, Request, at_least, attribute, child, foreign_xml, payload
+from archipel.protocol.xml import child_named
 
 TOPIC: Final = "storage"
 
@@ -51,6 +53,7 @@ class StorageCode(enum.IntEnum):
     VOLUME_CREATE = -3108
     VOLUME_DELETE = -3109
     VOLUME_RESIZE = -3110
+    POOL_DESCRIBE = -3111
 
 
 def proper_name(value: str) -> str | None:
@@ -98,12 +101,41 @@ class Volume(Payload, tag="volume"):
     allocation: int = attribute()
 
 
+@payload
+class PoolDescription(Payload, tag="description"):
+    """A pool's definitions: ``stored`` is what its next start will use, ``running`` what is in force while it is active."""
+
+    stored: ET.Element | None = None
+    running: ET.Element | None = None
+
+    @classmethod
+    def read(cls, element: ET.Element) -> Self:
+        """Return the description that ``element`` holds."""
+        holders = {tag: child_named(element, tag) for tag in ("stored", "running")}
+        return cls(**{tag: None if found is None or not len(found) else foreign_xml(found[0]) for tag, found in holders.items()})
+
+    def write(self) -> ET.Element:
+        """Return the element with up to two definitions in it."""
+        element = ET.Element(self.tag)
+        for tag, definition in (("stored", self.stored), ("running", self.running)):
+            if definition is not None:
+                ET.SubElement(element, tag).append(copy.deepcopy(definition))
+        return element
+
+
 # -- commands -----------------------------------------------------------------------------------------------------------
 
 
 @payload
 class GetPools(Request[tuple[Pool, ...]], namespace=ns.HYPERVISOR_STORAGE, action="pools", reads=True):
     """All pools of the host."""
+
+
+@payload
+class DescribePool(Request[PoolDescription], namespace=ns.HYPERVISOR_STORAGE, action="pooldescribe", reads=True):
+    """The definitions of a pool."""
+
+    name: str = attribute(_known_name)
 
 
 @payload
@@ -152,13 +184,14 @@ class GetVolumes(Request[tuple[Volume, ...]], namespace=ns.HYPERVISOR_STORAGE, a
 
 @payload
 class CreateVolume(Request[None], namespace=ns.HYPERVISOR_STORAGE, action="volumecreate"):
-    """Make an empty volume."""
+    """Make an empty volume; ``allocation`` is how much room it has from the start, in the same unit: none unless said."""
 
     pool: str = attribute(_known_name)
     name: str = attribute(proper_name)
     size: int = attribute(at_least(1))
     unit: str = attribute(_one_of(*LIMITS))
     format: str = attribute(_one_of(*FORMATS), default="raw")
+    allocation: int | None = attribute(at_least(0), default=None)
 
 
 @payload

@@ -374,6 +374,27 @@ async def test_10b_a_stop_that_somebody_asked_for_is_announced_at_once(
     raise AssertionError("the stop that was asked for never came first")
 
 
+# -- 12: whose doing it was -------------------------------------------------------------------------------------------
+
+
+async def test_12a_a_push_names_whose_command_it_comes_from(listener: Person, machine: Machine) -> None:
+    for action, word in {"create": "created", "suspend": "suspended", "resume": "resumed", "destroy": "shutdown"}.items():
+        before = len(listener.received)
+        await change(listener, machine, action)
+        assert (await listener.expect_push(machine.bare, "virtualmachine:control", word, before)).by == listener.bare
+    before = len(listener.received)
+    await listener.command(machine.full, SUBSCRIPTION, "<archipel action='add' jid='somebody@localhost'/>")
+    assert (await listener.expect_push(machine.bare, "permissions", "somebody@localhost", before)).by == listener.bare
+
+
+async def test_12b_a_push_names_nobody_where_nobody_is_known(platform: Platform, listener: Person, machine: Machine) -> None:
+    await change(listener, machine, "create")
+    before = len(listener.received)
+    with platform.libvirt() as connection:
+        connection.lookupByUUIDString(machine.uuid).suspend()
+    assert (await listener.expect_push(machine.bare, "virtualmachine:control", "suspended", before)).by == ""
+
+
 def stops(person: Person, since: int, *machines: Machine) -> list[str]:
     """Who announced a stop, in order, once all have."""
     owners = {machine.bare for machine in machines}

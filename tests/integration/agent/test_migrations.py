@@ -64,12 +64,16 @@ async def test_a_machine_that_is_off_moves_with_all_that_is_known_of_it_and_back
     await admin.command(first.address_of(machine), CONTROL, "<archipel action='autostart' value='1'/>")
     card = "<ORGUNIT>Physics</ORGUNIT><CATEGORIES>exam</CATEGORIES>"
     await admin.command(first.host, HOST, f"<archipel action='setorginfo' target='{machine.uuid}'>{card}</archipel>")
+    claims = f"<add kind='machine' key='{machine.uuid}'/><add kind='grant' key='{machine.uuid}/ada/info'/>"
+    await admin.command(first.host, "archipel:declaration", f"<archipel action='own' label='lab'>{claims}</archipel>")
     rights, account = first.grants(machine), first.machine_passwords()[machine.uuid]
     definition = first.definition_in_libvirt(machine.uuid)
 
     await move(pair, machine, first, second)
     assert machine.uuid not in first.domains
     assert (second.definition_in_libvirt(machine.uuid), second.grants(machine)) == (definition, rights)
+    assert second.rows("SELECT kind, label FROM ownership ORDER BY kind") == [("grant", "lab"), ("machine", "lab")]
+    assert first.rows("SELECT * FROM ownership") == []
     assert second.machine_passwords()[machine.uuid] == account
     assert second.rows("SELECT orgunit, categories FROM virtual_machines WHERE uuid = ?", machine.uuid) == [("Physics", "exam")]
     info = await student.command(second.address_of(machine), CONTROL, "<archipel action='info'/>")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from testbed.certificates import Authority
-from tests.integration.collection.platform import Platform, open_platform
+from tests.integration.collection.platform import LEGACY, Platform, open_platform
+from tests.unit.agent.feed_house import open_feed_house, pack
 
 pytest.register_assert_rewrite("tests.integration.collection.playbook")
 
@@ -29,6 +30,14 @@ def platform(servers: Platform) -> Iterator[Platform]:
     """The platform, without machines, rights and contacts."""
     yield servers
     servers.clear()
+
+
+@pytest.fixture
+def feed() -> Iterator[str]:
+    """The address of a server with a feed of one appliance."""
+    with open_feed_house() as house:
+        house.offer(pack({"description.xml": LEGACY.format(name="old").encode()}))
+        yield house.base
 
 
 @pytest.fixture

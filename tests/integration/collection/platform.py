@@ -7,13 +7,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import libvirt
 
 from archipel.client import ConnectionSettings, Hypervisor, NotOnline, Session
 from archipel.client.platform import prepare_platform
+from archipel.client.platform_rules import PlatformRules
+from archipel.client.server_api import ServerApi
+from archipel.client.shared_groups import SharedGroups
+from archipel.protocol.rules import OldRule, Rule
+from testbed import fake_guest
 from testbed.agent import Agent, make_agent
 from testbed.certificates import Authority
 from testbed.ejabberd import Ejabberd, make_ejabberd
@@ -21,10 +26,15 @@ from testbed.libvirtd import TestLibvirtd
 
 DOMAIN = "example.org"
 HYPERVISOR = f"hypervisor@{DOMAIN}"
-SECOND = "lyon"  # the account's name of a further hypervisor, which tests may start
+SECOND = f"second@{DOMAIN}"
 PEOPLE = ("admin", "teacher", "student", "guest")
 ADDRESS = "192.0.2.1"  # of the hypervisor, as it tells; reserved for documentation (RFC 5737)
+OF_THE_DRIVER = ("default", "default-pool")  # a network and a pool that libvirt's test driver has from the start
 PATIENCE = 20  # greetings until the agent is online; one a second
+TWO_HOSTS = ("hypervisor", "vm_migrate")
+"""Modules whose examples and scenarios take a second hypervisor for granted."""
+FEED = "https://feeds.example.org"
+"""Where examples and scenarios of appliances find a feed; a server on loopback stands in for it."""
 LEGACY = """<domain type='test'>
   <name>{name}</name><memory unit='MiB'>64</memory><vcpu>1</vcpu><os><type>hvm</type></os>
 </domain>"""
@@ -37,6 +47,29 @@ class Platform:
     ejabberd: Ejabberd
     uri: str
     agent: Agent
+    later: contextlib.ExitStack
+    second: list[str] = field(default_factory=list)
+
+    def start_second(self) -> str:
+        """Start a second hypervisor, which sees the first one's folders and is trusted by it; return the URI of its libvirt.
+
+        Once it runs it goes on doing so.
+        """
+        if self.second:
+            return self.second[0]
+        uri = self.later.enter_context(TestLibvirtd()).uri
+        options = {
+            ("GLOBAL", "machine_ip"): ADDRESS,
+            ("DEFAULT", "archipel_folder_data"): str(self.agent.folder / "vm"),
+            ("MIGRATION", "migration_peers"): HYPERVISOR,
+        }
+        folder = self.agent.folder.parent / "second"
+        agent = make_agent(folder, self.ejabberd, uri, password_of("second"), account="second", options=options)
+        agent.start()
+        self.later.callback(agent.stop)
+        self.second.append(uri)
+        asyncio.run(_prepare(self, SECOND))
+        return uri
 
     def environment(self, name: str = "admin") -> dict[str, str]:
         """Return the variables that log somebody in."""
@@ -47,10 +80,11 @@ class Platform:
             "ARCHIPEL_PORT": str(self.ejabberd.port),
             "ARCHIPEL_CA_FILE": str(self.ejabberd.ca_file),
             "ARCHIPEL_HYPERVISOR": HYPERVISOR,
+            "ARCHIPEL_API_URL": self.ejabberd.administration_url,
         }
 
     @contextlib.asynccontextmanager
-    async def hypervisor(self, name: str = "admin") -> AsyncIterator[Hypervisor]:
+    async def hypervisor(self, name: str = "admin", jid: str = HYPERVISOR) -> AsyncIterator[Hypervisor]:
         """Log somebody in and yield the hypervisor."""
         settings = ConnectionSettings(
             jid=f"{name}@{DOMAIN}",
@@ -60,7 +94,7 @@ class Platform:
             ca_file=self.ejabberd.ca_file,
         )
         async with Session(settings) as session:
-            yield session.hypervisor(HYPERVISOR)
+            yield session.hypervisor(jid)
 
     def define_domain(self, name: str, definition: str | None = None) -> str:
         """Make a domain behind the agent's back; return its UUID."""
@@ -81,23 +115,47 @@ class Platform:
             connection.close()
 
     def clear(self) -> None:
-        """Free all machines and remove all domains."""
+        """Free all machines and remove all domains, networks and pools that were made."""
         asyncio.run(self._free_machines())
         with self._libvirt() as connection:
             for domain in connection.listAllDomains():
                 if domain.isActive():
                     domain.destroy()
                 domain.undefine()
+            for made in (*connection.listAllNetworks(), *connection.listAllStoragePools()):
+                if made.name() not in OF_THE_DRIVER:
+                    if made.isActive():
+                        made.destroy()
+                    made.undefine()
 
     async def _free_machines(self) -> None:
-        async with self.hypervisor() as hypervisor:
-            managed = [entry.uuid for entry in await hypervisor.machines() if entry.managed]
-            await asyncio.gather(*(hypervisor.free(uuid) for uuid in managed))
-            await revoke_all(hypervisor)
+        for jid in (HYPERVISOR, *([SECOND] if self.second else [])):
+            async with self.hypervisor(jid=jid) as hypervisor:
+                managed = [entry.uuid for entry in await hypervisor.machines() if entry.managed]
+                await asyncio.gather(*(hypervisor.free(uuid) for uuid in managed))
+                await revoke_all(hypervisor)
+                if jid == HYPERVISOR:
+                    platform = PlatformRules(hypervisor.session)
+                    await platform.withdraw_rules(*(read_old(rule) for rule in await platform.rules()))
+                    await self._forget_groups(hypervisor)
+
+    async def _forget_groups(self, hypervisor: Hypervisor) -> None:
+        groups = SharedGroups(ServerApi(hypervisor.session.settings, self.ejabberd.administration_url))
+        for name in await groups.list():
+            await groups.delete(name)
+        for group in await hypervisor.groups():
+            if not group.shared:
+                await hypervisor.set_group(group.name, ())
+
+
+def read_old(rule: Rule) -> OldRule:
+    """Return what names a rule that is to be taken back."""
+    return OldRule(**{name: getattr(rule, name) for name in ("subject", "group", "right", "role", "scope", "effect")})
 
 
 async def revoke_all(hypervisor: Hypervisor) -> None:
-    """Take all rights on the hypervisor, and its contacts, from everybody."""
+    """Take all rights on the hypervisor, and its contacts, from everybody, and its tags from itself."""
+    await hypervisor.set_tags([])
     for contact in await hypervisor.roster():
         await hypervisor.remove_subscription(contact.jid)
     for name in PEOPLE:
@@ -117,26 +175,30 @@ def open_platform(
     ``more`` are options of the agent, by section and name.
     """
     with contextlib.ExitStack() as stack:
+        real = uri is not None
         uri = uri or stack.enter_context(TestLibvirtd()).uri
-        ejabberd = make_ejabberd(folder / "ejabberd", DOMAIN, authority, hypervisors=("hypervisor", SECOND))
+        ejabberd = make_ejabberd(folder / "ejabberd", DOMAIN, authority, hypervisors=("hypervisor", "second"))
         ejabberd.start()
         stack.callback(ejabberd.stop)
-        for name in ("hypervisor", *PEOPLE):
+        for name in ("hypervisor", "second", *PEOPLE):
             ejabberd.register(name, password_of(name))
-        options = {("GLOBAL", "machine_ip"): ADDRESS} | (more or {})
+        options = {("GLOBAL", "machine_ip"): ADDRESS, ("MIGRATION", "migration_peers"): SECOND} | (more or {})
         agent = make_agent(folder / "agent", ejabberd, uri, password_of("hypervisor"), options=options)
+        if not real:
+            agent.environment = fake_guest.environment(fake_guest.make_fake_guest(folder / "guest"))
         agent.start()
         stack.callback(agent.stop)
-        platform = Platform(ejabberd, uri, agent)
-        asyncio.run(_prepare(platform))
+        platform = Platform(ejabberd, uri, agent, stack)
+        asyncio.run(_prepare(platform, HYPERVISOR))
         yield platform
 
 
-async def _prepare(platform: Platform) -> None:
+async def _prepare(platform: Platform, jid: str) -> None:
+    """Prepare the platform, and wait until a hypervisor is online."""
     async with platform.hypervisor() as hypervisor:
-        await prepare_platform(hypervisor.session, [HYPERVISOR])
+        await prepare_platform(hypervisor.session, [HYPERVISOR, SECOND])
         for _ in range(PATIENCE):
             with contextlib.suppress(NotOnline):
-                await hypervisor.session.locate(HYPERVISOR, 1)
+                await hypervisor.session.locate(jid, 1)
                 return
         raise AssertionError(f"the agent is not online:\n{platform.agent.read_log()}")

@@ -16,6 +16,8 @@ from typing import Any
 
 import yaml
 
+from tests.integration.collection.platform import FEED
+
 COLLECTION = "archipel.platform."
 HERE = Path(__file__).parent
 SECONDS = 100  # for one playbook; the test's own limit is a little longer
@@ -98,11 +100,13 @@ class Ansible:
                 assert not answers[0].get("failed"), f"{task['name']}: {_failure_of(answers[0])}"
         return outcomes
 
-    def call(self, program: str, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    def call(
+        self, program: str, *arguments: str, environment: Mapping[str, str] | None = None, seconds: float = SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         """Run one of Ansible's programs."""
         command = [str(Path(sys.executable).with_name(program)), *arguments]
         variables = {**self.environment, **(environment or {})}
-        return subprocess.run(command, env=variables, cwd=self.folder, capture_output=True, text=True, timeout=SECONDS, check=False)
+        return subprocess.run(command, env=variables, cwd=self.folder, capture_output=True, text=True, timeout=seconds, check=False)
 
 
 def _copies(task: Task) -> list[Task]:
@@ -112,7 +116,7 @@ def _copies(task: Task) -> list[Task]:
     return [{**silent, "check_mode": True}, task, silent]
 
 
-def read_tasks(file: Path) -> list[Task]:
-    """Return the tasks of a file."""
-    tasks: list[Task] = yaml.safe_load(file.read_text())
+def read_tasks(file: Path, feed: str = FEED) -> list[Task]:
+    """Return the tasks of a file, with the address of a feed of appliances that is there."""
+    tasks: list[Task] = yaml.safe_load(file.read_text().replace(FEED, feed))
     return tasks

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.integration.collection.platform import DOMAIN, HYPERVISOR, Platform, password_of
+from tests.integration.collection.platform import ADDRESS, DOMAIN, HYPERVISOR, Platform, password_of
 from tests.integration.collection.playbook import Ansible, Task
 from tests.plugin_documentation import read_inventory_examples
 
@@ -42,7 +42,7 @@ def machines(ansible: Ansible) -> list[dict[str, Any]]:
             "memory": 64,
             "networks": [{"network": "default"}],
             "machines": [
-                {"name": "web", "state": "running", "tags": ["course-101", "linux"], "owner": STUDENT},
+                {"name": "web", "state": "running", "tags": ["class:linux-1", "course-101", "linux"], "owner": STUDENT},
                 {"name": "mail", "tags": ["course-101"]},
             ],
         }
@@ -53,15 +53,16 @@ def machines(ansible: Ansible) -> list[dict[str, Any]]:
 
 
 def test_hypervisors_and_machines_are_hosts_with_variables_and_groups(ansible: Ansible, machines: list[dict[str, Any]]) -> None:
-    inventory = Inventory(
-        ansible, {"compose": {"ansible_host": "archipel_addresses | first"}, "groups": {"small": "archipel_memory < 100"}}
-    )
+    inventory = Inventory(ansible, {"groups": {"small": "archipel_memory < 100"}})
     (hypervisor,) = inventory.hosts("archipel_hypervisors")
     assert inventory.hosts("archipel_machines") == {"web", "mail"}
     assert inventory.hosts("state_running") == {"web"}
     assert inventory.hosts("state_off") == {"mail"}
     assert inventory.hosts("tag_course_101") == {"web", "mail"}
     assert inventory.hosts("hypervisor_hypervisor") == {"web", "mail", hypervisor}
+    assert inventory.hosts("owner_student_example_org") == inventory.hosts("class_linux_1") == {"web"}
+    assert inventory.variables[hypervisor]["ansible_host"] == ADDRESS
+    assert inventory.variables["mail"]["ansible_connection"] == "archipel.platform.guest"
     assert inventory.hosts("small") == {"web", "mail"}
     assert inventory.hosts("archipel_unreachable") == set()
     web = dict(inventory.variables["web"])
@@ -74,7 +75,8 @@ def test_hypervisors_and_machines_are_hosts_with_variables_and_groups(ansible: A
         "archipel_jid": machines[0]["jid"],
         "archipel_hypervisor": HYPERVISOR,
         "archipel_state": "running",
-        "archipel_tags": ["course-101", "linux"],
+        "archipel_tags": ["class:linux-1", "course-101", "linux"],
+        "archipel_classes": ["linux-1"],
         "archipel_owner": STUDENT,
         "archipel_organisation": {"orgname": "", "orgunit": "", "locality": "", "userid": STUDENT, "categories": ""},
         "archipel_memory": 64,
@@ -117,6 +119,24 @@ def test_filters_and_names(ansible: Ansible) -> None:
     assert inventory.hosts("of_student_example_org") == {f"web.{HYPERVISOR}"}
     assert "archipel_addresses" not in inventory.variables[f"web.{HYPERVISOR}"]
     assert "state_running" not in inventory.groups
+
+
+@pytest.mark.usefixtures("machines")
+def test_the_way_to_a_guest_without_a_usable_address_is_its_agent(ansible: Ansible, platform: Platform) -> None:
+    options = {"address_networks": ["198.51.100.0/24"], "gather_system": True, "xmpp_jid": f"admin@{DOMAIN}"}
+    inventory = Inventory(ansible, options)
+    web = inventory.variables["web"]
+    assert "ansible_host" not in web
+    assert "archipel_os" not in web  # the test driver's guests have no agent
+    told = {name: value for name, value in web.items() if name.startswith("ansible_")}
+    assert told == {
+        "ansible_connection": "archipel.platform.guest",
+        "ansible_archipel_xmpp_jid": f"admin@{DOMAIN}",
+        "ansible_archipel_xmpp_host": platform.ejabberd.host,
+        "ansible_archipel_xmpp_port": platform.ejabberd.port,
+        "ansible_archipel_xmpp_ca_file": str(platform.ejabberd.ca_file),
+    }
+    assert password_of("admin") not in inventory.ended.stdout
 
 
 @pytest.mark.usefixtures("machines")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,10 +19,11 @@ from archipel.agent.dispatch import Caller
 from archipel.agent.settings import Settings
 from archipel.agent.virt.connection import ConnectionState
 from archipel.agent.virt.domain import DomainInfo
-from archipel.agent.virt.errors import DomainNotFound, LibvirtError, LibvirtUnavailable
+from archipel.agent.virt.errors import DomainNotFound, LibvirtError, LibvirtUnavailable, VirtError
 from archipel.agent.virt.host import DomainSummary, NodeInfo
 from archipel.agent.virt.lifecycle import DomainEvent, DomainState
 from archipel.agent.virt.network_events import NetworkEvents
+from archipel.agent.virt.sights import Outcome, Sight
 
 ADMIN, OWNER, STUDENT, STRANGER = (
     Caller(f"{name}@lab.example/desk", f"{name}@lab.example") for name in ("admin", "owner", "student", "stranger")
@@ -263,6 +264,8 @@ class FakeHost:
     def __init__(self) -> None:
         self.known: dict[str, FakeDomain] = {}
         self.refuse: dict[str, Exception] = {}
+        self.visits: list[list[str]] = []
+        self.not_reached: set[str] = set()
 
     def domain(self, uuid: str) -> FakeDomain:
         return self.known.setdefault(uuid, FakeDomain(uuid))
@@ -281,6 +284,19 @@ class FakeHost:
             for domain in list(self.known.values())
             if domain.stored is not None
         ]
+
+    async def look_at(self, wanted: Sequence[Any]) -> dict[str, Outcome]:
+        self.visits.append([item.domain.uuid for item in wanted])
+        outcomes = {item.domain.uuid: await self._look(item) for item in wanted}
+        return {uuid: outcome for uuid, outcome in outcomes.items() if uuid not in self.not_reached}
+
+    async def _look(self, item: Any) -> Outcome:
+        try:
+            info = await item.domain.info()
+            text = await item.domain.xml() if item.definitions else None
+        except VirtError as error:
+            return error
+        return Sight(info, text, text if item.domain.runs else None, False if item.snapshots else None)
 
     async def capabilities(self) -> str:
         return "<capabilities><host/></capabilities>"

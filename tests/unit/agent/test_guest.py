@@ -71,6 +71,7 @@ async def request(machine: VirtualMachine, archipel: str) -> ET.Element:
             LibvirtError(libvirt.VIR_ERR_INTERNAL_ERROR, 0, "command disabled\x1b[2J\n"),
             "refused: command disabled\N{REPLACEMENT CHARACTER}",
         ),
+        (LibvirtError(libvirt.VIR_ERR_INTERNAL_ERROR, 0, "The command guest-exec has been disabled for this instance"), "BLOCK_RPCS"),
         (LibvirtError(libvirt.VIR_ERR_NO_SUPPORT, 0, "not supported"), "not supported"),
         (DomainNotFound(libvirt.VIR_ERR_NO_DOMAIN, 0, "gone"), "define it first"),
     ],
@@ -184,6 +185,12 @@ async def ask_directly(machine: VirtualMachine, path: str) -> wire.Execution:
 @pytest.mark.parametrize("path", ["ls", "/bin/sh", "C:\\Windows\\System32\\whoami.exe"])
 def test_unless_something_else_is_said_all_programs_are_taken(path: str) -> None:
     refuse_program(path, OPEN.programs)
+
+
+async def test_what_is_put_behind_a_file_has_no_other_place(machine: VirtualMachine, guests: FakeGuests) -> None:
+    with pytest.raises(CommandError, match="offset: what is put behind"):
+        await request(machine, "<archipel action='filewrite' path='/x' append='1' offset='3'><content/></archipel>")
+    assert guests.calls == []
 
 
 # -- paths --------------------------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archipel.agent.schedule_times import FIELDS, LEAST_INTERVAL, Times, read_times
+from archipel.agent.schedule_times import LEAST_INTERVAL, Times, read_times
 from archipel.protocol.errors import BadRequest
+from archipel.protocol.scheduler import FIELDS
 
 PARIS = ZoneInfo("Europe/Paris")
 NOW = datetime(2026, 11, 21, 18, 0, 0, tzinfo=UTC)

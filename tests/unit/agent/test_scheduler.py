@@ -21,13 +21,13 @@ from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.removal import remove_record
 from archipel.agent.schedule_actions import KINDS
 from archipel.agent.schedule_book import JobRecord
-from archipel.agent.schedule_times import FIELDS
 from archipel.agent.scheduler import Scheduler
 from archipel.agent.store import StoreError
 from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol.errors import CommandError, Condition
 from archipel.protocol.events import events_node
+from archipel.protocol.scheduler import FIELDS
 from tests.unit.agent.conftest import ask, finish_work, go_online
 from tests.unit.agent.fake_xmpp import FakeXmpp
 from tests.unit.agent.fakes import ADMIN, HYP, OWNER, STUDENT, UUID, VM, FakeAudit, FakeHost, failure

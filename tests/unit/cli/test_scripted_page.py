@@ -69,7 +69,7 @@ SCRIPT = (
     ),
     (
         *("set", MACHINE_FULL, ns.VM_GUEST),
-        "<archipel path='/etc/motd' offset='0' count='49152' action='fileread'/>",
+        "<archipel path='/etc/motd' offset='0' count='131072' action='fileread'/>",
         f"<file path='/etc/motd' size='8' eof='1'>{encode(MOTD.encode())}</file>",
     ),
     ("get", MACHINE_FULL, ns.VM_CONTROL, "<archipel action='info'/>", INFO),

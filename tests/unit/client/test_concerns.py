@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -17,8 +18,9 @@ from archipel.client.networks import NetworkNotFound
 from archipel.client.screens import NoScreen
 from archipel.client.virtual_machine import VirtualMachine
 from archipel.protocol import namespaces as ns
+from archipel.protocol.errors import LibvirtFailed
 from archipel.protocol.guest import MOST_BYTES, encode
-from tests.unit.client.scripted_stream import HYPERVISOR_FULL, MACHINE_FULL, ScriptedStream, command, normal, vm_command
+from tests.unit.client.scripted_stream import HYPERVISOR_FULL, MACHINE_FULL, ScriptedStream, command, error, normal, vm_command
 
 NETWORK = "<network autostart='{}'><name>{}</name><uuid>{}</uuid><forward/><bridge name='virbr1'/></network>"
 PARKED = "<virtualmachine uuid='{:032x}' parker='bob@example.org' date='2026-11-21 08:00:00.000001' name='{}'/>"
@@ -119,6 +121,38 @@ async def test_a_network_goes_by_name_or_uuid(hypervisor: Hypervisor, stream: Sc
     assert lab.definition.get("autostart") is None, "that is no libvirt XML"
     with pytest.raises(NetworkNotFound, match="no network 'lab2'"):
         await hypervisor.networks.show("lab2")
+
+
+DESCRIBED = [
+    (lambda hypervisor: hypervisor.networks.describe("lab"), ns.HYPERVISOR_NETWORK, "<archipel uuid='lab' action='describe'/>", 43),
+    (lambda hypervisor: hypervisor.network_filters.find("lab"), ns.HYPERVISOR_NETWORK, "<archipel name='lab' action='nwfilterget'/>", 62),
+    (
+        lambda hypervisor: hypervisor.storage_pools.describe("lab"),
+        ns.HYPERVISOR_STORAGE,
+        "<archipel name='lab' action='pooldescribe'/>",
+        49,
+    ),
+]
+
+
+@pytest.mark.parametrize("describe, namespace, request_text, code", DESCRIBED)
+async def test_what_libvirt_does_not_know_is_told_as_nothing_and_other_errors_as_errors(
+    describe: Callable[[Hypervisor], Awaitable[object]],
+    namespace: str,
+    request_text: str,
+    code: int,
+    hypervisor: Hypervisor,
+    stream: ScriptedStream,
+) -> None:
+    libvirts = f"<libvirt-error xmlns='{ns.ERROR_LIBVIRT}'/>"
+    stream.answer(
+        command("get", HYPERVISOR_FULL, namespace, request_text),
+        error("internal-server-error", libvirts, code=code),
+        error("internal-server-error", libvirts, code=1),
+    )
+    assert await describe(hypervisor) is None
+    with pytest.raises(LibvirtFailed):
+        await describe(hypervisor)
 
 
 def listing(page: int) -> str:

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
-from ansible_collections.archipel.platform.plugins.module_utils.execution import Module
+from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, describe_failure
 
+from archipel.protocol.errors import PermissionDenied
 from tests.plugin_documentation import module_names, read_documentation
 
 MODULES = module_names()
@@ -41,21 +42,26 @@ def executed_tasks(root: Path) -> Iterator[dict[str, Any]]:
 
 
 def options_in(arguments: Any, options: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Yield the options that arguments use, by their own names; those of a machine in a list are those of a single machine."""
+    """Yield the options that arguments use, by their own names; those of a thing in a list are those of a single one."""
     aliases = {alias: name for name, option in options.items() for alias in option.get("aliases", ())}
     for given, value in (arguments or {}).items():
         name = aliases.get(given, given)
         yield prefix + name
         inner = options[name].get("options")
-        if inner and isinstance(value, list):
-            for entry in value:
-                yield from options_in(entry, inner, "" if name == "machines" else f"{prefix}{name}.")
+        if inner and isinstance(value, list | dict):
+            for entry in value if isinstance(value, list) else [value]:
+                yield from options_in(entry, inner, "" if is_many(options, name) else f"{prefix}{name}.")
+
+
+def is_many(options: Mapping[str, Any], name: str) -> bool:
+    """Whether an option is the list of such things as the options beside it declare."""
+    return set(options[name]["options"]) <= set(options)
 
 
 def all_options(options: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for name, option in options.items():
         yield prefix + name
-        if "options" in option and name != "machines":
+        if "options" in option and not is_many(options, name):
             yield from all_options(option["options"], f"{prefix}{name}.")
 
 
@@ -89,6 +95,23 @@ def test_every_option_is_used_by_a_task_that_a_test_executes(root: Path) -> None
 
 def test_every_module_has_a_scenario(root: Path) -> None:
     assert set(MODULES) <= {scenario.stem for scenario in scenarios(root)}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_has_a_test_with_the_wire_written_down_and_one_of_its_failures(module: str, root: Path) -> None:
+    tests = root / "tests" / "unit" / "plugins" / "modules"
+    assert f'run("{module}"' in (tests / f"test_{module}.py").read_text()
+    assert (tests / "first_calls" / f"{module}.yml").is_file()
+
+
+def test_what_every_module_says_when_it_fails_is_documented(root: Path) -> None:
+    """In the fragment that every module takes (test_a_module_documents_what_it_is)."""
+    path = root / "plugins" / "doc_fragments" / "attributes.py"
+    fragment = importlib.import_module(f"ansible_collections.archipel.platform.plugins.doc_fragments.{path.stem}").ModuleDocFragment
+    notes = " ".join(yaml.safe_load(fragment.DOCUMENTATION)["notes"])
+    told = describe_failure(PermissionDenied("no", "shutdown"))
+    assert {"msg", "missing_right", "condition"} == set(told)
+    assert all(f"RV(ignore:{name})" in notes for name in told)
 
 
 def test_every_module_is_in_the_action_group(root: Path) -> None:
@@ -138,6 +161,13 @@ def test_a_module_is_run_by_the_one_piece_that_knows_check_mode(module: str, roo
 def test_every_module_runs_in_the_playbooks_own_process(root: Path) -> None:
     routing = yaml.safe_load((root / "meta" / "runtime.yml").read_text())["plugin_routing"]["modules"]
     assert {name: entry["action_plugin"] for name, entry in routing.items()} == dict.fromkeys(set(MODULES) - {"vm"}, "archipel.platform.vm")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_is_imported_before_its_first_task(module: str, root: Path) -> None:
+    """See plugins/action/vm.py; mend it with: ln -s vm.py plugins/action/MODULE.py."""
+    action = root / "plugins" / "action" / f"{module}.py"
+    assert module == "vm" or action.readlink() == Path("vm.py")
 
 
 def test_every_plugin_has_the_licence_in_its_head(root: Path) -> None:

@@ -29,6 +29,11 @@ def test_sequence_and_epoch_are_added_where_they_are_counted() -> None:
     )
 
 
+def test_whose_doing_it_was_is_added_where_it_is_known() -> None:
+    written = Push(Topic.VM_CONTROL, "created", date=MOMENT, by="eve@d.example").write()
+    assert canonical(written) == normal(FOUNDING.replace("/>", " by='eve@d.example'/>"))
+
+
 def test_a_push_of_a_founding_agent_is_readable() -> None:
     assert Push.read(xml(FOUNDING)) == Push("virtualmachine:control", "created", 0, "", MOMENT)
 
@@ -41,6 +46,7 @@ def test_a_push_of_a_founding_agent_is_readable() -> None:
         st.integers(0, 10**15),
         st.text("0123456789abcdef", min_size=1),
         st.datetimes(datetime(1970, 1, 1), datetime(9999, 1, 1)),
+        TEXTS,
     )
 )
 def test_every_push_survives_the_wire(push: Push) -> None:

@@ -43,7 +43,7 @@ SHAPES = [
     ),
     Shape(
         guest.ReadFile(path="/etc/motd"),
-        "<archipel action='fileread' path='/etc/motd' offset='0' count='49152'/>",
+        "<archipel action='fileread' path='/etc/motd' offset='0' count='131072'/>",
         guest.FilePart(path="/etc/motd", size=2, eof=True, data="aGk="),
         "<file path='/etc/motd' size='2' eof='1'>aGk=</file>",
     ),
@@ -61,6 +61,14 @@ SHAPES = [
     ),
     Shape(guest.Freeze(), "<archipel action='freeze'/>", guest.Filesystems(count=2), "<filesystems count='2'/>"),
     Shape(guest.Thaw(), "<archipel action='thaw'/>", guest.Filesystems(count=2), "<filesystems count='2'/>"),
+    Shape(
+        guest.WriteFile(path="/tmp/x", offset=9, private_content="aGk="),
+        "<archipel action='filewrite' path='/tmp/x' append='0' offset='9'><content>aGk=</content></archipel>",
+        guest.WrittenFile(path="/tmp/x", size=2),
+        "<file path='/tmp/x' size='2'/>",
+    ),
+    Shape(guest.GetFreezeState(), "<archipel action='freezestatus'/>", guest.FreezeState(frozen=True), "<filesystems frozen='1'/>"),
+    Shape(guest.GetTime(), "<archipel action='clock'/>", guest.Clock(seconds=1.5, offset=0.1), "<time seconds='1.5' offset='0.1'/>"),
     Shape(guest.SetTime(), "<archipel action='synctime'/>", guest.Clock(seconds=1.5, offset=0.1), "<time seconds='1.5' offset='0.1'/>"),
 ]
 
@@ -85,7 +93,7 @@ def test_base64_may_be_wrapped_and_has_a_largest_size() -> None:
 
     assert guest.decode(write("aGVs\n bG8=").private_content, "content") == b"hello"
     write(guest.encode(bytes(guest.MOST_BYTES)))
-    with pytest.raises(BadRequest, match="content: must have 49152 bytes at most"):
+    with pytest.raises(BadRequest, match="content: must have 131072 bytes at most"):
         write(guest.encode(bytes(guest.MOST_BYTES + 1)))
 
 

@@ -86,6 +86,12 @@ SHAPES = [
         None,
         "",
     ),
+    Shape(
+        storage_pools.DescribePool(name="lab"),
+        "<archipel action='pooldescribe' name='lab'/>",
+        storage_pools.PoolDescription(stored=xml("<pool type='dir'/>"), running=xml("<pool type='fs'/>")),
+        "<description><stored><pool type='dir'/></stored><running><pool type='fs'/></running></description>",
+    ),
     Shape(storage_pools.CreatePool(name="lab", build=True), "<archipel action='poolcreate' name='lab' build='1'/>", None, ""),
     Shape(storage_pools.DestroyPool(name="lab"), "<archipel action='pooldestroy' name='lab'/>", None, ""),
     Shape(storage_pools.UndefinePool(name="lab"), "<archipel action='poolundefine' name='lab'/>", None, ""),
@@ -99,6 +105,12 @@ SHAPES = [
     Shape(
         storage_pools.CreateVolume(pool="lab", name="a", size=4, unit="M"),
         f"<archipel action='volumecreate' pool='lab' name='a' {SIZE} format='raw'/>",
+        None,
+        "",
+    ),
+    Shape(
+        storage_pools.CreateVolume(pool="lab", name="a", size=4, unit="M", allocation=1),
+        f"<archipel action='volumecreate' pool='lab' name='a' {SIZE} format='raw' allocation='1'/>",
         None,
         "",
     ),

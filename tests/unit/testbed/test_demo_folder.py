@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from testbed.demo import folder as folders
+from testbed.demo.accounts import hypervisor_accounts
 from testbed.demo.folder import DemoError, DemoFolder
+from testbed.demo.serving import FurtherHypervisor
 
 
 @pytest.fixture(autouse=True)
@@ -80,3 +82,11 @@ def test_who_waited_for_a_folder_that_was_removed_meanwhile_has_it_made_anew(dem
     second.join(10)
     assert order == ["first", "second"]
     assert demo.mark.exists()
+
+
+def test_further_hypervisors_are_found_by_the_numbers_of_their_folders(demo: DemoFolder):
+    assert FurtherHypervisor.all_of(demo) == []
+    for name in ("10", "2", "agent", "goldens"):
+        (demo.host / name).mkdir(parents=True)
+    assert [further.account for further in FurtherHypervisor.all_of(demo)] == ["hypervisor2", "hypervisor10"]
+    assert hypervisor_accounts(3) == ("hypervisor", "hypervisor2", "hypervisor3")

@@ -48,7 +48,7 @@ ROWS = (
             Wrong("offset", "path='/x' offset='-1'"),
             Wrong("offset", f"path='/x' offset='{2**63}'"),
             Wrong("count", "path='/x' count='0'"),
-            Wrong("count", "path='/x' count='49153'"),
+            Wrong("count", "path='/x' count='131073'"),
         ),
     ),
     guest(
@@ -60,6 +60,8 @@ ROWS = (
         malformed=(
             *(Wrong(wrong.field, wrong.attributes, HELLO) for wrong in READ),
             Wrong("append", "path='/tmp/x' append='maybe'", HELLO),
+            Wrong("offset", "path='/tmp/x' offset='-1'", HELLO),
+            Wrong("offset", "path='/tmp/x' offset='1' append='1'", HELLO),
             Wrong("content", "path='/tmp/x'"),
             Wrong("content", "path='/tmp/x'", "<content>%</content>"),
         ),
@@ -77,7 +79,9 @@ ROWS = (
             Wrong("password", "user='root'", "<password/>"),
         ),
     ),
+    guest("freezestatus", "guest_info", unsupported=True),
     guest("freeze", "guest_freeze", answer="<filesystems count='*'/>"),
     guest("thaw", "guest_freeze", answer="<filesystems count='*'/>"),
+    guest("clock", "guest_info", answer="<time seconds='*' offset='*'/>"),
     guest("synctime", "guest_time", answer="<time seconds='*' offset='*'/>"),
 )

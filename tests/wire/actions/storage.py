@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from tests.wire.action import MACHINE, Action, Wrong
+from tests.wire.action import HYPERVISOR, MACHINE, Action, Wrong
 
+GOLDEN = "archipel:hypervisor:golden"
 DISK = "archipel:vm:disk"
 MADE = ((DISK, "<archipel action='create' name='data' size='4' unit='M' format='qcow2'/>"),)
 OUTSIDE = ("", "/etc/hostname", "../data.qcow2", "sub/data.qcow2", ".hidden.qcow2", "/proc/self/fd/3", "permissions.sqlite3")
@@ -26,6 +27,17 @@ def on_drive(field: str = "path", paths: tuple[str, ...] = OUTSIDE[1:2], **other
 
 
 ROWS = (
+    Action(HYPERVISOR, GOLDEN, "get", "golden_images", -3121, answer=None),
+    Action(
+        HYPERVISOR,
+        GOLDEN,
+        "delete",
+        "golden_imagedelete",
+        -3122,
+        "name='never.qcow2'",
+        refusal=(-3122, "item-not-found"),
+        malformed=(Wrong("name"), *(Wrong("name", f"name='{name}'") for name in (*FILES, ".hidden.qcow2"))),
+    ),
     Action(
         MACHINE,
         DISK,
@@ -63,7 +75,7 @@ ROWS = (
         "drives_get",
         -3003,
         before=MADE,
-        answer="<disk name='data' path='*' format='qcow2' virtualSize='4194304' diskSize='*'/>",
+        answer="<disk name='data' path='*' format='qcow2' virtualSize='4194304' diskSize='*' modified='*'/>",
     ),
     Action(MACHINE, DISK, "getiso", "drives_getiso", -3004, answer=None),
     Action(

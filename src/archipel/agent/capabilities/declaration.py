@@ -4,18 +4,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, Final, cast
-from xml.etree import ElementTree as ET
 
 from archipel.agent import definition
 from archipel.agent.capabilities import control, rules
-from archipel.agent.description_pages import make_page
+from archipel.agent.description_pages import Wanted, make_page
 from archipel.agent.dispatch import Caller, Command, command, perform
 from archipel.agent.hypervisor import Hypervisor
-from archipel.agent.virt.errors import DomainNotFound
+from archipel.agent.store import StoreError
+from archipel.agent.virt import sights
+from archipel.agent.virt.errors import DomainNotFound, VirtError
+from archipel.agent.virt.sights import Outcome
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import declaration as wire
 from archipel.protocol.declaration import DeclarationCode, Part, PartItem
@@ -37,12 +40,15 @@ _QUESTIONS: Final[Mapping[Part, Request[Any]]] = {
     Part.SNAPSHOTS: GetSnapshots(),
     Part.SCHEDULE: ListJobs(),
 }
-"""What a machine itself is asked for a part; who may not ask that gets no such part. The others everybody may see who is known."""
+"""What a machine itself is asked for a part; who may not ask that gets no such part. The others everybody sees who is known."""
+VISIT: Final = 8
+"""Machines that are read in one visit to libvirt: to hand each question to a thread and back takes longer than libvirt does."""
 _NOTHING: Final = wire.Describe.of((), (), None)
-_OF_LIBVIRT: Final = (Part.INFO, Part.DEFINITION)
+_OF_LIBVIRT: Final = frozenset({Part.INFO, Part.DEFINITION, Part.SNAPSHOTS})
 
-Teller = Callable[[VirtualMachine, Any, Caller], Coroutine[Any, Any, PartItem]]
-"""Returns a part, as handlers of commands return answers; its name is put in later."""
+Teller = Callable[..., Coroutine[Any, Any, PartItem]]
+"""Returns a part, as handlers of commands return answers, told their command first; its name is put in later."""
+Tags = Mapping[str, tuple[str, ...]] | StoreError
 
 
 @command(wire.Describe, on=HYPERVISOR, right=None, failure=DeclarationCode.DESCRIBE)
@@ -50,30 +56,90 @@ async def describe(hypervisor: Hypervisor, request: wire.Describe, caller: Calle
     """Machines with as much of each as you may see, all in one answer."""
     wanted = {str(machine.uuid) for machine in request.machines} or hypervisor.machines.keys()
     known = [vm for uuid, vm in sorted(hypervisor.machines.items()) if uuid in wanted and vm.knows(caller.bare)]
-    return await make_page(known, wire.read_parts(request.parts), request.next, lambda vm, parts: _describe(vm, parts, caller))
+    return await make_page(known, wire.read_parts(request.parts), request.next, partial(_describe, hypervisor, caller))
 
 
-async def _describe(vm: VirtualMachine, parts: tuple[Part, ...], caller: Caller) -> list[PartItem]:
-    """Return these parts of a machine; one that is denied, or that cannot be read, says so in its place."""
-    told: dict[Part, PartItem] = {}
-    permitted: dict[Part, Command] = {}
-    for part in parts:
+async def _describe(hypervisor: Hypervisor, caller: Caller, wanted: Sequence[Wanted]) -> AsyncGenerator[list[PartItem], None]:
+    """Yield the parts of machines; what one may not see, or what cannot be read, says so in its place.
+
+    While some are told, libvirt is asked for those after them.
+    """
+    views = [_View(vm, parts, caller) for vm, parts in wanted]
+    groups = [views[start : start + VISIT] for start in range(0, len(views), VISIT)]
+    visits = [asyncio.create_task(_look(hypervisor, group)) for group in groups]
+    try:
+        tags = await _read_tags(hypervisor, views)
+        for group, visit in zip(groups, visits, strict=True):
+            seen = await visit
+            for view in group:
+                if view.of_libvirt and view.vm.uuid not in seen:
+                    return
+                yield await view.tell(seen.get(view.vm.uuid), tags)
+    finally:
+        for visit in visits:
+            visit.cancel()
+
+
+async def _look(hypervisor: Hypervisor, views: Iterable[_View]) -> dict[str, Outcome]:
+    asked = [view.sight_wanted for view in views if view.of_libvirt]
+    return await hypervisor.services.host.look_at(asked) if asked else {}
+
+
+async def _read_tags(hypervisor: Hypervisor, views: Iterable[_View]) -> Tags:
+    """Return the tags of those machines of which they are wanted, in one visit to the database, or why they cannot be read."""
+    try:
+        return await hypervisor.services.store.tags_of(view.vm.uuid for view in views if Part.TAGS in view.permitted)
+    except StoreError as error:
+        return error
+
+
+class _View:
+    """One machine as one person sees it."""
+
+    def __init__(self, vm: VirtualMachine, parts: tuple[Part, ...], caller: Caller) -> None:
+        self.vm = vm
+        self.parts = parts
+        self.caller = caller
+        self.sequence = vm.events.sequence
+        self.permitted: dict[Part, Command] = {}
+        self._told: dict[Part, PartItem] = {}
+        for part in parts:
+            try:
+                self.permitted[part] = _permit(vm, part, caller)
+            except CommandError as error:
+                self._told[part] = _tell_error(error)
+
+    @property
+    def of_libvirt(self) -> bool:
+        """Whether libvirt has to be asked."""
+        return not self.permitted.keys().isdisjoint(_OF_LIBVIRT)
+
+    @property
+    def sight_wanted(self) -> sights.Wanted:
+        """What libvirt is asked."""
+        return sights.Wanted(self.vm.domain, Part.DEFINITION in self.permitted, Part.SNAPSHOTS in self.permitted)
+
+    async def tell(self, seen: Outcome | None, tags: Tags) -> list[PartItem]:
+        """Return the parts."""
+        sources: dict[Part, Teller] = {
+            Part.INFO: partial(_tell_info, seen, self.sequence),
+            Part.DEFINITION: partial(_tell_definition, seen),
+            Part.ORGANISATION: _tell_organisation,
+            Part.ROSTER: _tell_roster,
+            Part.RIGHTS: _tell_rights,
+            Part.TAGS: partial(_tell_tags, tags),
+            Part.SNAPSHOTS: partial(_tell_snapshots, seen),
+            Part.SCHEDULE: _tell_schedule,
+        }
+        for part, found in self.permitted.items():
+            self._told[part] = await self._try(found, partial(sources[part], found))
+        return [replace(self._told[part], name=part) for part in self.parts]
+
+    async def _try(self, found: Command, tell: Teller) -> PartItem:
         try:
-            permitted[part] = _permit(vm, part, caller)
+            return cast(PartItem, await perform(self.vm, replace(found, handler=tell), _NOTHING, self.caller))
         except CommandError as error:
-            told[part] = _tell_error(error)
-    seen = [part for part in _OF_LIBVIRT if part in permitted]
-    if seen:
-        found = await _try(vm, seen[0], permitted[seen[0]], partial(_look, definitions=Part.DEFINITION in seen), caller)
-        told |= {part: _share(found, part) for part in seen}
-    for part in permitted.keys() - set(seen):
-        told[part] = await _try(vm, part, permitted[part], partial(_TELLERS[part], permitted[part]), caller)
-    return [replace(told[part], name=part) for part in parts]
-
-
-def _share(seen: PartItem, part: Part) -> PartItem:
-    """Return what one visit to libvirt found of this part."""
-    return replace(seen, info=None) if part is Part.DEFINITION else replace(seen, stored=None, running=None)
+            return _tell_error(error)
 
 
 def _permit(vm: VirtualMachine, part: Part, caller: Caller) -> Command:
@@ -91,13 +157,6 @@ def _permit(vm: VirtualMachine, part: Part, caller: Caller) -> Command:
     return found
 
 
-async def _try(vm: VirtualMachine, part: Part, found: Command, tell: Teller, caller: Caller) -> PartItem:
-    try:
-        return cast(PartItem, await perform(vm, replace(found, handler=tell), _QUESTIONS.get(part, _NOTHING), caller))
-    except CommandError as error:
-        return _tell_error(error)
-
-
 def _tell_error(error: CommandError) -> PartItem:
     if isinstance(error, PermissionDenied):
         return PartItem.of(denied=error.right)
@@ -107,66 +166,57 @@ def _tell_error(error: CommandError) -> PartItem:
 # -- the parts ----------------------------------------------------------------------------------------------------------
 
 
-async def _look(vm: VirtualMachine, _request: object, _caller: Caller, *, definitions: bool) -> PartItem:
-    sequence = vm.events.sequence
-    try:
-        seen = await vm.domain.look(definitions=definitions)
-    except DomainNotFound:
+def _require(seen: Outcome | None) -> sights.Sight | None:
+    """Return what was seen of a domain, ``None`` if there is none; raises what went wrong with it."""
+    if seen is None or isinstance(seen, DomainNotFound):
+        return None
+    if isinstance(seen, VirtError):
+        raise seen
+    return seen
+
+
+async def _tell_info(
+    seen: Outcome | None, sequence: int, _found: Command, vm: VirtualMachine, _request: object, _caller: Caller
+) -> PartItem:
+    sight = _require(seen)
+    return PartItem.of(info=None if sight is None else control.tell_info(vm, sight.info, sequence))
+
+
+async def _tell_definition(seen: Outcome | None, _found: Command, _vm: VirtualMachine, _request: object, _caller: Caller) -> PartItem:
+    sight = _require(seen)
+    if sight is None:
         return PartItem.of()
     return PartItem.of(
-        info=control.tell_info(vm, seen.info, sequence),
-        stored=None if seen.stored is None else wire.StoredDefinition(domain=_read(seen.stored)),
-        running=None if seen.running is None else wire.RunningDefinition(domain=_read(seen.running)),
+        stored=None if sight.stored is None else wire.StoredDefinition(domain=definition.describe_briefly(sight.stored)),
+        running=None if sight.running is None else wire.RunningDefinition(domain=definition.describe_briefly(sight.running)),
     )
-
-
-def _read(text: str) -> ET.Element:
-    """Return a definition without secrets, and without its indentation, which is a fifth of it."""
-    root = definition.describe(text)
-    for element in root.iter():
-        if len(element) and not (element.text or "").strip():
-            element.text = None
-        if not (element.tail or "").strip():
-            element.tail = None
-    return root
 
 
 async def _tell_organisation(_found: Command, vm: VirtualMachine, _request: object, _caller: Caller) -> PartItem:
     return PartItem.of(organisation=wire.OrganisationItem(**asdict(vm.organisation)))
 
 
-async def _tell_tags(_found: Command, vm: VirtualMachine, _request: object, _caller: Caller) -> PartItem:
-    record = await vm.services.store.machine(vm.uuid)
-    return PartItem.of(tags=tuple(wire.TagItem(word=word) for word in (record.tags if record is not None else ())))
+async def _tell_tags(tags: Tags, _found: Command, vm: VirtualMachine, _request: object, _caller: Caller) -> PartItem:
+    if isinstance(tags, StoreError):
+        raise tags
+    return PartItem.of(tags=tuple(wire.TagItem(word=word) for word in tags.get(vm.uuid, ())))
 
 
 async def _tell_roster(found: Command, vm: VirtualMachine, _request: object, caller: Caller) -> PartItem:
-    return PartItem.of(roster=cast(Any, await found.handler(vm, GetRoster(), caller)))
+    return PartItem.of(roster=await found.handler(vm, GetRoster(), caller))
 
 
 async def _tell_rights(_found: Command, vm: VirtualMachine, _request: object, _caller: Caller) -> PartItem:
     return PartItem.of(rights=rules.list_own_rules(vm))
 
 
-async def _tell_snapshots(found: Command, vm: VirtualMachine, _request: object, caller: Caller) -> PartItem:
-    try:
-        snapshots = cast(tuple[Snapshot, ...], await found.handler(vm, GetSnapshots(), caller))
-    except CommandError as error:
-        if error.condition is not Condition.ITEM_NOT_FOUND:
-            raise
-        return PartItem.of()  # without a definition there are none
+async def _tell_snapshots(seen: Outcome | None, found: Command, vm: VirtualMachine, _request: object, caller: Caller) -> PartItem:
+    sight = _require(seen)
+    if sight is None or sight.has_snapshots is False:
+        return PartItem.of()
+    snapshots = cast(tuple[Snapshot, ...], await found.handler(vm, GetSnapshots(), caller))
     return PartItem.of(snapshots=tuple(replace(snapshot, domain=None) for snapshot in snapshots))
 
 
 async def _tell_schedule(found: Command, vm: VirtualMachine, _request: object, caller: Caller) -> PartItem:
-    return PartItem.of(schedule=cast(Any, await found.handler(vm, ListJobs(), caller)))
-
-
-_TELLERS: Final[Mapping[Part, Callable[..., Coroutine[Any, Any, PartItem]]]] = {
-    Part.ORGANISATION: _tell_organisation,
-    Part.ROSTER: _tell_roster,
-    Part.RIGHTS: _tell_rights,
-    Part.TAGS: _tell_tags,
-    Part.SNAPSHOTS: _tell_snapshots,
-    Part.SCHEDULE: _tell_schedule,
-}
+    return PartItem.of(schedule=await found.handler(vm, ListJobs(), caller))

@@ -26,7 +26,7 @@ from archipel.agent.virt.guest_agent import ProgramState, clean
 from archipel.agent.virt.host import Host
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import guest as wire
-from archipel.protocol.errors import CommandError, Condition, LibvirtFailed, Unavailable
+from archipel.protocol.errors import BadRequest, CommandError, Condition, LibvirtFailed, Unavailable
 from archipel.protocol.payload import Request
 from archipel.protocol.rights import ON_VIRTUAL_MACHINE, EntityKind, Token
 
@@ -43,7 +43,7 @@ SETTINGS = GuestSettings
 
 LONG_TIMEOUT: Final = 40.0  # seconds for several answers of the guest, and for its disks
 THREADS: Final = 3  # guests that are asked at once
-FIRST_LOOK, LONGEST_LOOK = 0.1, 1.0  # seconds between looks at a program; they double
+FIRST_LOOK, LONGEST_LOOK, LONGER = 0.03, 1.0, 1.5  # seconds between looks at a program, and by what they grow
 
 T = TypeVar("T")
 _hosts: WeakKeyDictionary[Hypervisor, Host] = WeakKeyDictionary()
@@ -89,7 +89,7 @@ def _explain(vm: VirtualMachine, error: LibvirtError, text: str) -> CommandError
         advice = "install qemu-guest-agent in the guest, and see that it runs"
         return Unavailable(f"the guest agent of {vm.name} does not answer: {advice} ({text})", wire.FAILURE)
     if error.code in guest_agent.REFUSED:
-        return CommandError(f"the guest refused: {text}", condition=Condition.NOT_ACCEPTABLE)
+        return CommandError(f"the guest refused: {text}{guest_agent.advise(error.message)}", condition=Condition.NOT_ACCEPTABLE)
     return LibvirtFailed(text, error.code)
 
 
@@ -136,7 +136,7 @@ async def execute(vm: VirtualMachine, request: wire.Execute, _caller: Caller) ->
         if state.exited or left <= 0:
             return _describe(pid, state)
         await asyncio.sleep(min(pause, left))
-        pause = min(pause * 2, LONGEST_LOOK)
+        pause = min(pause * LONGER, LONGEST_LOOK)
 
 
 async def _look(vm: VirtualMachine, pid: int) -> ProgramState:
@@ -179,7 +179,9 @@ async def write_file(vm: VirtualMachine, request: wire.WriteFile, _caller: Calle
     """Write a file in the guest."""
     refuse_path(request.path, _settings(vm).writable, "guest_writable_paths")
     data = wire.decode(request.private_content, "content")
-    write = functools.partial(guest_agent.write_file, path=request.path, data=data, append=request.append)
+    if request.append and request.offset is not None:
+        raise BadRequest("offset: what is put behind a file has no other place: leave append or offset out")
+    write = functools.partial(guest_agent.write_file, path=request.path, data=data, append=request.append, offset=request.offset)
     return wire.WrittenFile(path=request.path, size=await ask(vm, "guest file write", write, LONG_TIMEOUT))
 
 
@@ -191,6 +193,16 @@ async def set_password(vm: VirtualMachine, request: wire.SetPassword, _caller: C
     """Set the password of an account of the guest."""
     change = functools.partial(guest_agent.set_password, user=request.user, password=request.password, crypted=request.crypted)
     await ask(vm, "guest password", change, quote=False)  # a refusal may give the password back
+
+
+def _say_state(state: wire.FreezeState) -> str:
+    return f"My file systems are {'frozen: thaw ends that' if state.frozen else 'not frozen'}."
+
+
+@guest_command(wire.GetFreezeState, "guest_info", Chat(("guest frozen",), _say_state))
+async def get_freeze_state(vm: VirtualMachine, _request: wire.GetFreezeState, _caller: Caller) -> wire.FreezeState:
+    """Whether the file systems of the guest are frozen."""
+    return wire.FreezeState(frozen=await ask(vm, "guest freeze status", guest_agent.is_frozen))
 
 
 @guest_command(wire.Freeze, "guest_freeze", Chat(("freeze",), lambda answer: f"{answer.count} file systems are frozen: thaw ends that."))
@@ -205,7 +217,18 @@ async def thaw(vm: VirtualMachine, _request: wire.Thaw, _caller: Caller) -> wire
     return wire.Filesystems(count=await ask(vm, "guest thaw", guest_agent.thaw, LONG_TIMEOUT))
 
 
-@guest_command(wire.SetTime, "guest_time", Chat(("synctime",), lambda clock: f"My clock is {clock.offset:+.1f} s off the host's."))
+def _say_clock(clock: wire.Clock) -> str:
+    return f"My clock is {clock.offset:+.1f} s off the host's."
+
+
+@guest_command(wire.GetTime, "guest_info", Chat(("guest clock",), _say_clock))
+async def get_time(vm: VirtualMachine, _request: wire.GetTime, _caller: Caller) -> wire.Clock:
+    """How far the clock of the guest is from the host's."""
+    told, offset = await ask(vm, "guest clock", lambda domain: guest_agent.read_clock(domain, time.time))
+    return wire.Clock(seconds=round(told, 3), offset=round(offset, 3))
+
+
+@guest_command(wire.SetTime, "guest_time", Chat(("synctime",), _say_clock))
 async def synchronise(vm: VirtualMachine, _request: wire.SetTime, _caller: Caller) -> wire.Clock:
     """Set the clock of the guest by the host's."""
     told, offset = await ask(vm, "guest time", lambda domain: guest_agent.set_time(domain, time.time), LONG_TIMEOUT)

@@ -130,6 +130,27 @@ def _describe(state: NetworkState) -> wire.Network:
     return wire.Network(autostart=state.autostart, definition=ET.fromstring(state.xml))  # noqa: S314 - libvirt wrote it
 
 
+@command(wire.DescribeNetwork, on=HYPERVISOR, right="network_get", failure=Code.DESCRIBE)
+async def describe(hypervisor: Hypervisor, request: wire.DescribeNetwork, _caller: Caller) -> wire.NetworkDescription:
+    """One network, with what its next start will use."""
+    state = await hypervisor.services.host.networks.find(request.uuid)
+    return wire.NetworkDescription(
+        name=state.name,
+        uuid=state.uuid,
+        active=state.active,
+        persistent=state.persistent,
+        autostart=state.autostart,
+        stored=ET.fromstring(state.definition) if state.persistent else None,  # noqa: S314 - libvirt wrote it
+        running=ET.fromstring(state.xml) if state.active else None,  # noqa: S314 - libvirt wrote it
+    )
+
+
+@command(wire.UpdateNetwork, on=HYPERVISOR, right="network_define", failure=Code.UPDATE)
+async def update(hypervisor: Hypervisor, request: wire.UpdateNetwork, caller: Caller) -> tuple[wire.RefusedUpdate, ...]:
+    """Define a network, and change it at once if it runs."""
+    return await networks.update(hypervisor, request, caller)
+
+
 @command(wire.GetNetworkNames, on=EVERY_KIND, right="network_getnames", failure=Code.GET_NAMES)
 async def get_names(entity: Entity, _request: wire.GetNetworkNames, _caller: Caller) -> tuple[wire.NetworkName, ...]:
     """The names of the networks that run."""

@@ -162,9 +162,16 @@ def _read_rule(rule: wire.RuleName, *, denies: bool) -> RuleWish:
 @command(wire.ListRoles, on=EVERY_KIND, right="permission_list", failure=ErrorCode.LIST_RIGHTS)
 async def list_roles(entity: Entity, _request: wire.ListRoles, _caller: Caller) -> tuple[wire.RoleItem, ...]:
     """Which roles there are, and what they hold."""
+    book = entity.services.rights.book
     return tuple(
-        wire.RoleItem(name=role.name, description=role.description, builtin=role.name in BUILT_IN, rights=" ".join(sorted(role.tokens)))
-        for role in entity.services.rights.book.roles.values()
+        wire.RoleItem(
+            name=role.name,
+            description=role.description,
+            builtin=role.name in BUILT_IN,
+            platform=role is book.platform_roles.get(role.name),
+            rights=" ".join(sorted(role.tokens)),
+        )
+        for role in book.roles.values()
     )
 
 

@@ -25,7 +25,7 @@ from archipel.agent.one_each import one_per_hypervisor
 from archipel.agent.options import Kind, Section, integer, optional, seconds
 from archipel.agent.schedule_actions import check_job, offered
 from archipel.agent.schedule_book import JobRecord
-from archipel.agent.schedule_times import FIELDS, read_times
+from archipel.agent.schedule_times import read_times
 from archipel.agent.scheduler import Scheduler, times_of
 from archipel.agent.store import StoreError
 from archipel.agent.virtual_machine import VirtualMachine
@@ -33,7 +33,7 @@ from archipel.protocol import scheduler as wire
 from archipel.protocol.errors import ErrorCode
 from archipel.protocol.events import Topic
 from archipel.protocol.rights import ANY_ENTITY, Token
-from archipel.protocol.scheduler import ScheduleChange
+from archipel.protocol.scheduler import FIELDS, ScheduleChange
 
 log = logging.getLogger(__name__)
 
@@ -210,7 +210,7 @@ def _describe(job: JobRecord, next_run: datetime | None) -> wire.Job:
         zone=job.zone,
         next_run="" if next_run is None else next_run.astimezone(times.zone).isoformat(timespec="seconds"),
         param=job.parameter or None,
-        weekday=job.fields.get("weekday"),
+        **{name: job.fields.get(name) for name in (*FIELDS, "weekday")},
     )
 
 

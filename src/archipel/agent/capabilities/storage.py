@@ -9,7 +9,7 @@ import logging
 from pathlib import Path
 from typing import Final
 
-from archipel.agent import drives
+from archipel.agent import drives, golden_images
 from archipel.agent.dispatch import Caller, Chat, command
 from archipel.agent.drive_checks import read_definitions, read_info
 from archipel.agent.drive_replacement import settle_all
@@ -21,13 +21,15 @@ from archipel.agent.virt.qemu_img import QemuImgFailed
 from archipel.agent.virt.unfinished_files import sweep
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import drives as wire
+from archipel.protocol import golden_images as golden_wire
 from archipel.protocol.drives import DriveCode
 from archipel.protocol.errors import CommandError
-from archipel.protocol.rights import ON_VIRTUAL_MACHINE, EntityKind, Token
+from archipel.protocol.golden_images import GoldenCode
+from archipel.protocol.rights import ON_HYPERVISOR, ON_VIRTUAL_MACHINE, EntityKind, Token
 
 log = logging.getLogger(__name__)
 
-VM = EntityKind.VIRTUAL_MACHINE
+HYPERVISOR, VM = EntityKind.HYPERVISOR, EntityKind.VIRTUAL_MACHINE
 SETTINGS = DriveSettings
 RETRY_INTERVAL: Final = 5.0  # seconds; something is left half done because libvirt or the disk failed just now
 
@@ -42,6 +44,8 @@ TOKENS = (
     Token("drives_getgolden", "See the golden drives", ON_VIRTUAL_MACHINE),
     Token("drives_setgolden", "Make golden drives, which every machine of the host may read", ON_VIRTUAL_MACHINE),
     Token("drives_create_golden", "Guards nothing: founding clients know it", ON_VIRTUAL_MACHINE),
+    Token("golden_images", "See the golden images and what stands on them", ON_HYPERVISOR),
+    Token("golden_imagedelete", "Delete golden images on which nothing stands", ON_HYPERVISOR),
 )
 
 
@@ -124,12 +128,14 @@ async def _describe(work: DriveWork, file: Path, definitions: Definitions) -> wi
     """Return what is known of a drive; ``None`` if it is gone by now."""
     image_format = await asyncio.to_thread(format_of, file, definitions)
     try:
+        written = (await asyncio.to_thread(file.stat)).st_mtime
         info = await read_info(work.qemu_img, file, image_format)
     except FileNotFoundError:
         return None
     except (QemuImgFailed, CommandError, OSError) as error:
-        size = (await asyncio.to_thread(file.stat)).st_blocks * 512
-        return wire.Drive(name=file.stem, path=str(file), format=image_format, disk_size=size, problem=str(error))
+        told = await asyncio.to_thread(file.stat)
+        size, written = told.st_blocks * 512, told.st_mtime
+        return wire.Drive(name=file.stem, path=str(file), format=image_format, disk_size=size, problem=str(error), modified=written)
     return wire.Drive(
         name=file.stem,
         path=str(file),
@@ -137,6 +143,7 @@ async def _describe(work: DriveWork, file: Path, definitions: Definitions) -> wi
         virtual_size=info.virtual_size,
         disk_size=info.disk_size,
         backing_file=info.backing,
+        modified=written,
     )
 
 
@@ -188,6 +195,40 @@ async def set_golden(vm: VirtualMachine, request: wire.SetGoldenDrive, caller: C
     with in_plain_words():
         golden = await drives.set_golden(vm, request, caller)
     _tell(vm, wire.DriveChange.GOLDENED, f"{caller.bare} made the golden drive {golden.name} of a drive of {vm.name}")
+
+
+def _say_golden_images(found: tuple[golden_wire.GoldenImage, ...]) -> str:
+    return "\n".join(f"{one.name}: {one.problem or f'{len(one.users)} images stand on it'}" for one in found) or "There is none."
+
+
+@command(
+    golden_wire.ListGoldenImages,
+    on=HYPERVISOR,
+    right="golden_images",
+    failure=GoldenCode.LIST,
+    chat=Chat(("golden images",), _say_golden_images),
+)
+async def list_golden_images(
+    hypervisor: Hypervisor, _request: golden_wire.ListGoldenImages, _caller: Caller
+) -> tuple[golden_wire.GoldenImage, ...]:
+    """The golden images of this host, and how many images stand on each."""
+    with in_plain_words():
+        return await golden_images.list_all(hypervisor)
+
+
+@command(
+    golden_wire.DeleteGoldenImage,
+    on=HYPERVISOR,
+    right="golden_imagedelete",
+    failure=GoldenCode.DELETE,
+    chat=Chat(("delete golden image {name}",), _done, confirm="It is lost for ever."),
+)
+async def delete_golden_image(hypervisor: Hypervisor, request: golden_wire.DeleteGoldenImage, caller: Caller) -> None:
+    """Delete a golden image on which nothing stands."""
+    with in_plain_words():
+        file = await golden_images.delete(hypervisor, request.name)
+    hypervisor.push(wire.TOPIC, wire.DriveChange.GOLDEN_DELETED)
+    hypervisor.shout(f"{caller.bare} deleted the golden image {file.name}")
 
 
 @in_background

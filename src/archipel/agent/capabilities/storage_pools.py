@@ -80,6 +80,12 @@ async def get_pools(hypervisor: Hypervisor, _request: wire.GetPools, _caller: Ca
     return await _pools_of(hypervisor).list()
 
 
+@command(wire.DescribePool, on=HYPERVISOR, right="storage_pools", failure=StorageCode.POOL_DESCRIBE)
+async def describe_pool(hypervisor: Hypervisor, request: wire.DescribePool, _caller: Caller) -> wire.PoolDescription:
+    """The definitions of a storage pool."""
+    return await _pools_of(hypervisor).describe(request.name)
+
+
 @command(wire.DefinePool, on=HYPERVISOR, right="storage_pooldefine", failure=StorageCode.POOL_DEFINE)
 async def define_pool(hypervisor: Hypervisor, request: wire.DefinePool, caller: Caller) -> None:
     """Define a storage pool."""
@@ -175,8 +181,11 @@ async def get_volumes(hypervisor: Hypervisor, request: wire.GetVolumes, _caller:
 )
 async def create_volume(hypervisor: Hypervisor, request: wire.CreateVolume, _caller: Caller) -> None:
     """Make an empty volume of so many M or G."""
-    size = _size_of(request.size, request.unit)
-    await _pools_of(hypervisor).make_volume(request.pool, request.name, size, request.format)
+    size, allocation = _size_of(request.size, request.unit), request.allocation or 0
+    if allocation > request.size:
+        raise BadRequest(f"allocation: must be {request.size} or less, as the size is, not {allocation}")
+    room = size_in_bytes(allocation, request.unit)
+    await _pools_of(hypervisor).make_volume(request.pool, request.name, size, request.format, room)
     hypervisor.push(wire.TOPIC, wire.StorageChange.VOLUME_CREATED)
 
 

@@ -8,7 +8,6 @@ import enum
 import uuid as uuids
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final, TypeVar
 from xml.etree import ElementTree as ET
 
@@ -24,8 +23,6 @@ from archipel.agent.virt.session import Session
 GUEST_TIMEOUT = 15.0  # seconds; libvirt waits 5 s for a guest agent that does not answer
 
 _SAVED_STATE: Final = binding.UNDEFINE_MANAGED_SAVE | binding.UNDEFINE_SNAPSHOTS_METADATA
-
-_WITHOUT_RUNNING_HALF: Final = frozenset({DomainState.SHUTOFF, DomainState.CRASHED})
 
 T = TypeVar("T")
 
@@ -50,15 +47,6 @@ class DomainInfo:
     persistent: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """A domain as one visit found it: ``stored`` is the definition of the next start, ``running`` the one in force while it runs."""
-
-    info: DomainInfo
-    stored: str | None = None
-    running: str | None = None
-
-
 class Domain:
     """A domain that exists, existed or will: only libvirt knows, when it is asked.
 
@@ -71,17 +59,13 @@ class Domain:
         """``uuid`` in any spelling; raises :class:`ValueError` for what is none. Use :meth:`Host.domain`, which shares lanes."""
         self.uuid = str(uuids.UUID(uuid))
         self._connection = connection
-        self._reads = Lane()
+        self.reads = Lane()
         self._changes = Lane()
         self._guest = Lane()
 
     async def info(self) -> DomainInfo:
         """Read state, memory, CPUs, autostart and persistence in one visit."""
-        return await self._visit("info", self._read_info, self._reads, READ_TIMEOUT)
-
-    async def look(self, *, definitions: bool) -> Sight:
-        """Read what :meth:`info` does and, if asked for, the definitions without secrets, in one visit."""
-        return await self._visit("look", partial(self._look, definitions=definitions), self._reads, READ_TIMEOUT)
+        return await self._visit("info", self.read_info, self.reads, READ_TIMEOUT)
 
     async def state(self) -> DomainState:
         """Read the state alone."""
@@ -101,7 +85,7 @@ class Domain:
 
     async def name(self) -> str:
         """Read the name."""
-        return await self._visit("name", self._read_name, self._reads, READ_TIMEOUT)
+        return await self._visit("name", self._read_name, self.reads, READ_TIMEOUT)
 
     async def xml(self, *, secure: bool = False, inactive: bool = False) -> str:
         """Read the definition; ``secure`` with the secrets in it, ``inactive`` as the next start will use it."""
@@ -192,7 +176,7 @@ class Domain:
 
     async def read(self, call: str, function: Callable[[VirDomain], T], within: float = READ_TIMEOUT) -> T:
         """Run ``function``, which only reads, in a thread, in turn with the other reads; ``call`` names it in errors."""
-        return await self._visit(call, lambda session: session.visit(self.uuid, function), self._reads, within)
+        return await self._visit(call, lambda session: session.visit(self.uuid, function), self.reads, within)
 
     async def change(self, call: str, function: Callable[[VirDomain], T], within: float | None = None) -> T:
         """Run ``function`` in a thread, in turn with the other changes; ``call`` names it in errors.
@@ -216,22 +200,15 @@ class Domain:
 
         await self._visit(call, work, self._changes, self._connection.change_timeout)
 
-    def _read_info(self, session: Session) -> DomainInfo:
+    def read_info(self, session: Session) -> DomainInfo:
+        """Do :meth:`info` in a thread of the connection; raises :data:`VirFailure`."""
+
         def read(domain: VirDomain) -> DomainInfo:
             state, max_memory, memory, vcpus, cpu_time = domain.info()
             autostart, persistent = domain.autostart() == 1, session.is_persistent(self.uuid)
             return DomainInfo(DomainState(state), max_memory, memory, vcpus, cpu_time, autostart, persistent)
 
         return session.visit(self.uuid, read)
-
-    def _look(self, session: Session, *, definitions: bool) -> Sight:
-        info = self._read_info(session)
-        if not definitions:
-            return Sight(info)
-        stored = session.visit(self.uuid, lambda domain: domain.XMLDesc(binding.XML_INACTIVE))
-        if info.state in _WITHOUT_RUNNING_HALF:
-            return Sight(info, stored)
-        return Sight(info, stored, session.visit(self.uuid, lambda domain: domain.XMLDesc(0)))
 
     def _read_name(self, session: Session) -> str:
         # A handle keeps the name that it was looked up with.

@@ -63,6 +63,28 @@ class ProgramState:
     stderr_truncated: bool = False
 
 
+_BLOCKED: Final = re.compile(r"[Cc]ommand (guest-[a-z-]+) has been disabled")
+_UNKNOWN: Final = re.compile(r"[Cc]ommand (guest-[a-z-]+) has not been found")
+_CONFINED: Final = re.compile(r"Permission denied|Operation not permitted")
+
+
+def advise(text: str) -> str:
+    """Return what helps against a refusal of the guest agent, beginning with a separator; nothing where that is not known."""
+    if found := _BLOCKED.search(text):
+        keys = "BLACKLIST_RPC, BLOCK_RPCS or --block-rpcs of FILTER_RPC_ARGS, or add it to --allow-rpcs there"
+        return (
+            f"; in the guest, take {found[1]} out of {keys} (/etc/sysconfig/qemu-ga, /etc/qemu/qemu-ga.conf), and restart qemu-guest-agent"
+        )
+    if found := _UNKNOWN.search(text):
+        return f"; its qemu-guest-agent is too old for {found[1]}, or was made without it"
+    if _CONFINED.search(text):
+        return (
+            "; it is the administrator there unless SELinux (setsebool -P virt_qemu_ga_run_unconfined 1, or semanage permissive -a "
+            "virt_qemu_ga_t) or AppArmor confines it"
+        )
+    return ""
+
+
 def clean(text: str) -> str:
     """Return a text of the guest as it may be shown: short, without control characters or changes of direction."""
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text[:LONGEST])
@@ -117,20 +139,22 @@ def start_program(domain: VirDomain, path: str, arguments: list[str], data: byte
 
 
 def read_program(domain: VirDomain, pid: int, most: int) -> ProgramState:
-    """Return how a program is, with ``most`` bytes of what it wrote to each stream; the guest agent forgets one that has ended."""
+    """Return how a program is, with ``most`` bytes of what it wrote; the guest agent forgets one that has ended."""
     answer = call(domain, "guest-exec-status", {"pid": pid})
     with _doubting("guest-exec-status"):
         if answer["exited"] is not True:
             return ProgramState(exited=False)
         stdout, stderr = (_decode(answer.get(name, "")) for name in ("out-data", "err-data"))
+        room = max(most - len(stderr), most // 2)  # neither stream crowds the other out
+        left = most - min(len(stdout), room)
         return ProgramState(
             exited=True,
             exitcode=_optional_number(answer, "exitcode"),
             signal=_optional_number(answer, "signal"),
-            stdout=stdout[:most],
-            stderr=stderr[:most],
-            stdout_truncated=len(stdout) > most or answer.get("out-truncated") is True,
-            stderr_truncated=len(stderr) > most or answer.get("err-truncated") is True,
+            stdout=stdout[:room],
+            stderr=stderr[:left],
+            stdout_truncated=len(stdout) > room or answer.get("out-truncated") is True,
+            stderr_truncated=len(stderr) > left or answer.get("err-truncated") is True,
         )
 
 
@@ -150,9 +174,12 @@ def read_file(domain: VirDomain, path: str, offset: int, count: int) -> tuple[by
         return data, answer.get("eof") is True
 
 
-def write_file(domain: VirDomain, path: str, data: bytes, *, append: bool) -> int:
-    """Write a file, and return how many bytes the guest says it took."""
-    with _open_file(domain, path, "ab" if append else "wb") as handle:
+def write_file(domain: VirDomain, path: str, data: bytes, *, append: bool, offset: int | None = None) -> int:
+    """Write a file anew, behind its end, or from ``offset`` on, and return how many bytes the guest says it took."""
+    mode = "r+b" if offset is not None else "ab" if append else "wb"
+    with _open_file(domain, path, mode) as handle:
+        if offset:
+            call(domain, "guest-file-seek", {"handle": handle, "offset": offset, "whence": 0})
         written = 0
         while written < len(data):
             part = base64.b64encode(data[written:]).decode()
@@ -199,6 +226,14 @@ def read_time(domain: VirDomain) -> float:
         return _number(answer["seconds"]) + _number(answer["nseconds"]) / 1e9
 
 
+def read_clock(domain: VirDomain, now: Callable[[], float]) -> tuple[float, float]:
+    """Return the guest's time, and how far it is from the host's."""
+    _hurry(domain, ANSWER_TIMEOUT)
+    asked = now()
+    told = read_time(domain)
+    return told, told - (asked + now()) / 2
+
+
 def set_time(domain: VirDomain, now: Callable[[], float]) -> tuple[float, float]:
     """Set the guest's time; return what it says afterwards, and how far that is from the host's."""
     found, wanted = _hurry(domain, ANSWER_TIMEOUT), now()
@@ -211,6 +246,13 @@ def set_password(domain: VirDomain, user: str, password: str, *, crypted: bool) 
     """Set the password of an account in the guest."""
     flags = libvirt.VIR_DOMAIN_PASSWORD_ENCRYPTED if crypted else 0
     _hurry(domain, ANSWER_TIMEOUT).setUserPassword(user, password, flags)
+
+
+def is_frozen(domain: VirDomain) -> bool:
+    """Return whether the guest's file systems are frozen."""
+    answer = call(domain, "guest-fsfreeze-status")
+    with _doubting("guest-fsfreeze-status"):
+        return {"frozen": True, "thawed": False}[answer]
 
 
 def freeze(domain: VirDomain) -> int:

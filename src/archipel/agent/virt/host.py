@@ -6,16 +6,17 @@ from __future__ import annotations
 
 import weakref
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from archipel.agent.virt import binding
+from archipel.agent.virt import binding, sights
 from archipel.agent.virt.connection import LibvirtConnection
 from archipel.agent.virt.domain import Domain
 from archipel.agent.virt.networks import Networks
 from archipel.agent.virt.pool import READ_TIMEOUT, Lane
 from archipel.agent.virt.session import Session
+from archipel.agent.virt.sights import Outcome, Wanted
 
 CAPABILITIES_TIMEOUT = 60.0  # seconds; the first time libvirt starts every emulator once to ask what it can do
 
@@ -92,6 +93,10 @@ class Host:
     async def domains(self) -> list[DomainSummary]:
         """List all domains, in one visit."""
         return await self._ask("list", _list_domains)
+
+    async def look_at(self, wanted: Sequence[Wanted]) -> dict[str, Outcome]:
+        """Read these domains in one visit; :func:`archipel.agent.virt.sights.look_at` says how."""
+        return await sights.look_at(self._connection, wanted)
 
     async def hostname(self) -> str:
         """Read the host's name."""

@@ -14,6 +14,7 @@ from archipel.agent.virt.binding import VirConnect
 
 XML_INACTIVE: Final[int] = libvirt.VIR_NETWORK_XML_INACTIVE
 NO_NETWORK: Final[int] = libvirt.VIR_ERR_NO_NETWORK
+UPDATE_LIVE: Final[int] = libvirt.VIR_NETWORK_UPDATE_AFFECT_LIVE
 NO_SUPPORT: Final[int] = libvirt.VIR_ERR_NO_SUPPORT
 
 
@@ -30,6 +31,7 @@ class VirNetwork(Protocol):
     def create(self) -> int: ...
     def destroy(self) -> int: ...
     def undefine(self) -> int: ...
+    def update(self, command: int, section: int, parentIndex: int, xml: str, flags: int) -> int: ...  # noqa: N803 - libvirt's word
     def DHCPLeases(self, mac: str | None, flags: int) -> list[dict[str, Any]]: ...
 
 

@@ -16,6 +16,7 @@ from archipel.agent.virt.connection import LibvirtConnection
 from archipel.agent.virt.network_binding import VirNetwork, VirNetworks, networks_of
 from archipel.agent.virt.pool import READ_TIMEOUT, Lane
 from archipel.agent.virt.session import Session
+from archipel.protocol.network_updates import Update
 
 T = TypeVar("T")
 
@@ -94,6 +95,15 @@ class Networks:
     async def destroy(self, reference: str) -> None:
         """Stop a network at once."""
         await self._change("stop network", lambda libvirt: _look_up(libvirt, reference).destroy())
+
+    async def update(self, reference: str, update: Update) -> None:
+        """Change an entry of a network that runs; its definition stays as it is."""
+
+        def change(libvirt: VirNetworks) -> int:
+            network = _look_up(libvirt, reference)
+            return network.update(update.command, update.section, update.address, update.xml, network_binding.UPDATE_LIVE)
+
+        await self._change("update network", change)
 
     async def set_autostart(self, reference: str, autostart: bool) -> None:
         """Say whether a network starts with its host."""

@@ -22,7 +22,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from archipel.agent.virt.errors import LibvirtBusy, LibvirtTimeout
 
@@ -60,6 +60,14 @@ class _Job:
         return f"{self.call} ({time.monotonic() - self.since:.0f} s)"
 
 
+class Occupant(Protocol):
+    """What has the turn in a lane; its text says so in errors. Who comes while it is ``overdue`` does not wait."""
+
+    @property
+    def overdue(self) -> bool:
+        """Whether libvirt should have answered long ago."""
+
+
 class Lane:
     """Calls that go one after the other, such as the changes of one domain; belongs to one asyncio loop."""
 
@@ -67,7 +75,7 @@ class Lane:
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
-        self._occupant: _Job | None = None
+        self._occupant: Occupant | None = None
 
     @property
     def busy(self) -> bool:
@@ -84,9 +92,17 @@ class Lane:
         except TimeoutError:
             raise LibvirtBusy(call, f"it still works on {self._occupant}") from None
 
-    def occupy(self, job: _Job) -> None:
+    async def take(self, occupant: Occupant) -> bool:
+        """Take the turn and say who has it, unless somebody has; returns whether that was done."""
+        if self._lock.locked():
+            return False
+        await self._lock.acquire()
+        self._occupant = occupant
+        return True
+
+    def occupy(self, occupant: Occupant) -> None:
         """Say who has the turn."""
-        self._occupant = job
+        self._occupant = occupant
 
     def leave(self) -> None:
         """Give the turn to the next."""

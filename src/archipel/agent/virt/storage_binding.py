@@ -12,6 +12,7 @@ import libvirt
 from archipel.agent.virt.session import Session
 
 SHRINK: Final[int] = libvirt.VIR_STORAGE_VOL_RESIZE_SHRINK
+XML_INACTIVE: Final[int] = libvirt.VIR_STORAGE_XML_INACTIVE
 RUNNING: Final[int] = libvirt.VIR_STORAGE_POOL_RUNNING
 DEGRADED: Final[int] = libvirt.VIR_STORAGE_POOL_DEGRADED
 

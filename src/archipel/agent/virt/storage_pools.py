@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Final, TypeVar
 from xml.etree import ElementTree as ET
 
-from archipel.agent.virt.binding import VirFailure
+from archipel.agent.virt.binding import REFUSED_FLAGS, VirFailure
+from archipel.agent.virt.binding import describe as describe_failure
 from archipel.agent.virt.connection import LibvirtConnection
 from archipel.agent.virt.pool import READ_TIMEOUT, Lane
 from archipel.agent.virt.session import Session
-from archipel.agent.virt.storage_binding import SHRINK, VirPool, VirVolume, storage_of
+from archipel.agent.virt.storage_binding import SHRINK, XML_INACTIVE, VirPool, VirVolume, storage_of
 from archipel.protocol.errors import CommandError, Condition
-from archipel.protocol.storage_pools import Pool, Volume
+from archipel.protocol.storage_pools import Pool, PoolDescription, Volume
 
 READ_SECONDS: Final = max(READ_TIMEOUT, 30.0)  # a pool on a slow server takes its time
 
@@ -46,6 +47,17 @@ class StoragePools:
             return tuple(sorted(map(_describe_pool, storage_of(session).listAllStoragePools(0)), key=lambda pool: pool.name))
 
         return await self._read("pools", read)
+
+    async def describe(self, name: str) -> PoolDescription:
+        """Read what a pool's next start will use, and what is in force if it is active."""
+
+        def read(session: Session) -> PoolDescription:
+            pool = storage_of(session).storagePoolLookupByName(name)
+            running = _parse(pool.XMLDesc(0)) if pool.isActive() == 1 else None
+            stored = _parse(pool.XMLDesc(_stored_flag(pool))) if pool.isPersistent() == 1 else None
+            return PoolDescription(stored=stored, running=running)
+
+        return await self._read(f"definition of pool {name}", read)
 
     async def volumes(self, pool: str) -> tuple[Volume, ...]:
         """Read the volumes of a pool, in the order of their names."""
@@ -110,8 +122,8 @@ class StoragePools:
         """Have libvirt look again what is in a pool."""
         await self._change_pool("refresh", name, lambda pool: pool.refresh(0))
 
-    async def make_volume(self, pool: str, name: str, size: int, volume_format: str) -> None:
-        """Make an empty volume of ``size`` bytes, which take room as they are written where the pool can do that.
+    async def make_volume(self, pool: str, name: str, size: int, volume_format: str, allocation: int = 0) -> None:
+        """Make an empty volume of ``size`` bytes; beyond ``allocation`` they take room as they are written where the pool can do that.
 
         Raises :class:`CommandError` for a format that the pool does not have.
         """
@@ -123,7 +135,7 @@ class StoragePools:
             if _type_of(found) == "logical":  # its volumes are raw, and have all their room
                 _refuse_format(pool, volume_format)
             else:
-                ET.SubElement(root, "allocation", unit="bytes").text = "0"
+                ET.SubElement(root, "allocation", unit="bytes").text = str(allocation)
                 ET.SubElement(ET.SubElement(root, "target"), "format", type=volume_format)
             found.createXML(ET.tostring(root, "unicode"), 0)
 
@@ -167,6 +179,17 @@ def _refuse_format(pool: str, volume_format: str) -> None:
     if volume_format != "raw":
         text = f"format: volumes of the group {pool} are raw, not {volume_format}: leave it out"
         raise CommandError(text, condition=Condition.NOT_ACCEPTABLE)
+
+
+def _stored_flag(pool: VirPool) -> int:
+    """Return the flag that asks for the stored definition; the test driver has one only, and takes none."""
+    try:
+        pool.XMLDesc(XML_INACTIVE)
+    except VirFailure as failure:
+        if describe_failure(failure).code not in REFUSED_FLAGS:
+            raise
+        return 0
+    return XML_INACTIVE
 
 
 def _type_of(pool: VirPool) -> str:

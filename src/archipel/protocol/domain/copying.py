@@ -17,6 +17,7 @@ _MADE_BY_LIBVIRT: Final = (
     ("devices/channel[@type='unix']", "source"),
     (".", "id"),
 )
+_ORIGIN: Final = "{urn:archipel:copy}copy"  # in a definition's metadata: the UUID of what it was copied from, in ``of``
 _AUTOMATIC_PORTS: Final = ("port", "tlsPort", "websocket")
 
 
@@ -24,7 +25,8 @@ def define_copy(source: Domain, uuid: str, name: str, moved: Mapping[str, str]) 
     """Return what a copy of ``source`` is defined as.
 
     UUID, MAC addresses, host interfaces, sockets and ports of displays are its own; files in ``moved`` are those that they
-    map to. All else, devices' addresses included, stays: the guest finds its hardware as it knows it.
+    map to. All else, devices' addresses included, stays: the guest finds its hardware as it knows it. The metadata say of what it
+    is a copy.
     """
     copy = Domain.from_element(source.element)
     copy.uuid, copy.name = uuid, name
@@ -41,7 +43,22 @@ def define_copy(source: Domain, uuid: str, name: str, moved: Mapping[str, str]) 
     for graphics in copy.graphics:
         _free_ports(graphics.element)
     _move_files(root, moved)
+    _note_origin(root, source.uuid or "")
     return copy
+
+
+def origin_of(domain: Domain) -> str | None:
+    """Return the UUID of the machine that this one is a copy of; ``None`` if its definition does not say that it is one."""
+    found = domain.element.find(f"metadata/{_ORIGIN}")
+    return None if found is None else found.get("of")
+
+
+def _note_origin(root: ET.Element, uuid: str) -> None:
+    metadata = root.find("metadata")
+    if metadata is None:
+        metadata = ET.SubElement(root, "metadata")
+    _remove_all(metadata, _ORIGIN)
+    ET.SubElement(metadata, _ORIGIN, {"of": uuid})
 
 
 def _remove_all(parent: ET.Element, name: str) -> None:

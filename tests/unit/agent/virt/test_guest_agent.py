@@ -217,3 +217,61 @@ def test_the_words_of_a_guest_fit_on_a_line(text: str) -> None:
     assert "\n" not in found
     assert "\x1b" not in found
     assert "\u202e" not in found
+
+
+def test_a_part_of_a_file_is_written_over(agent: FakeAgent) -> None:
+    agent.answers = {
+        "guest-file-open": 7,
+        "guest-file-seek": {},
+        "guest-file-write": {"count": 3},
+        "guest-file-flush": {},
+        "guest-file-close": {},
+    }
+    assert guest_agent.write_file(None, "/tmp/x", b"abc", append=False, offset=9) == 3
+    assert agent.asked[0] == ("guest-file-open", {"path": "/tmp/x", "mode": "r+b"})
+    assert agent.asked[1] == ("guest-file-seek", {"handle": 7, "offset": 9, "whence": 0})
+
+
+def test_neither_output_crowds_the_other_out(agent: FakeAgent) -> None:
+    agent.answers["guest-exec-status"] = {"exited": True, "out-data": base64.b64encode(b"o" * 9).decode(), "err-data": "ZWVlZWVl"}
+    state = guest_agent.read_program(None, 42, most=8)
+    assert (state.stdout, state.stderr, state.stdout_truncated, state.stderr_truncated) == (b"oooo", b"eeee", True, True)
+    agent.answers["guest-exec-status"] = {"exited": True, "out-data": base64.b64encode(b"o" * 9).decode(), "err-data": "ZQ=="}
+    state = guest_agent.read_program(None, 42, most=8)
+    assert (state.stdout, state.stderr, state.stderr_truncated) == (b"ooooooo", b"e", False)
+
+
+@pytest.mark.parametrize("answer, frozen", [("frozen", True), ("thawed", False)])
+def test_whether_a_guest_is_frozen(agent: FakeAgent, answer: str, frozen: bool) -> None:
+    agent.answers["guest-fsfreeze-status"] = answer
+    assert guest_agent.is_frozen(None) is frozen
+
+
+@pytest.mark.parametrize("answer", ["melted", None, [], {"status": "frozen"}])
+def test_a_guest_that_is_neither_frozen_nor_thawed_is_not_believed(agent: FakeAgent, answer: object) -> None:
+    agent.answers["guest-fsfreeze-status"] = answer
+    with pytest.raises(MalformedGuestAnswer):
+        guest_agent.is_frozen(None)
+
+
+def test_the_clock_is_compared_with_the_middle_of_the_question() -> None:
+    domain = FakeDomain()
+    domain.time = {"seconds": 1010, "nseconds": 0}
+    times = iter([1000.0, 1002.0])
+    assert guest_agent.read_clock(domain, lambda: next(times)) == (1010.0, 9.0)
+
+
+@pytest.mark.parametrize(
+    "text, advice",
+    [
+        ("The command guest-exec has been disabled for this instance", "take guest-exec out of BLACKLIST_RPC, BLOCK_RPCS"),
+        ("Command guest-file-open has been disabled: the command is not allowed", "take guest-file-open out of"),
+        ("The command guest-set-user-password has not been found", "too old for guest-set-user-password"),
+        ("failed to open file '/etc/shadow' (mode: 'rb'): Permission denied", "setsebool -P virt_qemu_ga_run_unconfined 1"),
+        ("No such file or directory", ""),
+    ],
+)
+def test_a_refusal_names_the_setting_to_change(text: str, advice: str) -> None:
+    found = guest_agent.advise(f"internal error: unable to execute QEMU agent command 'x': {text}")
+    assert advice in found
+    assert bool(advice) == bool(found)

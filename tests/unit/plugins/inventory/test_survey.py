@@ -97,6 +97,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
             "hypervisors": [HYPERVISOR_FULL],
             "endpoint_timeout": 5,
             "gather_addresses": True,
+            "gather_system": False,
         }
         found: Survey = asyncio.run(surveying.survey_endpoint({**endpoint, **options}))
         return found
@@ -135,6 +136,25 @@ def test_addresses_are_read_only_where_somebody_wants_them(ask: Ask) -> None:
 def test_addresses_that_nobody_tells_are_not_known(answer: Answer, ask: Ask) -> None:
     survey = ask({guest("<archipel action='addresses'/>"): answer})
     assert only_machine(survey)["addresses"] is None
+    assert survey["failures"] == []
+
+
+GET_GUEST = command("get", MACHINE_FULL, ns.VM_GUEST, "<archipel action='info'/>")
+
+
+@pytest.mark.parametrize(
+    "answer, system",
+    [
+        (query(ns.VM_GUEST, "<guest os='debian' version='13' hostname='web'/>"), {"os": "debian", "version": "13", "hostname": "web"}),
+        (query(ns.VM_GUEST, "<guest/>"), {}),
+        (no_right("guest_info"), None),
+        (error("internal-server-error"), None),
+        (NoAnswer("slow"), None),
+    ],
+)
+def test_the_system_is_what_the_guest_says(answer: Answer, system: dict[str, str] | None, ask: Ask) -> None:
+    survey = ask({GET_GUEST: answer}, gather_system=True)
+    assert only_machine(survey)["system"] == system
     assert survey["failures"] == []
 
 

@@ -10,11 +10,11 @@ from ansible_collections.archipel.platform.plugins.module_utils.connection impor
     connection_arguments,
     connection_settings,
     find_hypervisor,
-    read_password_file,
 )
 
 from archipel.client import Session
 from archipel.client.errors import LoginMissing
+from archipel.client.login import read_password_file
 from archipel.client.password import store
 from archipel.client.profile import Profile, ProfileFile
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from archipel.protocol import namespaces as ns
-from tests.unit.client.scripted_stream import HYPERVISOR, HYPERVISOR_FULL, command
+from archipel.protocol.events import RULES_NODE
+from tests.unit.client.scripted_stream import HYPERVISOR, HYPERVISOR_FULL, PUBSUB, command
 from tests.unit.plugins.modules.wire import Wire, wire
 
 __all__ = ["wire"]
@@ -105,3 +106,45 @@ def test_check_mode_knows_which_roles_there_are(wire: Wire) -> None:
     assert wire.run("permission", check=True, group="tp1", role="student", scope="tag:tp1")["changed"]
     answer = wire.run("permission", check=True, group="tp1", role="studnet", scope="tag:tp1")
     assert answer["msg"] == f"'studnet' is no role on {HYPERVISOR}; did you mean student?"
+
+
+NODE_QUERY = f"<iq type='get' to='{PUBSUB}'><pubsub xmlns='{ns.PUBSUB}'><items node='{RULES_NODE}'/></pubsub></iq>"
+
+
+def node(*items: str) -> str:
+    listed_items = "".join(f"<item id='{number}'>{item}</item>" for number, item in enumerate(items))
+    return f"<pubsub xmlns='{ns.PUBSUB}'><items node='{RULES_NODE}'>{listed_items}</items></pubsub>"
+
+
+def of_platform(rule: str, expires: str = "never") -> str:
+    return f"<rule xmlns='{ns.RIGHTS}' {rule} scope='platform' effect='allow' given_at='2026-01-01T00:00:00Z' expires='{expires}'/>"
+
+
+@pytest.mark.parametrize(
+    "items, changed",
+    [
+        ([of_platform(f"subject='{BOB}' role='auditor'")], False),
+        ([], True),
+        ([of_platform(f"subject='{BOB}' role='auditor'", "2020-01-01T00:00:00Z")], True),
+        ([of_platform(f"subject='{BOB}' right='info'")], True),
+    ],
+    ids=["there", "missing", "over", "another"],
+)
+def test_check_mode_knows_which_rules_the_platform_has(items: list[str], changed: bool, wire: Wire) -> None:
+    wire.script.append((NODE_QUERY, (node(*items),)))
+    answer = wire.run("permission", check=True, subject=BOB, role="auditor", scope="platform")
+    assert answer["changed"] is changed, answer
+    assert answer["entities"][0]["rules"] == [
+        {"effect": "allow", "subject": BOB, "role": "auditor", "scope": "platform", "expires": "never"}
+    ]
+
+
+def test_the_whole_platform_has_no_machines(wire: Wire) -> None:
+    answer = wire.run("permission", subject=BOB, role="auditor", scope="platform", machine="web")
+    assert answer["msg"] == "scope: platform is everywhere; leave machines out"
+
+
+def test_a_slip_in_the_name_of_a_role_is_found_in_check_mode(wire: Wire) -> None:
+    wire.script.append((NODE_QUERY, (node(),)))
+    answer = wire.run("permission", check=True, subject=BOB, role="auditer", scope="platform")
+    assert answer["msg"] == f"'auditer' is no role on {RULES_NODE}; did you mean auditor?"

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from archipel.protocol.domain import parse
-from archipel.protocol.domain.copying import define_copy
+from archipel.protocol.domain.copying import define_copy, origin_of
 
 OLD, NEW = "6f0c2a3e-1b7d-4c55-9a0e-3d2b1c4f5a69", "7a1d3b4f-2c8e-4d66-8b1f-4e3c2d5a6b70"
 SOURCE = f"""
@@ -36,7 +36,13 @@ def test_identity_and_files_are_those_of_the_copy() -> None:
     assert (copy.uuid, copy.name) == (NEW, "web-clone")
     assert [disk.path for disk in copy.disks] == ["/vm/new/a.qcow2", "/iso/debian.iso"]
     assert copy.operating_system.nvram == "/vm/new/VARS.fd"
-    assert OLD not in copied()
+    assert copied().count(OLD) == 1, "but for what it was copied from"
+
+
+def test_a_copy_says_of_what_it_is_one() -> None:
+    copy = parse(copied())
+    assert (origin_of(copy), origin_of(parse(SOURCE))) == (OLD, None)
+    assert origin_of(define_copy(copy, OLD, "web", {})) == NEW
 
 
 def test_what_two_machines_cannot_both_have_is_left_to_libvirt() -> None:
