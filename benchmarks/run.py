@@ -19,8 +19,8 @@ from typing import Any, Final
 
 from benchmarks.answers import ask_info, ask_roster, measure_in_turn, measure_libvirt, ping_machine, ping_server, wait_for_all
 from benchmarks.big_roster import ENTITIES, measure_big_roster
-from benchmarks.descriptions import SIZES, measure_descriptions
 from benchmarks.collection import measure_collection
+from benchmarks.descriptions import SIZES, measure_descriptions
 from benchmarks.migration import measure_migration
 from benchmarks.plain_client import PlainClient
 from benchmarks.playbooks import measure_playbooks

@@ -158,13 +158,8 @@ def test_a_module_is_run_by_the_one_piece_that_knows_check_mode(module: str, roo
     assert found.MODULE.arguments is found.ARGUMENTS
 
 
-def test_every_module_runs_in_the_playbooks_own_process(root: Path) -> None:
-    routing = yaml.safe_load((root / "meta" / "runtime.yml").read_text())["plugin_routing"]["modules"]
-    assert {name: entry["action_plugin"] for name, entry in routing.items()} == dict.fromkeys(set(MODULES) - {"vm"}, "archipel.platform.vm")
-
-
 @pytest.mark.parametrize("module", MODULES)
-def test_a_module_is_imported_before_its_first_task(module: str, root: Path) -> None:
+def test_a_module_runs_in_the_playbooks_own_process_and_is_imported_once(module: str, root: Path) -> None:
     """See plugins/action/vm.py; mend it with: ln -s vm.py plugins/action/MODULE.py."""
     action = root / "plugins" / "action" / f"{module}.py"
     assert module == "vm" or action.readlink() == Path("vm.py")
