@@ -108,6 +108,7 @@ HOST_KINDS: tuple[Kind, ...] = (
         absent=ABSENT,
         removal=_remove_volume,
         describe_all=storage_volume.describe_all,
+        one_by_one=True,  # libvirt lists a pool's volumes for each, and stumbles over one that goes meanwhile
     ),
     Kind(
         name="image",

@@ -16,7 +16,7 @@ from tests.documentation import Block, Step, list_blocks, split_steps
 from tests.integration.collection.platform import Platform, password_of
 from tests.integration.collection.playbook import SECONDS, Ansible
 
-GUIDES = ["guide_getting_started", "guide_rights"]
+GUIDES = ["guide_declare", "guide_getting_started", "guide_rights"]
 FAILURES = re.compile(r"\[ERROR\]|^fatal:|failed=[1-9]", re.MULTILINE)
 ALL = ("ARCHIPEL_HOST", "ARCHIPEL_PORT", "ARCHIPEL_CA_FILE", "ARCHIPEL_API_URL")  # what DNS and the system's certificates tell a reader
 
