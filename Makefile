@@ -67,7 +67,8 @@ test-faults: bootstrap ## server, agent and connections fail twenty times each; 
 .PHONY: test-e2e
 test-e2e: bootstrap ## tests with real guests and another client library, one after the other
 	@command -v npm >/dev/null && command -v chromium >/dev/null || tools/bootstrap nodejs npm chromium
-	@tools/bootstrap systemd-container slapd ldap-utils udev lvm2 nfs-kernel-server openvswitch-switch
+	@tools/bootstrap systemd-container slapd ldap-utils udev lvm2 nfs-kernel-server openvswitch-switch default-jre-headless
+	@tools/rulebook-environment
 	pytest $(PYTEST_ARGS) tests/e2e
 
 .PHONY: lint

@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Runs every module of the collection, not C(vm) alone, where the playbook runs: see plugin_utils/own_process.py.
+"""Runs a module where the playbook runs: see plugin_utils/own_process.py.
 
-Under the name of each module stands a link to this file: what has an action of its own name, Ansible imports once in its main process,
-from which those of the tasks are copied. Without the links every task would spend a third of a second of CPU on imports.
+The same file stands here under the name of each module: what has an action of its own name, Ansible imports once in its main process,
+from which those of the tasks are copied. Otherwise every task would spend a third of a second of CPU on imports.
 """
 
 from __future__ import annotations

@@ -110,7 +110,6 @@ options:
 seealso:
   - module: archipel.platform.vm
   - module: archipel.platform.golden_image
-  - module: archipel.platform.storage_volume
 """
 
 EXAMPLES = r"""

@@ -20,6 +20,8 @@ LDAP = "tests/e2e/test_ldap_groups.py::test_a_member_has_the_right_and_loses_it_
 GUIDES = f"{COLLECTION}/test_guides.py::test_what_a_guide_says_works"
 TYPED = f"{COLLECTION}/test_command_line_pages.py::test_the_pages_of_the_command_line_are_true"
 
+DECLARED = "tests/integration/agent/test_declaration.py::test_what_the_page_shows_is_answered_so"
+
 # Which tests do what the blocks of a language on a page say: all of it, from the top to the bottom.
 RUN_BY: dict[tuple[str, str], tuple[str, ...]] = {
     ("CONTRIBUTING", "python"): ("tests/unit/test_documentation.py::test_the_capability_of_the_contributing_page_works",),
@@ -38,11 +40,18 @@ RUN_BY: dict[tuple[str, str], tuple[str, ...]] = {
     ("configuration", "ini"): (OPTIONS,),
     ("console", "console"): ("tests/integration/agent/test_console.py::test_what_the_page_says_in_a_chat_works",),
     ("console", "ini"): (OPTIONS,),
+    ("declarations", "text"): (DECLARED,),
+    ("declarations", "xml"): (DECLARED,),
     ("guest", "console"): ("tests/e2e/test_guest.py::test_what_the_page_says_from_a_shell_is_answered_so",),
     ("guest", "xml"): ("tests/e2e/test_guest.py::test_what_the_page_says_from_a_shell_is_answered_so",),
+    ("guide_adopt", "console"): (GUIDES,),
+    ("guide_adopt", "yaml"): (GUIDES,),
     ("guide_getting_started", "console"): (GUIDES,),
     ("guide_getting_started", "sh"): (f"{COLLECTION}/test_artifact.py::test_what_the_guide_installs_answers",),
     ("guide_getting_started", "yaml"): (GUIDES,),
+    ("guide_gitops", "console"): (GUIDES,),
+    ("guide_gitops", "sh"): (GUIDES,),
+    ("guide_gitops", "yaml"): (GUIDES,),
     ("guide_rights", "console"): (GUIDES,),
     ("guide_rights", "yaml"): (GUIDES,),
     ("guide_troubleshooting", "text"): (f"{COLLECTION}/test_troubles.py::test_the_words_of_the_guide_are_what_modules_say",),
@@ -81,6 +90,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "clones": ("cli-machines", "$ archipel clone web copy"),
     "contacts": ("cli-machines", "$ archipel contacts add web"),
     "control": ("cli", "$ archipel start --wait web"),
+    "declaration": ("declarations", "<archipel action='describe'"),
     "definition": ("cli", "$ archipel define web.xml"),
     "geolocalization": ("places", "<gelocalization>"),
     "guest": ("guest", "web guest ping"),
@@ -95,6 +105,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "notices": ("cli-machines", "$ archipel notices set web"),
     "notifier": ("notifications", "notifier test night-shift"),
     "oomkiller": ("oomkiller", "web oom kernel -500"),
+    "ownership": ("declarations", "you: owned"),
     "rights": ("cli", "$ archipel grant student@example.org info"),
     "rules": ("rights", "$ archipel deny bob@example.org destroy"),
     "scheduler": ("scheduler", "you: schedule daily"),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.directory import Directory
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from ansible_collections.archipel.platform.plugins.module_utils.execution import Run
 
     from archipel.client.guest import Guest
-
-PERCENT = 100
 
 
 async def change_guest(run: Run) -> dict[str, Any]:
@@ -93,12 +91,13 @@ def _texts(done: Completed) -> dict[str, Any]:
 
 def _progress(run: Run) -> Callable[[int, int], None]:
     """Return what tells each tenth of a large file."""
-    told: Mapping[str, int] = {"tenth": 0}
+    told = 0
 
     def tell(done: int, total: int) -> None:
+        nonlocal told
         tenth = done * 10 // max(total, 1)
-        if tenth > told["tenth"]:
-            told["tenth"] = tenth  # type: ignore[index]
+        if tenth > told:
+            told = tenth
             run.tell(f"{done >> 10} of {total >> 10} KiB")
 
     return tell

@@ -143,6 +143,6 @@ def replace_file(path: Path) -> Iterator[IO[bytes]]:
         with os.fdopen(handle, "w+b") as file:
             yield file
         Path(name).replace(path)
-    except BaseException:
+    except BaseException:  # whatever it was: half a file must not stay
         Path(name).unlink(missing_ok=True)
         raise

@@ -164,7 +164,7 @@ class GuestShell:
             await self._do(scripts.PREPARE, at)
             await upload(self.guest, cargo, f"{at}.i", self.tell)
             yield given
-        except BaseException:
+        except BaseException:  # whatever it was, a task that is cancelled too: nothing may stay in the guest
             await self._tidy(scripts.REMOVE, at)
             raise
 

@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid as uuids
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from tests.documentation import read_blocks, read_talks
 from tests.integration.agent.test_parking import park, unpark
 from tests.wire.actions.declaration import DECLARATION
 from tests.wire.actions.parking import PARKING
@@ -21,6 +24,7 @@ from tests.wire.waiting import eventually
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("one_answer_each", "tags_node")]
 SECRET = "<devices><graphics type='vnc' port='-1' autoport='yes' passwd='hidden12'/></devices>"
 SNAPSHOT = "<domainsnapshot><name>before</name></domainsnapshot>"
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 LARGE, MANY = 20_000, 12
 MOST_BYTES = 200_000
 
@@ -210,6 +214,24 @@ async def test_a_parked_machine_keeps_its_owner_until_it_is_deleted(platform: Pl
     await admin.command(platform.host, PARKING, f"<archipel action='delete'><item identifier='{machine.uuid}'/></archipel>")
     await admin.expect_push(platform.hypervisor, "vmparking", "deleted", since)
     assert owners(platform, machine) == []
+
+
+async def test_what_the_page_shows_is_answered_so(platform: Platform, admin: Person, root: Path):
+    machine = await platform.make_machine(admin)
+    await admin.command(machine.full, TAGS, "<archipel action='settags' tags='course-101'/>")
+    page = root / "docs" / "declarations.md"
+    request, shown, change = (UUID.sub(machine.uuid, block) for block in read_blocks(page, "xml"))
+    answer = await admin.command(platform.host, DECLARATION, request, "get")
+    assert shape(child(child(answer, "query"), "machines")) == shape(ET.fromstring(shown))
+    answer = await admin.command(platform.host, DECLARATION, ET.tostring(ET.fromstring(change)[0], "unicode"))
+    assert answer.get("type") == "result", show(answer)
+    [[said]] = read_talks(page)
+    assert await admin.say(platform.host, said.words) == UUID.sub(machine.uuid, said.answer)
+
+
+def shape(element: ET.Element) -> object:
+    """What an answer is made of; figures and names differ."""
+    return local(element), sorted(element.attrib), [shape(part) for part in element]
 
 
 async def test_who_owns_what_is_talked_about(platform: Platform, admin: Person):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import uuid as uuids
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,8 +155,12 @@ def read_old(rule: Rule) -> OldRule:
 
 
 async def revoke_all(hypervisor: Hypervisor) -> None:
-    """Take all rights on the hypervisor, and its contacts, from everybody, and its tags from itself."""
+    """Take all rights on the hypervisor, and its contacts, from everybody, and its tags, feeds and appliances from itself."""
     await hypervisor.set_tags([])
+    for feed in await hypervisor.appliances.feeds():
+        await hypervisor.appliances.unsubscribe(uuids.UUID(feed.uuid))
+    for appliance in await hypervisor.appliances.list():
+        await hypervisor.appliances.delete(uuids.UUID(appliance.uuid))
     for contact in await hypervisor.roster():
         await hypervisor.remove_subscription(contact.jid)
     for name in PEOPLE:

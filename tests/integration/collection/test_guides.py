@@ -16,7 +16,8 @@ from tests.documentation import Block, Step, list_blocks, split_steps
 from tests.integration.collection.platform import Platform, password_of
 from tests.integration.collection.playbook import SECONDS, Ansible
 
-GUIDES = ["guide_declare", "guide_getting_started", "guide_rights"]
+GUIDES = ["guide_adopt", "guide_declare", "guide_getting_started", "guide_gitops", "guide_rights"]
+MADE_WITH_VIRSH = {"guide_adopt": ("legacy", "infra-dns")}
 FAILURES = re.compile(r"\[ERROR\]|^fatal:|failed=[1-9]", re.MULTILINE)
 ALL = ("ARCHIPEL_HOST", "ARCHIPEL_PORT", "ARCHIPEL_CA_FILE", "ARCHIPEL_API_URL")  # what DNS and the system's certificates tell a reader
 
@@ -78,6 +79,8 @@ def is_shown_by(line: str, written: str) -> bool:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("guide", GUIDES)
 def test_what_a_guide_says_works(guide: str, root: Path, ansible: Ansible, platform: Platform, tmp_path: Path) -> None:
+    for domain in MADE_WITH_VIRSH.get(guide, ()):
+        platform.define_domain(domain)
     folder = tmp_path / "reader"
     folder.mkdir()
     reader = Reader(folder, ansible, platform)
