@@ -76,7 +76,7 @@ async def read_removals(steps: Iterable[Step]) -> None:
 
     async def read(step: Step) -> None:
         try:
-            step.resource = step.kind.declare(step.ground, step.item)  # type: ignore[arg-type]
+            step.resource = step.kind.declare(step.ground, step.item)
             step.before = await step.resource.read()
             step.after = step.resource.desired(step.before)
         except (*EXPECTED, ValueError) as error:
