@@ -27,11 +27,12 @@ Tell = Callable[["Step"], None]
 
 async def carry_out(steps: Steps, tell: Tell) -> None:
     """Do what the plan says; ``steps`` come after what they need. What fails is noted in the step; the others go on."""
-    lanes: dict[str, asyncio.Semaphore] = {}
+    lanes: dict[tuple[str, str], asyncio.Semaphore] = {}
     under_way: dict[Key, asyncio.Task[None]] = {}
     for key, step in steps.items():
         needs = [under_way[need] for need in step.needs if need in under_way]
-        lane = lanes.setdefault(key.hypervisor, asyncio.Semaphore(AT_ONCE))
+        alone = step.kind.one_by_one
+        lane = lanes.setdefault((key.hypervisor, key.kind if alone else ""), asyncio.Semaphore(1 if alone else AT_ONCE))
         if (step.changes and not step.stopped) or needs:
             under_way[key] = asyncio.create_task(_take(step, needs, lane, steps, tell))
     await asyncio.gather(*under_way.values())

@@ -99,7 +99,7 @@ def _load(file: Path, problems: Problems) -> Iterator[tuple[Place, Any]]:
 def _located_loader(yaml: Any, place: Place, problems: Problems) -> Any:
     """Return a safe loader whose mappings know their lines, and which notes a key that is there twice."""
 
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         """Of one file."""
 
     def construct(loader: Any, node: Any) -> Iterator[Located]:

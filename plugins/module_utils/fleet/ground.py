@@ -71,13 +71,13 @@ class Ground:
     def entity_of(self, item: Item) -> NamedEntity:
         """Return the machine that an item is about, or the hypervisor; raises :class:`MachineNotFound`."""
         if item.machine is None:
-            return NamedEntity(self.hypervisor.bare, KnownEntity(self.hypervisor, self.hypervisor_vocabulary, None))  # type: ignore[arg-type]
+            return NamedEntity(self.hypervisor.bare, KnownEntity(self.hypervisor, self.hypervisor_vocabulary, None))
         entry = self.find(item.machine)
         if entry is not None and entry.managed:
             known = KnownEntity(self.host.directory.open(entry), self.vocabulary, self.descriptions.get(entry.uuid))
-            return NamedEntity(entry.name, known)  # type: ignore[arg-type]
+            return NamedEntity(entry.name, known)
         if item.machine in self.machines:
-            return NamedEntity(item.machine, NewEntity(self.hypervisor, self._any_machine(), self.vocabulary))  # type: ignore[arg-type]
+            return NamedEntity(item.machine, NewEntity(self.hypervisor, self._any_machine(), self.vocabulary))
         raise MachineNotFound(f"{self.hypervisor.bare} manages no machine {item.machine!r}, and none is declared")
 
     def knows_rights_for(self, item: Item) -> bool:

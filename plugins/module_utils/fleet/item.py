@@ -97,6 +97,7 @@ class Kind:
         absent: what is read of an object that is not there; ``None`` if it can be read all the same.
         removal: the options that take away one of that name.
         describe_all: all of the kind that a hypervisor has, in the words of the options.
+        one_by_one: whether those of one hypervisor are changed one after the other.
         of_machines: whether it is a machine's, or the hypervisor's where no machine is named.
         of_server: whether it belongs to the server, not to a hypervisor.
         prunable: whether ``prune`` removes it when it is no longer declared.
@@ -116,6 +117,7 @@ class Kind:
     absent: Mapping[str, Any] | None = None
     removal: Callable[[str], dict[str, Any]] = removal_of
     describe_all: Callable[[Hypervisor], Awaitable[list[dict[str, Any]]]] | None = None
+    one_by_one: bool = False
     of_machines: bool = False
     of_server: bool = False
     prunable: bool = True

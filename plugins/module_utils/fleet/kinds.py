@@ -1,7 +1,10 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The kinds of objects that a declaration may have: one entry each. A new kind is a new entry here, and nothing else."""
+"""The kinds of objects that a declaration may have: one entry each. A new kind is a new entry, and nothing else.
+
+What stands on others comes behind them: what is pruned goes in the opposite order.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from ansible_collections.archipel.platform.plugins.module_utils.contacts import ROSTER, Contacts, refuse_roster
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.host_kinds import HOST_KINDS
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.item import Item, Kind, entries_of
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.people_kinds import ATTACHED_KINDS, PEOPLE_KINDS
 from ansible_collections.archipel.platform.plugins.module_utils.grants import GrantedRights
 from ansible_collections.archipel.platform.plugins.module_utils.machine.arguments import DEFINITION_OR_HARDWARE, MACHINE, MachineWish
 from ansible_collections.archipel.platform.plugins.module_utils.machine.declared_machine import DeclaredMachine
@@ -87,7 +92,8 @@ def _read_people(value: Any) -> list[Any]:
 
 
 def _needs_of_roster(item: Item) -> Iterator[tuple[str, str]]:
-    yield from (("user", person) for person in item.arguments["people"])
+    for person in item.arguments["people"]:
+        yield from (("user", name) for name in (person, person.partition("@")[0]))
 
 
 def _permission(ground: Ground, item: Item) -> Resource:
@@ -104,11 +110,14 @@ def _name_permission(arguments: Mapping[str, Any]) -> str:
 
 
 def _needs_of_permission(item: Item) -> Iterator[tuple[str, str]]:
-    for kind, names in (("role", "roles"), ("group", "groups"), ("user", "subjects")):
-        yield from ((kind, name) for name in item.arguments[names] or ())
+    for kind, names in (("role", "roles"), ("group", "groups"), ("kept-group", "groups"), ("user", "subjects")):
+        for name in item.arguments[names] or ():
+            yield from ((kind, word) for word in (name, name.partition("@")[0]))
 
 
 KINDS: tuple[Kind, ...] = (
+    *HOST_KINDS,
+    *PEOPLE_KINDS,
     Kind(
         name="machine",
         section="vms",
@@ -146,4 +155,5 @@ KINDS: tuple[Kind, ...] = (
         of_machines=True,
         prunable=False,
     ),
+    *ATTACHED_KINDS,
 )

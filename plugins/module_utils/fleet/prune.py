@@ -15,6 +15,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.fleet.step impor
 
 try:
     from archipel.client.failures import EXPECTED
+    from archipel.protocol.errors import LibvirtFailed
 except ImportError:
     pass  # library.require_library tells the user
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 MACHINE = "machine"
 REASON = "it is no longer declared"
+GONE = (49, 50)
+"""libvirt's VIR_ERR_NO_STORAGE_POOL and VIR_ERR_NO_STORAGE_VOL: a volume went with its pool."""
 _NOWHERE = Place("prune")
 
 
@@ -73,11 +76,12 @@ async def read_removals(steps: Iterable[Step]) -> None:
 
     async def read(step: Step) -> None:
         try:
-            step.resource = step.kind.declare(step.ground, step.item)  # type: ignore[arg-type]
+            step.resource = step.kind.declare(step.ground, step.item)
             step.before = await step.resource.read()
             step.after = step.resource.desired(step.before)
         except (*EXPECTED, ValueError) as error:
-            step.error = error
+            if not (isinstance(error, LibvirtFailed) and error.code in GONE):
+                step.error = error
 
     await asyncio.gather(*(read(step) for step in steps))
 

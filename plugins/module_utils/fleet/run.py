@@ -213,7 +213,8 @@ class FleetRun:
 
     def _failure_on(self, hypervisor: str) -> str | None:
         """Return why nothing is removed from a hypervisor: something failed there, and may still stand on what would go."""
-        failed = next((step for step in self.steps.values() if step.key.hypervisor == hypervisor and step.stopped), None)
+        here = (step for step in (*self.steps.values(), *self.removals) if step.key.hypervisor == hypervisor)
+        failed = next((step for step in here if step.stopped), None)
         return None if failed is None else failed.because or f"{failed.key} failed"
 
     def _note_progress(self, step: Step) -> None:

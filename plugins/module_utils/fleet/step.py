@@ -95,7 +95,9 @@ class Step:
     @property
     def restart_reasons(self) -> tuple[str, ...]:
         """Why a machine should be restarted, or is."""
-        return self.resource.reasons if isinstance(self.resource, DeclaredMachine) else ()
+        if isinstance(self.resource, DeclaredMachine):
+            return self.resource.reasons
+        return ("what changed takes effect when it is started anew",) if self.after.get(NEEDS_RESTART) else ()
 
     def change(self) -> Change:
         """Return the difference, with the owner if that is part of it."""

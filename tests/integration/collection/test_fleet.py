@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ import libvirt
 import pytest
 import yaml
 
-from tests.integration.collection.platform import HYPERVISOR, SECOND, Platform
-from tests.integration.collection.playbook import Ansible
+from testbed.agent import make_agent
+from testbed.libvirtd import TestLibvirtd
+from tests.integration.collection.platform import DOMAIN, HYPERVISOR, SECOND, Platform, password_of
+from tests.integration.collection.playbook import Ansible, Task
 
-LYON = SECOND
+LYON = f"{SECOND}@{DOMAIN}"
 NO_WORK = {"create": 0, "change": 0, "restart": 0, "remove": 0, "failed": 0, "skipped": 0}
 SEATS: dict[str, Any] = {
     "fleet": "course",
@@ -37,10 +40,17 @@ SEATS: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def lyon(platform: Platform) -> str:
+@pytest.fixture(scope="module")
+def lyon(servers: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A second hypervisor, with a libvirt of its own; its address."""
-    return platform.start_second()
+    servers.ejabberd.register(SECOND, password_of(SECOND))
+    with TestLibvirtd() as libvirtd:
+        agent = make_agent(tmp_path_factory.mktemp(SECOND), servers.ejabberd, libvirtd.uri, password_of(SECOND), account=SECOND)
+        agent.start()
+        try:
+            yield libvirtd.uri
+        finally:
+            agent.stop()
 
 
 def domains(uri: str) -> dict[str, bool]:
@@ -52,50 +62,48 @@ def domains(uri: str) -> dict[str, bool]:
         connection.close()
 
 
-def apply(ansible: Ansible, document: dict[str, Any], *options: str, **arguments: Any) -> dict[str, Any]:
-    """Declare a document and return what the module said."""
-    [answer] = ansible.run([{"name": "declare", "archipel.platform.fleet": {"document": document, **arguments}}], *options)
-    return answer
+def declare(document: dict[str, Any], *, check_mode: bool = False, **arguments: Any) -> Task:
+    """Return the task that declares a document."""
+    return {"name": "declare", "archipel.platform.fleet": {"document": document, **arguments}, "check_mode": check_mode}
 
 
 def planned(answer: dict[str, Any]) -> list[tuple[str, str, str]]:
+    assert not answer.get("failed"), answer["msg"]
     return [(row["action"], row["hypervisor"], row["name"]) for row in answer["plan"] if row["action"] != "none"]
 
 
 def test_a_declaration_from_nothing_to_nothing(lyon: str, ansible: Ansible, platform: Platform) -> None:
-    made = apply(ansible, SEATS)
-    assert not made.get("failed"), made["msg"]
-    assert made["counts"] | {"create": 6, "failed": 0} == made["counts"]
-    assert (set(domains(platform.uri)), set(domains(lyon))) == ({"seat-1", "seat-3", "seat-5"}, {"seat-2", "seat-4", "seat-6"})
-    assert all(domains(lyon).values())
-
-    again = apply(ansible, SEATS)
-    assert (again["changed"], again["counts"] | NO_WORK == again["counts"], again["diff"]) == (False, True, [])
-
     merged = {**SEATS, "vms": [*SEATS["vms"], {"name": "mail", "hypervisor": "lyon"}]}
-    plan, done = apply(ansible, merged, "--check"), apply(ansible, merged)
+    made, again, plan, done = ansible.run([declare(SEATS), declare(SEATS), declare(merged, check_mode=True), declare(merged)])
+    assert sum(action == "create" for action, _hypervisor, _name in planned(made)) == 6
+    assert (again["changed"], again["counts"] | NO_WORK == again["counts"], again["diff"]) == (False, True, [])
     assert planned(plan) == planned(done) == [("create", "lyon", "mail")]
-    assert domains(lyon)["mail"] is False
+    assert set(domains(platform.uri)) == {"seat-1", "seat-3", "seat-5"}
+    assert domains(lyon) == {"seat-2": True, "seat-4": True, "seat-6": True, "mail": False}
 
-    for name in ("seat-2", "seat-4"):
-        connection = libvirt.open(lyon)
-        connection.lookupByName(name).destroy()
-        connection.close()
-    alone = apply(ansible, merged, limit=["seat-2"])
-    assert planned(alone) == [("change", "lyon", "seat-2")]
-    assert (domains(lyon)["seat-2"], domains(lyon)["seat-4"]) == (True, False)
-    assert planned(apply(ansible, merged)) == [("change", "lyon", "seat-4")]
-
+    drift(lyon, "seat-2", "seat-4")
     moved = {**SEATS, "vms": [{**SEATS["vms"][0], "hypervisors": ["lyon", "paris"]}]}
-    refused = apply(ansible, moved)
-    assert "seat-1 is on paris and declared on lyon" in refused["msg"]
-
     nothing = {**SEATS, "vms": []}
-    assert "7 objects would be removed" in apply(ansible, nothing, prune=True, prune_limit="90%")["msg"]
-    assert len(domains(lyon)) == 4
-    gone = apply(ansible, nothing, prune=True)
-    assert gone["counts"]["remove"] == 7
+    alone, all_others, refused, too_much = ansible.run(
+        [declare(merged, limit=["seat-2"]), declare(merged), declare(moved), declare(nothing, prune=True, prune_limit="90%")]
+    )
+    assert planned(alone) == [("change", "lyon", "seat-2")]
+    assert planned(all_others) == [("change", "lyon", "seat-4")]
+    assert "seat-1 is on paris and declared on lyon" in refused["msg"]
+    assert "7 objects would be removed" in too_much["msg"]
+    assert (len(domains(platform.uri)), all(domains(lyon)[name] for name in ("seat-2", "seat-4", "seat-6"))) == (3, True)
+
+    [gone] = ansible.run([declare(nothing, prune=True)])
+    assert gone["counts"]["remove"] == 7, gone
     assert (domains(platform.uri), domains(lyon)) == ({}, {})
+
+
+def drift(uri: str, *names: str) -> None:
+    """Switch machines off behind everybody's back."""
+    connection = libvirt.open(uri)
+    for name in names:
+        connection.lookupByName(name).destroy()
+    connection.close()
 
 
 def test_a_run_that_is_killed_is_taken_up_and_leaves_nothing_without_owner(ansible: Ansible, platform: Platform) -> None:
@@ -110,11 +118,9 @@ def test_a_run_that_is_killed_is_taken_up_and_leaves_nothing_without_owner(ansib
         while len(platform.domains()) < 3 and run.poll() is None:
             time.sleep(0.02)
         os.killpg(run.pid, signal.SIGKILL)
-    resumed = apply(ansible, document)
+    resumed, again, gone = ansible.run([declare(document), declare(document), declare({"fleet": "course"}, prune=True, prune_limit="24")])
     assert not resumed.get("failed"), resumed["msg"]
-    assert len(platform.domains()) == 24
-    assert not apply(ansible, document)["changed"]
-    gone = apply(ansible, {"fleet": "course"}, prune=True, prune_limit="24")
+    assert (resumed["changed"], again["changed"]) == (True, False)
     assert gone["counts"]["remove"] == 24
     assert platform.domains() == set()
 
@@ -124,11 +130,13 @@ def test_a_right_that_one_hypervisor_denies_does_not_stop_the_others(lyon: str, 
     rights = {"subject": "teacher@example.org", "rights": ["presence", "rostervm", "capabilities"]}
     allowed = {**rights, "rights": [*rights["rights"], "alloc", "free"]}
     given = {**SEATS, "vms": [], "permissions": [{"hypervisor": "paris", **allowed}, {"hypervisor": "lyon", **rights}]}
-    assert not apply(admin, given, label="rights").get("failed")
+    planned(admin.run([declare(given, label="rights")])[0])
     document = {key: value for key, value in SEATS.items() if key != "fleet"} | {"hypervisors": {"paris": HYPERVISOR, "lyon": LYON}}
-    answer = apply(teacher, document)
+    [answer] = teacher.run([declare(document)])
     assert sorted(row["name"] for row in answer["done"] if row["kind"] == "machine") == ["seat-1", "seat-3", "seat-5"]
-    assert {(row["name"], row["missing_right"]) for row in answer["failed_objects"]} == {(f"seat-{n}", "alloc") for n in (2, 4, 6)}
+    assert {(row["name"], row.get("missing_right", row["msg"])) for row in answer["failed_objects"]} == {
+        (f"seat-{n}", "alloc") for n in (2, 4, 6)
+    }
     assert {row["reason"] for row in answer["skipped_objects"]} == {f"skipped because machine seat-{n} on lyon failed" for n in (2, 4, 6)}
     assert answer["msg"].startswith("3 of 12 failed: ")
     assert domains(lyon) == {}

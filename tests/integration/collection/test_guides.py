@@ -16,7 +16,7 @@ from tests.documentation import Block, Step, list_blocks, split_steps
 from tests.integration.collection.platform import Platform, password_of
 from tests.integration.collection.playbook import SECONDS, Ansible
 
-GUIDES = ["guide_adopt", "guide_getting_started", "guide_gitops", "guide_rights"]
+GUIDES = ["guide_adopt", "guide_declare", "guide_getting_started", "guide_gitops", "guide_rights"]
 MADE_WITH_VIRSH = {"guide_adopt": ("legacy", "infra-dns")}
 FAILURES = re.compile(r"\[ERROR\]|^fatal:|failed=[1-9]", re.MULTILINE)
 ALL = ("ARCHIPEL_HOST", "ARCHIPEL_PORT", "ARCHIPEL_CA_FILE", "ARCHIPEL_API_URL")  # what DNS and the system's certificates tell a reader
