@@ -89,20 +89,26 @@ options:
       - Hypervisors have names like machines; their own JID is V({hypervisor}).
     type: str
     default: "{name}"
-  keyed_groups:
+  default_groups:
+    description:
+      - Of what groups are made without being asked for, each with the kind and C(_) before the name, such as C(state_running).
+      - V(class) takes the tags that begin with C(class:), V(os) the system that O(gather_system) brings.
+    type: list
+    elements: str
+    choices:
+      - state
+      - tag
+      - hypervisor
+      - owner
+      - class
+      - os
     default:
-      - key: archipel_state
-        prefix: state
-      - key: archipel_tags | default([])
-        prefix: tag
-      - key: archipel_hypervisor.partition('@')[0]
-        prefix: hypervisor
-      - key: archipel_owner | default([])
-        prefix: owner
-      - key: archipel_classes | default([])
-        prefix: class
-      - key: archipel_os | default([])
-        prefix: os
+      - state
+      - tag
+      - hypervisor
+      - owner
+      - class
+      - os
 """
 
 EXAMPLES = r"""
@@ -145,9 +151,9 @@ gather_addresses: false
 gather_system: true
 filters:
   - archipel_classes | length > 0
+default_groups:
+  - class
 keyed_groups:
-  - key: archipel_classes
-    prefix: class
   - key: (archipel_system.os ~ ' ' ~ archipel_system.version) if archipel_system is defined else []
     prefix: system
     parent_group: guests
@@ -161,24 +167,25 @@ from typing import Any, NamedTuple
 
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
-from ansible_collections.archipel.platform.plugins.module_utils.connection import SETTING_ARGUMENTS
-from ansible_collections.archipel.platform.plugins.module_utils.library import MISSING, missing_library
 from ansible_collections.archipel.platform.plugins.plugin_utils.host_names import HostNames
 from ansible_collections.archipel.platform.plugins.plugin_utils.host_variables import (
+    LOGIN_OPTIONS,
+    UNREACHABLE,
     Ways,
     hypervisor_variables,
     machine_variables,
+    name_groups,
     names_of,
 )
 from ansible_collections.archipel.platform.plugins.plugin_utils.rehearsal import ON_TRIAL, Rehearsal, Steps, repeat_steps
-from ansible_collections.archipel.platform.plugins.plugin_utils.survey import UNREACHABLE, Survey, survey_all
 
 HYPERVISORS = "archipel_hypervisors"
 MACHINES = "archipel_machines"
 UNREACHABLE_GROUP = "archipel_unreachable"
 # What one server's entry may say; the rest of the options is about the inventory as a whole.
 SECRET_OPTIONS = ("xmpp_password", "xmpp_password_file", "profile")
-ENDPOINT_OPTIONS = (*SETTING_ARGUMENTS, *SECRET_OPTIONS, "hypervisors")
+ENDPOINT_OPTIONS = (*LOGIN_OPTIONS, *SECRET_OPTIONS, "hypervisors")
+Survey = dict[str, Any]
 FILE_ENDINGS = ("xmpp.yml", "xmpp.yaml", "archipel.yml", "archipel.yaml")
 
 
@@ -200,8 +207,6 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         """Fill the inventory."""
         super().parse(inventory, loader, path, cache=cache)
-        if MISSING is not None:
-            raise AnsibleParserError(missing_library(str(Path(__file__).parents[2])))
         self._read_config_data(path)
         survey = self._recall_or_survey(path, cache)
         for failure in survey["failures"]:
@@ -239,10 +244,20 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         key, keep = self.get_cache_key(path), self.get_option("cache")
         if keep and cache and key in self._cache:
             return self._cache[key]
-        survey = survey_all(self._endpoints())
+        survey = self._survey()
         if keep and not survey["failures"]:
             self._cache[key] = survey
         return survey
+
+    def _survey(self) -> Survey:
+        """Ask the servers. What that needs is imported here: what the cache has is shown without."""
+        from ansible_collections.archipel.platform.plugins.module_utils import library
+
+        if library.MISSING is not None:
+            raise AnsibleParserError(library.missing_library(str(Path(__file__).parents[2])))
+        from ansible_collections.archipel.platform.plugins.plugin_utils.survey import survey_all
+
+        return survey_all(self._endpoints())
 
     # -- filling in -----------------------------------------------------------------------------------------------------
 
@@ -334,6 +349,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _construct(self, host: str, variables: Mapping[str, Any]) -> None:
         strict, variables = self.get_option("strict"), dict(variables)
+        for name in name_groups(variables, self.get_option("default_groups")):
+            self.inventory.add_host(host, self.inventory.add_group(self._sanitize_group_name(name)))
         self._set_composite_vars(self.get_option("compose"), variables, host, strict=strict)
         self._add_host_to_composed_groups(self.get_option("groups"), variables, host, strict=strict)
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict=strict)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_settings
 from ansible_collections.archipel.platform.plugins.module_utils.machine.host import WORTHWHILE
 from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot import describe_resources, is_active
+from ansible_collections.archipel.platform.plugins.plugin_utils.host_variables import UNREACHABLE
 
 try:
     from archipel.client import MachineEntry, MachineState, NotOnline, Session, VirtualMachine
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Survey = dict[str, Any]
-UNREACHABLE = "unreachable"
 SYSTEM = ("os", "name", "version", "kernel", "machine", "hostname")  # of archipel.protocol.guest.GuestSystem
 
 

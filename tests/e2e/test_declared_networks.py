@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from testbed.demo.virtualization import PrivateLibvirt, connect
 from tests.integration.collection import test_scenarios
 from tests.integration.collection.platform import Platform
 from tests.integration.collection.playbook import Ansible, Task, read_tasks
+from tests.integration.collection.test_descriptions import KINDS, describe
 from tests.plugin_documentation import read_documentation
+
+from ansible_collections.archipel.platform.plugins.module_utils import nwfilter  # isort: skip - importable after test_descriptions
 
 SCENARIOS = Path(test_scenarios.__file__).parent / "scenarios"
 LAB: dict[str, Any] = {"name": "lab", "bridge": {"name": "virbr-lab"}}
@@ -147,3 +151,31 @@ def test_a_folder_that_moves_is_taken_at_the_pools_next_start(ansible: Ansible, 
         assert outcome.first["changed"]
     assert waiting.second["storage_pool"]["restart_reasons"] == ["path takes effect at the next start"]
     assert not restarted.first["needs_restart"]
+
+
+async def _describe_all(platform: Platform) -> dict[str, list[Any]]:
+    async with platform.hypervisor() as hypervisor:
+        kinds = {**KINDS, nwfilter: "DeclaredFilter"}
+        return {kind.__name__.rpartition(".")[2]: list(await describe(hypervisor, kind, name)) for kind, name in kinds.items()}
+
+
+def test_what_is_there_is_described_so_that_declaring_it_changes_nothing(
+    ansible: Ansible, platform: Platform, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("pool")
+    records = {"txt": [{"name": "course", "value": "autumn"}], "hosts": [{"ip": "10.77.0.2", "hostnames": ["files"]}]}
+    lab = {**LAB, "state": "active", "autostart": True, "forward": {"mode": "nat"}, "dns": records}
+    made = [
+        task("network", **lab, ips=address(dhcp_ranges=[RANGE], dhcp_hosts=[WEB]), portgroups=[{"name": "class"}], mtu=1400),
+        task("storage_pool", name="lab", type="dir", path=str(folder), state="active"),
+        task("storage_volume", pool="lab", name="data", size="4 MiB", format="qcow2"),
+        read_tasks(SCENARIOS / "nwfilter.yml")[0],
+    ]
+    for answer in ansible.run(made):
+        assert not answer.get("failed"), answer.get("msg")
+    told = asyncio.run(_describe_all(platform))
+    [network] = told["network"]
+    assert network["bridge"] == {"name": "virbr-lab"}
+    assert network["ips"] == address(dhcp_ranges=[RANGE], dhcp_hosts=[WEB])
+    assert told["storage_volume"] == [{"pool": "lab", "name": "data", "size": "4", "format": "qcow2"}]
+    assert "guard" in {entry["name"] for entry in told["nwfilter"]}

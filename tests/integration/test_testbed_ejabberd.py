@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from archipel.client import ConnectionSettings
+from archipel.client.server_api import ServerApi, ServerApiFailed
 from archipel.xmpp.stream import Stream
 from archipel.xmpp.tls import client_context
 from testbed.certificates import Authority
@@ -160,6 +162,35 @@ def test_who_does_not_know_the_path_cannot_call(ejabberd: Ejabberd, guess: str):
     connection.close()
 
 
+async def test_only_administrators_manage_groups_and_nothing_else(server: Ejabberd):
+    server.start()
+    for name in ("admin", "bob"):
+        server.register(name, f"{name}-secret")
+
+    def api(name: str, password: str | None = None) -> ServerApi:
+        settings = ConnectionSettings(jid=f"{name}@{server.domain}", password=password or f"{name}-secret", ca_file=server.ca_file)
+        return ServerApi(settings, server.administration_url)
+
+    assert await api("admin").call("srg_list", host=server.domain) == []
+    for refused, command, words in (
+        (api("bob"), "srg_list", "may not call it"),
+        (api("admin", "wrong"), "srg_list", "does not take account and password"),
+        (api("admin"), "registered_users", "may not call it"),
+    ):
+        with pytest.raises(ServerApiFailed, match=words):
+            await refused.call(command, host=server.domain)
+    connection = http.client.HTTPSConnection(server.host, server.settings.administration_port, context=_trust(server))
+    connection.request("POST", "/api/registered_users", f'{{"host": "{server.domain}"}}', {"Host": server.domain})
+    assert connection.getresponse().status == http.HTTPStatus.FORBIDDEN
+    connection.close()
+
+
+def _trust(server: Ejabberd) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(server.ca_file))
+    context.check_hostname = False  # it is reached by its address
+    return context
+
+
 def test_the_path_is_seen_by_its_owner_only(ejabberd: Ejabberd):
     arguments = Path(f"/proc/{ejabberd.pid}/cmdline").read_text() + Path(f"/proc/{ejabberd.pid}/environ").read_text()
     assert ejabberd.settings.api_path not in arguments
@@ -186,5 +217,6 @@ def test_nothing_listens_beyond_loopback(server: Ejabberd):
     server.start()
     lines = subprocess.run(["ss", "-Hltnup"], capture_output=True, text=True, check=True).stdout.splitlines()
     local = [line.split()[4] for line in lines if f"pid={server.pid}," in line]
-    assert sorted(int(address.rpartition(":")[2]) for address in local) == sorted([server.port, server.settings.api_port])
+    ports = [server.port, server.settings.api_port, server.settings.administration_port]
+    assert sorted(int(address.rpartition(":")[2]) for address in local) == sorted(port for port in ports if port is not None)
     assert all(address.startswith("127.0.0.1:") for address in local)

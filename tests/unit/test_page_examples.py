@@ -46,6 +46,7 @@ RUN_BY: dict[tuple[str, str], tuple[str, ...]] = {
     ("guest", "xml"): ("tests/e2e/test_guest.py::test_what_the_page_says_from_a_shell_is_answered_so",),
     ("guide_adopt", "console"): (GUIDES,),
     ("guide_adopt", "yaml"): (GUIDES,),
+    ("guide_class", "yaml"): (f"{COLLECTION}/test_guide_class.py::test_the_class_of_the_guide_is_there_and_stays",),
     ("guide_getting_started", "console"): (GUIDES,),
     ("guide_getting_started", "sh"): (f"{COLLECTION}/test_artifact.py::test_what_the_guide_installs_answers",),
     ("guide_getting_started", "yaml"): (GUIDES,),

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -20,6 +21,8 @@ FULL_PAGE: Final = 100_000
 """Bytes after which a page ends. The server would take more, but to write it would keep everybody else waiting."""
 LARGEST_PART: Final = 230_000
 """Bytes: the server ends a session that sends a stanza of more than 256 KiB (Debian's ejabberd), and the answer is around it."""
+AROUND: Final = 300
+"""Bytes, about, that the element around a machine's parts takes."""
 LONG_PAGE: Final = 5.0  # seconds after which a page ends: machines that hang must not cost the answer about those before them
 MOST_AT_ONCE: Final = 32  # machines that are read before it is looked at how full the page is
 
@@ -37,19 +40,21 @@ class _Page:
     next: Cursor | None = None
 
     def add(self, machine: VirtualMachine, parts: Sequence[PartItem]) -> None:
-        """Take in the parts of a machine, or those that fit."""
+        """Take in the parts of a machine, if they fit; of the first machine those that do."""
+        sized = [(part, _size(part)) for part in map(_fit, parts)]
+        if self.machines and self.size + sum(size for _part, size in sized) > FULL_PAGE:
+            self.next = Cursor(uuid=UUID(machine.uuid))
+            return
         taken: list[PartItem] = []
-        for part in map(_fit, parts):
-            size = _size(part)
-            if self.size and self.size + size > FULL_PAGE:
-                self.next = Cursor(uuid=UUID(machine.uuid), part=part.name if taken else None)
+        for part, size in sized:
+            if taken and self.size + size > FULL_PAGE:
+                self.next = Cursor(uuid=UUID(machine.uuid), part=part.name)
                 break
             taken.append(part)
             self.size += size
-        if taken or not parts:
-            online = machine.online.is_set()
-            self.machines.append(MachineItem(uuid=machine.uuid, name=machine.name, jid=machine.full, online=online, parts=tuple(taken)))
-            self.size += 300  # about what the element around them takes
+        online = machine.online.is_set()
+        self.machines.append(MachineItem(uuid=machine.uuid, name=machine.name, jid=machine.full, online=online, parts=tuple(taken)))
+        self.size += AROUND
 
     @property
     def room(self) -> int:
@@ -60,15 +65,20 @@ class _Page:
 
 
 async def make_page(
-    machines: Sequence[VirtualMachine], parts: tuple[Part, ...], begin: Cursor | None, describe: Describer
+    machines: Iterable[VirtualMachine], parts: tuple[Part, ...], begin: Cursor | None, describe: Describer
 ) -> DescriptionPage:
-    """Return descriptions of machines, which are in the order of their UUIDs, from where ``begin`` says on."""
+    """Return descriptions of machines, which come in the order of their UUIDs, from where ``begin`` says on.
+
+    No more of ``machines`` is taken than the page needs.
+    """
     page, end = _Page(), time.monotonic() + LONG_PAGE
-    left: list[Wanted] = [(machine, parts) for machine in machines if begin is None or machine.uuid >= str(begin.uuid)]
-    if left and begin is not None and left[0][0].uuid == str(begin.uuid):
-        left[0] = left[0][0], _from(parts, begin.part)
-    while left and page.next is None and (time.monotonic() < end or not page.machines):
-        batch, described = left[: page.room], 0
+    coming = ((machine, _from(parts, begin, machine)) for machine in machines if begin is None or machine.uuid >= str(begin.uuid))
+    batch: list[Wanted] = []
+    while page.next is None and (time.monotonic() < end or not page.machines):
+        batch += itertools.islice(coming, max(0, page.room - len(batch)))
+        if not batch:
+            return DescriptionPage(machines=tuple(page.machines), next=None)
+        described = 0
         async with contextlib.aclosing(describe(batch)) as descriptions:
             async for found in descriptions:
                 page.add(batch[described][0], found)
@@ -76,15 +86,18 @@ async def make_page(
                 if page.next is not None:
                     break
                 await asyncio.sleep(0)  # others come in between
-        left = left[described:]
-    if page.next is None and left:
-        page.next = Cursor(uuid=UUID(left[0][0].uuid))
+        del batch[:described]
+    if page.next is None:
+        following = next(iter(batch), None) or next(coming, None)
+        page.next = None if following is None else Cursor(uuid=UUID(following[0].uuid))
     return DescriptionPage(machines=tuple(page.machines), next=page.next)
 
 
-def _from(parts: tuple[Part, ...], first: str | None) -> tuple[Part, ...]:
-    """Return the parts from the first that is still wanted on; all if it is none of them."""
-    return parts[parts.index(Part(first)) :] if first in parts else parts
+def _from(parts: tuple[Part, ...], begin: Cursor | None, machine: VirtualMachine) -> tuple[Part, ...]:
+    """Return the parts of a machine; of the one at which the page before ended, from the first on that is still wanted."""
+    if begin is None or begin.part not in parts or machine.uuid != str(begin.uuid):
+        return parts
+    return parts[parts.index(Part(begin.part)) :]
 
 
 def _fit(part: PartItem) -> PartItem:

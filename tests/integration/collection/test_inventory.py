@@ -112,6 +112,7 @@ def test_filters_and_names(ansible: Ansible) -> None:
         "filters": ["archipel_state == 'running'", "'linux' in archipel_tags"],
         "host_format": "{name}.{hypervisor}",
         "gather_addresses": False,
+        "default_groups": ["hypervisor"],
         "keyed_groups": [{"key": "archipel_owner", "prefix": "of", "default_value": "nobody"}],
     }
     inventory = Inventory(ansible, options)
@@ -119,6 +120,7 @@ def test_filters_and_names(ansible: Ansible) -> None:
     assert inventory.hosts("of_student_example_org") == {f"web.{HYPERVISOR}"}
     assert "archipel_addresses" not in inventory.variables[f"web.{HYPERVISOR}"]
     assert "state_running" not in inventory.groups
+    assert f"web.{HYPERVISOR}" in inventory.hosts("hypervisor_hypervisor")
 
 
 @pytest.mark.usefixtures("machines")

@@ -242,6 +242,13 @@ async def test_pages_are_small_and_leave_nobody_out(online: Hypervisor, host: Fa
     assert whole == {machine.uuid: ["info", "definition"] for machine in machines}
 
 
+async def test_three_hundred_machines_come_whole_and_once(online: Hypervisor, host: FakeHost) -> None:
+    machines = await add_machines(online, host, 300)
+    found = await describe_all(online, Part.INFO, Part.DEFINITION)
+    assert [machine.uuid for machine in found] == [machine.uuid for machine in machines]
+    assert len(host.visits) > 300 / 8 - 1
+
+
 async def test_a_machine_whose_parts_fill_a_page_stands_in_several(
     online: Hypervisor, host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:

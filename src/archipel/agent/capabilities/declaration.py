@@ -55,7 +55,7 @@ Tags = Mapping[str, tuple[str, ...]] | StoreError
 async def describe(hypervisor: Hypervisor, request: wire.Describe, caller: Caller) -> wire.DescriptionPage:
     """Machines with as much of each as you may see, all in one answer."""
     wanted = {str(machine.uuid) for machine in request.machines} or hypervisor.machines.keys()
-    known = [vm for uuid, vm in sorted(hypervisor.machines.items()) if uuid in wanted and vm.knows(caller.bare)]
+    known = (vm for uuid, vm in sorted(hypervisor.machines.items()) if uuid in wanted and vm.knows(caller.bare))
     return await make_page(known, wire.read_parts(request.parts), request.next, partial(_describe, hypervisor, caller))
 
 

@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.archipel.platform.plugins.inventory import xmpp
+from ansible_collections.archipel.platform.plugins.plugin_utils import survey as survey_module
 
 from tests.unit.plugins.inventory.conftest import MakePlugin, survey
 
@@ -19,7 +22,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What the platform answers, one time after the other."""
     given: list[dict[str, Any]] = []
     left: Iterator[dict[str, Any]] = iter(given)
-    monkeypatch.setattr(xmpp, "survey_all", lambda _endpoints: next(left))
+    monkeypatch.setattr(survey_module, "survey_all", lambda _endpoints: next(left))
     return given
 
 
@@ -60,3 +63,15 @@ def test_an_incomplete_answer_is_not_kept(answers: list[dict[str, Any]], make_pl
     answers += [PARTIAL, WHOLE]
     plugin = with_cache(make_plugin, enabled=True)
     assert [ask(plugin), ask(plugin), ask(plugin)] == [PARTIAL, WHOLE, WHOLE]
+
+
+def test_what_the_cache_has_is_shown_without_the_library(root: Path) -> None:
+    """Importing it takes longer than reading the cache."""
+    program = (
+        "import sys; from ansible.plugins.loader import init_plugin_loader, inventory_loader; "
+        "init_plugin_loader([sys.argv[1]]); assert inventory_loader.get('archipel.platform.xmpp'); "
+        "print(*(name for name in sys.modules if name.startswith(('archipel', 'slixmpp'))))"
+    )
+    command = [sys.executable, "-c", program, str(root / ".venv" / "collections")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == []

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleParserError
-from ansible_collections.archipel.platform.plugins.plugin_utils.host_variables import login_variables
+from ansible_collections.archipel.platform.plugins.module_utils.connection import SETTING_ARGUMENTS
+from ansible_collections.archipel.platform.plugins.plugin_utils.host_variables import LOGIN_OPTIONS, login_variables
 
 from tests.unit.plugins.inventory.conftest import MakePlugin, hosts_of, machine, survey, variables_of
 
@@ -92,6 +93,10 @@ def test_files_of_the_login_are_found_from_everywhere_and_no_password_is_told(mo
         "ansible_archipel_xmpp_ca_file": str(tmp_path / "ca.pem"),
         "ansible_archipel_timeout": 5.0,
     }
+
+
+def test_the_login_is_all_that_modules_take() -> None:
+    assert LOGIN_OPTIONS == SETTING_ARGUMENTS
 
 
 def test_a_network_that_is_none_is_named(make_plugin: MakePlugin) -> None:

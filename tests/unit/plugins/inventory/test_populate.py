@@ -141,7 +141,7 @@ def test_a_filter_that_cannot_be_judged_does_not_hold_or_is_an_error(make_plugin
 
 
 def test_variables_and_groups_are_composed(make_plugin: MakePlugin) -> None:
-    plugin = make_plugin(compose={"ansible_host": "archipel_addresses | first"}, groups={"big": "archipel_memory > 256"}, keyed_groups=[])
+    plugin = make_plugin(compose={"ansible_host": "archipel_addresses | first"}, groups={"big": "archipel_memory > 256"}, default_groups=[])
     plugin._populate(survey(FULL, machine("mail", memory=128)))
     assert variables_of(plugin, "web")["ansible_host"] == "192.0.2.7"
     assert "ansible_host" not in variables_of(plugin, "mail")

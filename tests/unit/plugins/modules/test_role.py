@@ -80,6 +80,19 @@ def test_what_makes_no_sense_is_refused(declared: dict[str, Any], words: str, wi
     assert words in wire.run("role", **declared)["msg"]
 
 
+def test_all_hypervisors_among_the_contacts_get_the_role(wire: Wire) -> None:
+    other = "other@example.org"
+    contacts = "".join(f"<item jid='{jid}'/>" for jid in (HYPERVISOR, other, "bob@example.org"))
+    wire.script.append((f"<iq type='get'><query xmlns='{ns.IQ_ROSTER}'/></iq>", (query(ns.IQ_ROSTER, contacts),)))
+    for jid, role in ((HYPERVISOR, "hypervisor"), (other, "hypervisor"), ("bob@example.org", "")):
+        card = f"<vCard xmlns='{ns.VCARD}'><ROLE>{role}</ROLE></vCard>"
+        wire.script.append((f"<iq type='get' to='{jid}'><vCard xmlns='{ns.VCARD}'/></iq>", (card,)))
+    answer = wire.run("role", name="operator", rights=["info"], hypervisors=["all"], timeout=0.1)
+    assert f"operator on {HYPERVISOR}: {HYPERVISOR} is not online" in answer["msg"]
+    assert f"operator on {other}: {other} is not online" in answer["msg"]
+    assert "bob" not in answer["msg"]
+
+
 async def test_what_is_described_is_what_may_be_declared(stream: ScriptedStream, hypervisor: Hypervisor) -> None:
     stream.answer(command("get", HYPERVISOR_FULL, ns.RIGHTS, ROLES), query(ns.RIGHTS, BUILT_IN + OTHERS + own("info create", "Works")))
     assert await roles.describe_all(hypervisor) == [{"name": "operator", "rights": ["create", "info"], "description": "Works"}]
