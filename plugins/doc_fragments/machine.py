@@ -291,6 +291,48 @@ options:
     description:
       - The categories.
     type: str
+  drives: &drives
+    description:
+      - Drives that the agent makes and keeps in the machine's folder, attached before the machine starts. Others are left alone.
+      - M(archipel.platform.vm_disk) deletes, renames or detaches them. Not with O(disks).
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: The name, without the ending.
+        type: str
+      size:
+        description: How large it is, with a unit, such as V(10 GiB). It only grows unless O(drives[].shrink) says otherwise.
+        type: str
+      shrink:
+        description: Whether it may become smaller, which cuts off what is at its end.
+        type: bool
+      format:
+        description: The format of the image; V(qcow2) for a new one unless given.
+        type: str
+        choices:
+          - qcow2
+          - raw
+          - qcow
+          - vmdk
+      preallocate:
+        description: Whether a new one takes all its room at once.
+        type: bool
+      golden:
+        description: The golden image that a new one stands on.
+        type: str
+      bus:
+        description: How it is attached; V(virtio) unless given.
+        type: str
+        choices:
+          - virtio
+          - sata
+          - scsi
+          - ide
+          - usb
+      target:
+        description: The name of its place, such as V(vdb).
+        type: str
   tags: &tags
     description:
       - The tags of the machine, all of them; their order does not matter.
@@ -348,6 +390,7 @@ options:
       locality: *locality
       userid: *userid
       categories: *categories
+      drives: *drives
       tags: *tags
       restart: *restart
       shutdown_timeout: *shutdown_timeout

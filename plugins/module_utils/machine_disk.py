@@ -22,6 +22,7 @@ except ImportError:
 if TYPE_CHECKING:
     from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot import Snapshot
 
+    from archipel.protocol.domain.devices import Disk
     from archipel.protocol.drives import Drive
 
 PRESENT, ABSENT = "present", "absent"
@@ -45,13 +46,17 @@ def merge_disks(arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the arguments of each declared drive; what is said beside ``disks`` holds for all of them. Raises :class:`ValueError`."""
     common = {name: arguments[name] for name in DISK}
     entries = [{}] if arguments["disks"] is None else arguments["disks"]
-    merged = [{**common, **{name: value for name, value in entry.items() if value is not None}} for entry in entries]
-    names = [file_name_of(entry["name"] or "") for entry in merged]
+    return refuse_twins([{**common, **{name: value for name, value in entry.items() if value is not None}} for entry in entries], "disks")
+
+
+def refuse_twins(entries: list[dict[str, Any]], option: str) -> list[dict[str, Any]]:
+    """Return the entries; raises :class:`ValueError` if one contradicts itself, or two are of the same drive."""
+    names = [file_name_of(entry["name"] or "") for entry in entries]
     if any(names.count(name) > 1 for name in names):
-        raise ValueError(f"disks: {next(name for name in names if names.count(name) > 1)} is there twice; give each drive one entry")
-    for entry in merged:
+        raise ValueError(f"{option}: {next(name for name in names if names.count(name) > 1)} is there twice; give each drive one entry")
+    for entry in entries:
         _refuse_contradictions(entry)
-    return merged
+    return entries
 
 
 def _refuse_contradictions(entry: Mapping[str, Any]) -> None:
@@ -238,20 +243,24 @@ class DeclaredDisk(Resource):
 
     def report(self, change: Change) -> dict[str, Any]:
         """Return the drive as it was read last, and whether its machine waits for a restart."""
-        drive, snapshot = self._drive, self._snapshot
+        drive, snapshot, disk = self._drive, self._snapshot, self._disk
         told: dict[str, Any] = {"machine": self.drives.title, "name": self.name, "state": change.after["state"]}
         told |= dict.fromkeys(("path", "format", "size", "disk_size", "golden", "bus", "target"))
-        disk = None
         if drive is not None and snapshot is not None:
-            disk = disk_of(snapshot.stored, drive.path)
             told |= {"path": drive.path, "format": drive.format, "size": drive.virtual_size, "disk_size": drive.disk_size}
             told["golden"] = PurePosixPath(drive.backing_file).name if drive.backing_file else None
             told |= {"bus": getattr(disk, "bus", None), "target": getattr(disk, "target", None)}
-        return {**told, "attached": disk is not None, "needs_restart": self._needs_restart(disk)}
+        return {**told, "attached": disk is not None, "needs_restart": self.needs_restart}
 
-    def _needs_restart(self, disk: Any) -> bool:
+    @property
+    def _disk(self) -> Disk | None:
+        """The drive in the stored definition."""
+        return None if self._drive is None or self._snapshot is None else disk_of(self._snapshot.stored, self._drive.path)
+
+    @property
+    def needs_restart(self) -> bool:
         """Whether the running machine differs from the definition in this disk."""
-        snapshot, drive = self._snapshot, self._drive
+        snapshot, drive, disk = self._snapshot, self._drive, self._disk
         if snapshot is None or drive is None or not snapshot.active:
             return False
         running = disk_of(snapshot.running, drive.path)

@@ -34,10 +34,12 @@ UNPLUGGED = 30  # seconds within which a guest lets go of a disk, as a rule at o
 class MachineDrives:
     """The drives in a machine's folder, and the disks of its definition; ``lock`` is held by who changes them."""
 
-    def __init__(self, named: NamedEntity) -> None:
+    def __init__(self, named: NamedEntity, snapshot: Snapshot | None = None) -> None:
+        """``snapshot`` is the machine with its definitions as somebody has just read it, if anybody has."""
         self.title = named.name
         self.machine: VirtualMachine = named.entity
         self.lock = asyncio.Lock()
+        self._known = snapshot
         self._reading: asyncio.Task[tuple[Snapshot, tuple[Drive, ...]]] | None = None
 
     async def look(self) -> tuple[Snapshot, tuple[Drive, ...]]:
@@ -47,6 +49,9 @@ class MachineDrives:
         return await asyncio.shield(self._reading)
 
     async def _read(self) -> tuple[Snapshot, tuple[Drive, ...]]:
+        known, self._known = self._known, None
+        if known is not None:
+            return known, await self.machine.drives.list()
         snapshot, drives = await asyncio.gather(Snapshot.ask(self.machine, definitions=True), self.machine.drives.list())
         return snapshot, drives
 

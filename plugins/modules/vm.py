@@ -54,6 +54,14 @@ EXAMPLES = r"""
       - network: default
     machines: "{{ range(1, 41) | map('regex_replace', '^', 'seat-') | map('community.general.dict_kv', 'name') }}"
 
+- name: A machine with a disk that the agent makes, of 10 GiB
+  archipel.platform.vm:
+    name: files
+    memory: 256
+    drives:
+      - name: system
+        size: 10 GiB
+
 - name: A machine from a template of its whole definition
   archipel.platform.vm:
     name: lab

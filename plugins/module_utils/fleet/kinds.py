@@ -16,6 +16,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.contacts import 
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.host_kinds import HOST_KINDS
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.item import Item, Kind, entries_of
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.people_kinds import ATTACHED_KINDS, PEOPLE_KINDS
+from ansible_collections.archipel.platform.plugins.module_utils.golden_image import file_name
 from ansible_collections.archipel.platform.plugins.module_utils.grants import GrantedRights
 from ansible_collections.archipel.platform.plugins.module_utils.machine.arguments import DEFINITION_OR_HARDWARE, MACHINE, MachineWish
 from ansible_collections.archipel.platform.plugins.module_utils.machine.declared_machine import DeclaredMachine
@@ -55,6 +56,7 @@ def needs_of_machine(item: Item) -> Iterator[tuple[str, str]]:
         yield from (("network", card["network"]), ("filter", card["filter"]))
     for disk in arguments["disks"] or ():
         yield from (("pool", disk["pool"]), ("volume", f"{disk['pool']}/{disk['volume']}"))
+    yield from (("image", file_name(drive["golden"])) for drive in arguments["drives"] or () if drive["golden"])
     if arguments["definition"]:
         yield from _needs_of_definition(arguments["definition"])
 

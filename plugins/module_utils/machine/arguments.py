@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.archipel.platform.plugins.module_utils.machine.declared_drives import DRIVE, complete_drives
+
 # How long a guest may take to shut down before people look for another reason, in seconds.
 SHUTDOWN_TIMEOUT = 120.0
 
@@ -88,6 +90,7 @@ MACHINE: Mapping[str, Mapping[str, Any]] = {
     "state": {"type": "str", "choices": list(STATES)},
     "definition": {"type": "str"},
     **HARDWARE,
+    "drives": {"type": "list", "elements": "dict", "options": DRIVE},
     "autostart": {"type": "bool"},
     "orgname": {"type": "str"},
     "orgunit": {"type": "str"},
@@ -100,7 +103,7 @@ MACHINE: Mapping[str, Mapping[str, Any]] = {
     "force": {"type": "bool"},
     "remove_disks": {"type": "bool"},
 }
-DEFINITION_OR_HARDWARE = [("definition", name) for name in HARDWARE]
+DEFINITION_OR_HARDWARE = [*(("definition", name) for name in HARDWARE), ("drives", "disks")]
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ class MachineWish:
     state: str
     definition: str | None
     hardware: Mapping[str, Any]
+    drives: tuple[Mapping[str, Any], ...]
     autostart: bool | None
     organisation: Mapping[str, str]
     tags: tuple[str, ...] | None
@@ -142,6 +146,7 @@ class MachineWish:
             state=given.get("state", "present"),
             definition=given.get("definition"),
             hardware={name: given[name] for name in HARDWARE if name in given},
+            drives=complete_drives(given.get("drives", ()), given.get("name") or given["uuid"]),
             autostart=given.get("autostart"),
             organisation={name: given[name] for name in ORGANISATION if name in given},
             tags=None if "tags" not in given else tuple(sorted(set(given["tags"]))),
@@ -156,7 +161,11 @@ class MachineWish:
     def _refuse_contradictions(self) -> None:
         if self.definition is not None and self.hardware:
             raise ValueError(f"{self.title}: definition: give a whole definition or {', '.join(self.hardware)}, not both")
-        if self.state == "adopted" and (self.definition is not None or self.hardware or self.organisation or self.autostart is not None):
+        if self.drives and "disks" in self.hardware:
+            raise ValueError(f"{self.title}: drives: they are disks that the agent keeps; give drives or disks, not both")
+        if self.state == "adopted" and (
+            self.definition is not None or self.hardware or self.drives or self.organisation or self.autostart is not None
+        ):
             raise ValueError(f"{self.title}: state: adopted takes a machine as it is; declare its parts in another task")
 
 

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.archipel.platform.plugins.module_utils.machine.declared_drives import DeclaredDrives
 from ansible_collections.archipel.platform.plugins.module_utils.machine.plan import (
     MachinePlan,
     blocked_reasons,
@@ -47,13 +48,14 @@ class DeclaredMachine(Resource):
         self.specification = read_specification(wish)
         self.entry = host.directory.find(wish.reference)
         self._snapshot: Snapshot | None = None
+        self._drives = DeclaredDrives(wish.drives, wish.title) if wish.drives else None
         self._plan = MachinePlan()
         self._told: tuple[str, ...] = ()
         self._reasons: tuple[str, ...] = ()
 
     @property
     def _interests(self) -> Mapping[str, bool]:
-        return {"definitions": self.specification.declares, "organisation": bool(self.wish.organisation)}
+        return {"definitions": self.specification.declares or bool(self.wish.drives), "organisation": bool(self.wish.organisation)}
 
     # -- what is --------------------------------------------------------------------------------------------------------
 
@@ -103,6 +105,8 @@ class DeclaredMachine(Resource):
             values["name"] = machine.name
         if self.specification.declares:
             values |= self.specification.describe(snapshot.stored)
+        if self._drives is not None:
+            values["drives"] = await self._drives.read(machine, snapshot)
         if wish.autostart is not None:
             values["autostart"] = None if snapshot.info is None else snapshot.info.autostart
         values |= {name: getattr(snapshot.organisation, name) for name in wish.organisation}
@@ -115,7 +119,8 @@ class DeclaredMachine(Resource):
         waiting: tuple[str, ...] = ()
         if snapshot.running is not None and snapshot.stored is not None:
             waiting = tuple(self.specification.pending(snapshot.running, snapshot.stored))
-        return (*((self._told or waiting) if waiting else ()), *blocked_reasons(self._off_only(values) if snapshot.active else ()))
+        plugs = () if self._drives is None else self._drives.reasons
+        return (*((self._told or waiting) if waiting else ()), *plugs, *blocked_reasons(self._off_only(values) if snapshot.active else ()))
 
     def _off_only(self, current: Values) -> dict[str, str]:
         """Return the declared values that differ and can only change while the machine is off."""
@@ -154,6 +159,8 @@ class DeclaredMachine(Resource):
     def _declared_settings(self, definition: Any) -> dict[str, Any]:
         wish = self.wish
         values = dict(self.specification.describe(definition)) if self.specification.declares else {}
+        if self._drives is not None:
+            values["drives"] = self._drives.desired()
         if wish.autostart is not None:
             values["autostart"] = wish.autostart
         values |= wish.organisation
@@ -192,6 +199,8 @@ class DeclaredMachine(Resource):
         # The agent gives a new machine its host's values where none is given: an empty one has to be said again.
         await self._set_off_only(machine, {name: value for name, value in wish.organisation.items() if not value})
         await self._set_anytime(machine, {})
+        if self._drives is not None:
+            await self._drives.apply(machine)
         if wish.state in RUN_STATES:
             await self._reach(machine, wish.state)
 
@@ -205,6 +214,8 @@ class DeclaredMachine(Resource):
         refused = await change_while_running(machine, plan.steps) if snapshot.active and not plan.stops else []
         self._told = (*self._told, *refused)
         await self._set_anytime(machine, current)
+        if self._drives is not None:
+            await self._drives.apply(machine)
         if plan.ends_in is not None:
             await self._reach(machine, plan.ends_in)
 
