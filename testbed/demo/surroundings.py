@@ -22,8 +22,8 @@ COLLECTIONS: Final = TOOLS.parent / "collections"
 ANSIBLE: Final = ("ansible", "ansible-doc", "ansible-inventory", "ansible-playbook")
 PLUGIN: Final = "archipel.platform.xmpp"
 
-ARCHIPEL: Final = """#!/bin/sh
-# The archipel command with the demo's logins: {people} (choose one with --profile; {admin} unless said otherwise).
+PROGRAM: Final = """#!/bin/sh
+# With the demo's logins: {people} (choose one with ARCHIPEL_PROFILE, or archipel --profile; {admin} unless said otherwise).
 export XDG_CONFIG_HOME={configuration}
 export ARCHIPEL_PROFILE="${{ARCHIPEL_PROFILE:-{admin}}}"
 exec {program} "$@"
@@ -74,19 +74,18 @@ def write_programs(demo: DemoFolder) -> None:
     """Write the programs, which need no server."""
     demo.logs.mkdir(exist_ok=True)
     demo.programs.mkdir(exist_ok=True)
-    command = demo.programs / "archipel"
-    text = ARCHIPEL.format(
-        people=", ".join(PEOPLE),
-        admin=ADMIN,
-        configuration=shlex.quote(str(demo.configuration)),
-        program=shlex.quote(str(TOOLS / "archipel")),
-    )
-    command.write_text(text)
-    command.chmod(0o755)
-    for name in ANSIBLE:
-        link = demo.programs / name
-        link.unlink(missing_ok=True)
-        link.symlink_to(TOOLS / name)
+    for name in ("archipel", *ANSIBLE):
+        program = demo.programs / name
+        program.unlink(missing_ok=True)  # it may be a link to the program itself
+        program.write_text(
+            PROGRAM.format(
+                people=", ".join(PEOPLE),
+                admin=ADMIN,
+                configuration=shlex.quote(str(demo.configuration)),
+                program=shlex.quote(str(TOOLS / name)),
+            )
+        )
+        program.chmod(0o755)
 
 
 def _write_inventory(demo: DemoFolder, ejabberd: Ejabberd, domain_type: str, hypervisors: Sequence[str]) -> None:
