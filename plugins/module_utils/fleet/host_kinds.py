@@ -88,6 +88,7 @@ HOST_KINDS: tuple[Kind, ...] = (
         declare=_network,
         constraints={"required_one_of": _NAMED, "mutually_exclusive": network_arguments.DEFINITION_OR_OPTIONS},
         describe_all=network.describe_all,
+        freed_by_machines=True,
     ),
     Kind(
         name="pool",

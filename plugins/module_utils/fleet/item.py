@@ -101,6 +101,7 @@ class Kind:
         of_machines: whether it is a machine's, or the hypervisor's where no machine is named.
         of_server: whether it belongs to the server, not to a hypervisor.
         prunable: whether ``prune`` removes it when it is no longer declared.
+        freed_by_machines: whether it can go once the machines have gone that use it now.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Kind:
     of_machines: bool = False
     of_server: bool = False
     prunable: bool = True
+    freed_by_machines: bool = False
 
     def canonical(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return values under the options' own names, not their aliases."""

@@ -73,6 +73,8 @@ def _defaults(kind: Kind) -> dict[str, object]:
 
 async def read_removals(steps: Iterable[Step]) -> None:
     """Read what is to go; what is gone already is no change."""
+    removed = list(steps)
+    emptied = {step.key.hypervisor for step in removed if step.key.kind == MACHINE}
 
     async def read(step: Step) -> None:
         try:
@@ -80,10 +82,18 @@ async def read_removals(steps: Iterable[Step]) -> None:
             step.before = await step.resource.read()
             step.after = step.resource.desired(step.before)
         except (*EXPECTED, ValueError) as error:
-            if not (isinstance(error, LibvirtFailed) and error.code in GONE):
+            if step.before and step.kind.freed_by_machines and step.key.hypervisor in emptied:
+                step.after, step.foreseen = {STATE: ABSENT}, True  # who uses it may go before it: it is looked at again then
+            elif not (isinstance(error, LibvirtFailed) and error.code in GONE):
                 step.error = error
 
-    await asyncio.gather(*(read(step) for step in steps))
+    await asyncio.gather(*(read(step) for step in removed))
+
+
+def holds_back(failed: Step, step: Step) -> bool:
+    """Whether a removal that failed keeps another one from being begun: what is left may stand on what would go."""
+    container = failed.kind.container(failed.item.arguments)
+    return failed.key.hypervisor == step.key.hypervisor and (failed.key.kind == MACHINE or container == (step.key.kind, step.key.name))
 
 
 def order_removals(steps: list[Step], kinds: Iterable[Kind]) -> list[list[Step]]:

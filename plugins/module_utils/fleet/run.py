@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -186,7 +187,7 @@ class FleetRun:
         await carry_out(self.steps, self._note_progress)
         for group in prune.order_removals(self.removals, KINDS):
             for step in group:
-                if (because := self._failure_on(step.key.hypervisor)) is not None and step.error is None:
+                if (because := self._failure_before(step)) is not None and step.error is None:
                     step.because = because
             await carry_out({step.key: step for step in group}, self._note_progress)
         await self._end_claims()
@@ -211,10 +212,11 @@ class FleetRun:
     def _name_for(step: Step) -> str:
         return step.item.arguments.get("uuid") or step.key.name
 
-    def _failure_on(self, hypervisor: str) -> str | None:
-        """Return why nothing is removed from a hypervisor: something failed there, and may still stand on what would go."""
-        here = (step for step in (*self.steps.values(), *self.removals) if step.key.hypervisor == hypervisor)
-        failed = next((step for step in here if step.stopped), None)
+    def _failure_before(self, removal: Step) -> str | None:
+        """Return why something is not removed: what failed on its hypervisor may still stand on it."""
+        declared = (step for step in self.steps.values() if step.stopped and step.key.hypervisor == removal.key.hypervisor)
+        others = (step for step in self.removals if step.stopped and prune.holds_back(step, removal))
+        failed = next(itertools.chain(declared, others), None)
         return None if failed is None else failed.because or f"{failed.key} failed"
 
     def _note_progress(self, step: Step) -> None:

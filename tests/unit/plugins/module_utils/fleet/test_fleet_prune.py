@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -133,6 +133,40 @@ def test_machines_go_before_what_they_stand_on() -> None:
     steps = [Step(Item(Key(kind.name, "hyp", "x"), {}, Place("x")), kind) for kind in KINDS]
     order = [group[0].key.kind for group in prune.order_removals(steps, KINDS)]
     assert order == [kind.name for kind in reversed(KINDS)]
+
+
+class UsedNetwork:
+    """A network that is there, and used by a machine."""
+
+    async def read(self) -> Mapping[str, Any]:
+        return THERE
+
+    def desired(self, current: Mapping[str, Any]) -> Mapping[str, Any]:
+        raise ValueError("a card would be cut off")
+
+
+@pytest.mark.parametrize("machine_goes", [True, False])
+def test_a_network_whose_machines_go_before_it_is_foreseen_to_go(machine_goes: bool) -> None:
+    used = next(kind for kind in KINDS if kind.name == "network")
+    network = Step(Item(Key("network", "hyp", "lab"), {}, Place("x")), replace(used, declare=lambda _ground, _item: UsedNetwork()))  # type: ignore[arg-type,return-value]
+    machine = Step(Item(Key("machine", "hyp" if machine_goes else "other", "web"), {}, Place("x")), MACHINE, error=ValueError("not asked"))
+    asyncio.run(prune.read_removals([network, machine]))
+    assert (network.foreseen, prune.will_go(network)) == (machine_goes, machine_goes)
+    assert (network.error is None) == machine_goes
+
+
+def test_a_removal_that_failed_holds_back_only_what_it_may_stand_on() -> None:
+    kinds = {kind.name: kind for kind in KINDS}
+
+    def removal(kind: str, name: str, hypervisor: str = "hyp", **arguments: str) -> Step:
+        named = {**dict.fromkeys(kinds[kind].options), "name": name, **arguments}
+        return Step(Item(Key(kind, hypervisor, name), named, Place("x")), kinds[kind])
+
+    pool, network = removal("pool", "fast"), removal("network", "lab")
+    volume, image = removal("volume", "fast/data", pool="fast"), removal("image", "base.qcow2")
+    machine, far = removal("machine", "web"), removal("machine", "web", "other")
+    assert [prune.holds_back(failed, pool) for failed in (volume, image, machine, far)] == [True, False, True, False]
+    assert [prune.holds_back(failed, network) for failed in (volume, image, machine, far)] == [False, False, True, False]
 
 
 @given(st.integers(0, 100), st.integers(0, 10**4))
