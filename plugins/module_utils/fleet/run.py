@@ -24,7 +24,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.fleet.item impor
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.kinds import KINDS
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.limit import Limit
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.outcome import tell_outcome
-from ansible_collections.archipel.platform.plugins.module_utils.fleet.ownership import Ownership, read_owners, refuse_doubles
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.ownership import Ownership, proper_label, read_owners, refuse_doubles
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.plan import leave_if_needs_failed, make_plan
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.problems import Place
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.step import Action, Step
@@ -51,7 +51,7 @@ def read_declaration(run: Run) -> Declaration:
     with contextlib.suppress(ValueError):  # it may be that the declaration names its own
         otherwise = str(find_hypervisor(run.session, arguments).jid)
     declaration = expand(document, KINDS, arguments["hypervisors"] or {}, otherwise)
-    declaration.label = arguments["label"] or declaration.label
+    declaration.label = proper_label(arguments["label"] or declaration.label)
     if arguments["prune"] and declaration.label is None:
         raise ValueError("prune: needs to know what this declaration owns: give label, or say fleet: LABEL in the declaration")
     return declaration
