@@ -207,6 +207,10 @@ def test_the_hashes_that_systems_make_are_compared(setting: str) -> None:
     assert accounts.is_password_of("another", made.decode()) is False
 
 
+def test_contents_are_not_in_the_systems_log() -> None:
+    assert not vm_guest.MODULE.log_arguments
+
+
 def test_without_libcrypt_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accounts, "LIBRARIES", ("libnowhere.so",))
     assert accounts.is_password_of(WORD, HASH) is None
