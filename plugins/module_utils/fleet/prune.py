@@ -40,6 +40,12 @@ def read_limit(text: str | None, owned: int) -> int | None:
     return owned * int(number) // 100 if word.endswith("%") else int(number)
 
 
+def count_owned(owners: Iterable[Ownership], gone: Iterable[Step], *, adopted: bool) -> int:
+    """Return how many objects a declaration owns that are there: claims on what was never made, or is gone, are of no object."""
+    claims = sum(len(ownership.owned_by_label(adopted=adopted)) for ownership in owners)
+    return claims - sum(step.error is None and not will_go(step) for step in gone)
+
+
 def removals(ownership: Ownership, declared: Iterable[Step], kinds: Mapping[str, Kind], *, adopted: bool) -> list[Step]:
     """Return the steps that remove what a declaration owns on a hypervisor and no longer declares; not read yet."""
     kept = set(_claims(declared, ownership))

@@ -167,8 +167,7 @@ class FleetRun:
 
     def _refuse_too_many_removals(self) -> None:
         """Raise :class:`PartlyFailed`, with the plan, before anything is done."""
-        adopted = self.run.arguments["prune_adopted"]
-        owned = sum(len(ownership.owned_by_label(adopted=adopted)) for ownership in self.owners.values())
+        owned = prune.count_owned(self.owners.values(), self.removals, adopted=self.run.arguments["prune_adopted"])
         most = prune.read_limit(self.run.arguments["prune_limit"], owned)
         going = [step for step in self.removals if prune.will_go(step)]
         if most is not None and len(going) > most:

@@ -151,6 +151,13 @@ def test_a_share_is_one_of_what_is_owned(percent: int, owned: int) -> None:
     assert prune.read_limit(f" {percent} ", owned) == percent
 
 
+def test_claims_on_what_is_not_there_raise_no_share() -> None:
+    there, broken, gone = (Step(Item(Key("network", "hyp", name), {}, Place("x")), NET) for name in ("a", "b", "c"))
+    there.before, there.after, broken.error = THERE, HERE, ValueError("no")
+    owned = read(FakeHypervisor({("network", name): label for name, label in zip("abcd", ["course"] * 4, strict=True)}))
+    assert prune.count_owned([owned], [there, broken, gone], adopted=False) == 3
+
+
 def test_no_limit_is_none_and_nonsense_is_refused() -> None:
     assert prune.read_limit(None, 7) is None
     for text in ("some", "-1", "101%", "1.5", "%", ""):
