@@ -47,6 +47,8 @@ RUN_BY: dict[tuple[str, str], tuple[str, ...]] = {
     ("guide_adopt", "console"): (GUIDES,),
     ("guide_adopt", "yaml"): (GUIDES,),
     ("guide_class", "yaml"): (f"{COLLECTION}/test_guide_class.py::test_the_class_of_the_guide_is_there_and_stays",),
+    ("guide_declare", "console"): (GUIDES,),
+    ("guide_declare", "yaml"): (GUIDES,),
     ("guide_getting_started", "console"): (GUIDES,),
     ("guide_getting_started", "sh"): (f"{COLLECTION}/test_artifact.py::test_what_the_guide_installs_answers",),
     ("guide_getting_started", "yaml"): (GUIDES,),

@@ -118,11 +118,11 @@ class _Expansion:
         if kind.of_server:
             if named is not None or spread is not None:
                 self._problems.add(place, f"{title}: is the server's, and names no hypervisor")
-            yield from ([SERVER] for _ in range(count))
+            yield from ([SERVER] for _round in range(count))
         elif placed.hypervisor is not None:
             if named is not None and known.find(str(named)) != placed.hypervisor:
                 self._problems.add(place, f"{title}: stands below hypervisor {placed.hypervisor} and names another, {named}")
-            yield from ([placed.hypervisor] for _ in range(count))
+            yield from ([placed.hypervisor] for _round in range(count))
         elif spread is not None and named is not None:
             self._problems.add(place, f"{title}: hypervisor is one or each of several, hypervisors are taken in turn: give one of them")
         elif spread is not None:
@@ -130,7 +130,7 @@ class _Expansion:
             yield from ([names[index % len(names)]] for index in range(count) if names)
         else:
             names = self._names_or_only(kind, values, named, title, place)
-            yield from (names for _ in range(count))
+            yield from (names for _round in range(count))
 
     def _names_or_only(self, kind: Kind, values: Mapping[str, Any], named: Any, title: str, place: Place) -> list[str]:
         known = self.declaration.hypervisors

@@ -67,7 +67,7 @@ def options_of(stored: Domain) -> dict[str, Any]:
     if found["firmware"] == "bios":
         del found["firmware"]
     options = {option: value for option, value in found.items() if value not in (None, "")}
-    for option, said in (("boot", bool(options["boot"])), ("video", any(True for _ in stored.videos))):
+    for option, said in (("boot", bool(options["boot"])), ("video", any(True for _video in stored.videos))):
         if not said:
             options.pop(option, None)
     return {

@@ -28,6 +28,7 @@ from testbed.libvirtd import TestLibvirtd
 DOMAIN = "example.org"
 HYPERVISOR = f"hypervisor@{DOMAIN}"
 SECOND = f"second@{DOMAIN}"
+FURTHER = "lyon"  # the account's name of a hypervisor that tests may start
 PEOPLE = ("admin", "teacher", "student", "guest")
 ADDRESS = "192.0.2.1"  # of the hypervisor, as it tells; reserved for documentation (RFC 5737)
 OF_THE_DRIVER = ("default", "default-pool")  # a network and a pool that libvirt's test driver has from the start
@@ -182,7 +183,7 @@ def open_platform(
     with contextlib.ExitStack() as stack:
         real = uri is not None
         uri = uri or stack.enter_context(TestLibvirtd()).uri
-        ejabberd = make_ejabberd(folder / "ejabberd", DOMAIN, authority, hypervisors=("hypervisor", "second"))
+        ejabberd = make_ejabberd(folder / "ejabberd", DOMAIN, authority, hypervisors=("hypervisor", "second", FURTHER))
         ejabberd.start()
         stack.callback(ejabberd.stop)
         for name in ("hypervisor", "second", *PEOPLE):

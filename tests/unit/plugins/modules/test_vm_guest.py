@@ -21,10 +21,8 @@ from archipel.client.entity import Entity
 from archipel.client.guest import Guest
 from archipel.client.guest_shell import GuestShell, GuestShellFailed
 from archipel.protocol import guest as commands
-from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import PermissionDenied
 from tests.unit.client.local_guest import LocalGuest
-from tests.unit.client.scripted_stream import MACHINE_FULL
 from tests.unit.plugins.modules.wire import Wire, wire
 
 __all__ = ["wire"]
@@ -235,7 +233,7 @@ async def test_a_clock_that_is_off_is_set(door: Door) -> None:
     assert not (await door.change(max_clock_offset=2.0))["changed"]
 
 
-# -- what makes no sense, and what is read ----------------------------------------------------------------------------------
+# -- what makes no sense ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -254,13 +252,3 @@ def test_arguments_that_make_no_sense_are_refused(arguments: dict[str, Any], mes
     answer = wire.run("vm_guest", machine="web", **arguments)
     assert answer["failed"]
     assert message in answer["msg"]
-
-
-def test_what_a_guest_says_is_told_in_the_modules_words(wire: Wire) -> None:
-    wire.hypervisor("get", "<archipel action='rostervm'/>", f"<item managed='True' name='web'>{MACHINE_FULL}</item>")
-    system = "<guest hostname='web' os='debian'><interface name='lo' mac=''><address address='127.0.0.1' prefix='8'/></interface></guest>"
-    wire.machine("get", "<archipel action='info'/>", system, namespace=ns.VM_GUEST)
-    answer = wire.run("vm_guest_info", machine="web")
-    [guest] = answer["guests"]
-    assert (guest["name"], guest["system"]["hostname"], guest["system"]["kernel"]) == ("web", "web", None)
-    assert guest["interfaces"] == [{"name": "lo", "mac": "", "addresses": [{"address": "127.0.0.1", "prefix": 8}]}]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.document import read_document
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.expand import Declaration, expand
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.graph import build_graph
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.item import Item
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.kinds import KINDS
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.loops import fill_in
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.people_kinds import PASSWORD_ENV, PASSWORD_FILE, read_password
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.problems import DeclarationProblems
 from hypothesis import given
 from hypothesis import strategies as st
@@ -208,3 +211,31 @@ def test_mistakes_are_told_in_words(text: str, problem: str) -> None:
 
 def test_all_mistakes_are_told_at_once() -> None:
     assert len(refuse("vms: [{name: a, memoory: 1}, {name: b, vcpus: x}, {name: c}, {name: c}]\ndefaults: {nets: {}}")) == 4
+
+
+def test_accounts_and_groups_are_the_servers_and_come_before_what_names_them() -> None:
+    text = "users: [{name: bob, password_env: BOB}]\ngroups: {class: {members: [bob@example.org]}}\nvms: [{name: web, roster: bob@example.org}]"
+    items = declare(text).items
+    graph = build_graph(items, KINDS)
+    order = [str(key) for key in graph]
+    assert {"user bob", "group class", "contact web: bob@example.org on hyp"} <= set(order)
+    assert order.index("user bob") < min(order.index("group class"), order.index("contact web: bob@example.org on hyp"))
+    assert refuse("users: [{name: bob, hypervisor: hyp}]") == ["users bob: is the server's, and names no hypervisor"]
+
+
+def test_a_volume_is_in_its_pool_and_an_image_comes_of_its_machine() -> None:
+    items = declare("pools: [{name: p, type: dir, path: /p}]\nvolumes: [{pool: p, name: v}]\nimages: [{name: i, machine: web}]").items
+    within = {str(key): str(item.within) for key, item in items.items() if item.within}
+    assert within == {"volume p/v on hyp": "pool p on hyp", "image i.qcow2 on hyp": "machine web on hyp"}
+
+
+def test_passwords_come_from_the_environment_or_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nothing = {PASSWORD_FILE: None, PASSWORD_ENV: None}
+    monkeypatch.setenv("BOB", "secret")
+    assert read_password(nothing, tmp_path) is None
+    assert read_password({**nothing, PASSWORD_ENV: "BOB"}, tmp_path) == "secret"
+    with pytest.raises(ValueError, match="password_env: the environment has no EVE"):
+        read_password({**nothing, PASSWORD_ENV: "EVE"}, tmp_path)
+    (tmp_path / "bob").touch(mode=0o600)
+    (tmp_path / "bob").write_text("of the file\n")
+    assert read_password({**nothing, PASSWORD_FILE: "bob"}, tmp_path) == "of the file"
