@@ -163,6 +163,7 @@ class FleetRun:
             if self.limit.covers_all_of(name):
                 here = [step for step in declared if step.key.hypervisor == name]
                 self.removals += prune.removals(ownership, here, _KINDS, adopted=self.run.arguments["prune_adopted"])
+        prune.keep_moved(self.removals, self.declaration.items, self.steps)
         await prune.read_removals(self.removals)
 
     def _refuse_too_many_removals(self) -> None:
