@@ -44,6 +44,7 @@ options:
     description:
       - Whether what the declaration owns and no longer declares is removed. Disks of machines are kept.
       - Nothing is removed from a hypervisor on which something failed.
+      - Nor is a machine that is declared on another hypervisor now, and is not there yet.
     type: bool
     default: false
   prune_limit:

@@ -269,7 +269,8 @@ async def change(run: Run) -> Mapping[str, Any]:
     return await change_guest(run)
 
 
-MODULE = Module(ARGUMENTS, change, constraints=CONSTRAINTS, refuse=refuse)
+# Contents of files, and what programs read, are nothing for the system's log.
+MODULE = Module(ARGUMENTS, change, constraints=CONSTRAINTS, refuse=refuse, log_arguments=False)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 
@@ -67,8 +68,9 @@ class HostNames:
         """Return why an entity cannot have a name."""
         reasons = {
             "the name is empty": not name,
-            f"{name!r} is the machine that runs Ansible": is_own_machine(name),
+            f"{name!r} is the machine that runs Ansible": is_own_machine(name if name == jid else name.rpartition("@")[2]),
             f"{name!r} would be a path beside host_vars": os.sep in name,
+            f"{name!r} would be an option of ssh": name.startswith("-"),
             f"there is a group {name!r}": name in self.groups,
             f"{name!r} is the JID of another": name != jid and name in self._all_jids,
             f"there is a host {name!r} already": name in self.hosts or name in taken,
@@ -90,7 +92,25 @@ def is_own_machine(name: str) -> bool:
     domain = name.casefold().rstrip(".")
     if name in constants.LOCALHOST or domain in LOOPBACK_DOMAINS or domain.endswith(".localhost"):
         return True
+    address = read_address(domain)
+    return address is not None and leads_here(address)
+
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def read_address(text: str) -> Address | None:
+    """Return the address that a text is where names are resolved, which take C(127.1) and C(2130706433), too; None: it is none."""
     try:
-        return ipaddress.ip_address(name).is_loopback
+        found: Address = ipaddress.ip_address(text)
     except ValueError:
-        return False
+        try:
+            found = ipaddress.IPv4Address(socket.inet_aton(text))
+        except (OSError, ValueError):
+            return None
+    return getattr(found, "ipv4_mapped", None) or found
+
+
+def leads_here(address: Address) -> bool:
+    """Whether who connects to an address gets no further than himself; to the address of nobody is to oneself."""
+    return address.is_loopback or address.is_unspecified

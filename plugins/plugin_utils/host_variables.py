@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 # The options of a login that is no secret, as module_utils/connection.py takes them, which imports more than a cached inventory needs.
+from ansible_collections.archipel.platform.plugins.plugin_utils.host_names import leads_here, read_address
+
 LOGIN_OPTIONS = (
     "xmpp_jid",
     "xmpp_host",
@@ -100,7 +102,7 @@ class Ways:
         self._networks = [ipaddress.ip_network(network) for network in self.networks]
         machines = [machine for hypervisor in self.hypervisors for machine in hypervisor["machines"]]
         entities = (*self.hypervisors, *machines)
-        told = {(address, entity["jid"]) for entity in entities for address in entity.get("addresses") or ()}
+        told = {(read_address(address), entity["jid"]) for entity in entities for address in entity.get("addresses") or ()}
         self._shared = {address for address, count in Counter(address for address, _jid in told).items() if count > 1}
 
     def to_hypervisor(self, hypervisor: Entity) -> dict[str, Any]:
@@ -123,17 +125,18 @@ class Ways:
 
     def _usable(self, machine: Entity) -> Iterator[str]:
         for address in machine.get("addresses") or ():
-            found = ipaddress.ip_address(address)
-            if address in self._shared:
+            if read_address(address) in self._shared:
                 self.objections.append(f"{machine['jid']} tells the address {address}, and so does another: it is not used")
-            elif _is_elsewhere(address) and (not self._networks or any(found in network for network in self._networks)):
+            elif _is_elsewhere(address) and (not self._networks or any(read_address(address) in network for network in self._networks)):
                 yield address
 
 
 def _is_elsewhere(address: str) -> bool:
     """Whether an address is that of one other host."""
-    found = ipaddress.ip_address(address)
-    return not (found.is_loopback or found.is_link_local or found.is_multicast or found.is_unspecified)
+    found = read_address(address)
+    if found is None or "%" in address:  # what is behind it names a card of one host
+        return False
+    return not (leads_here(found) or found.is_link_local or found.is_multicast)
 
 
 def _has_told(machine: Entity) -> bool:

@@ -10,7 +10,6 @@ may not see (a missing right) is ``None``, and no failure.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Awaitable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_settings
 from ansible_collections.archipel.platform.plugins.module_utils.machine.host import WORTHWHILE
 from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot import describe_resources, is_active
+from ansible_collections.archipel.platform.plugins.plugin_utils.host_names import leads_here, read_address
 from ansible_collections.archipel.platform.plugins.plugin_utils.host_variables import UNREACHABLE
 
 try:
@@ -208,8 +208,8 @@ def _may_tell(state: str) -> bool:
 
 def _is_local(address: str) -> bool:
     """Whether an address leads to the guest only from the guest itself, or from its own link."""
-    found = ipaddress.ip_address(address)
-    return found.is_loopback or found.is_link_local
+    found = read_address(address)
+    return found is None or leads_here(found) or found.is_link_local
 
 
 async def _if_permitted(question: Awaitable[T]) -> T | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.problems import DeclarationProblems, Place, Problems, nearest
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.proportions import find_fault
 
 ENDINGS = (".yml", ".yaml")
 INLINE = "document"
@@ -86,10 +87,14 @@ def _load(file: Path, problems: Problems) -> Iterator[tuple[Place, Any]]:
 
     place = Place(str(file))
     try:
-        for content in yaml.load_all(file.read_text(encoding="utf-8"), _located_loader(yaml, place, problems)):
+        text = file.read_text(encoding="utf-8")
+        if (fault := find_fault(text, yaml)) is not None:
+            problems.add(Place(str(file), fault[0]), fault[1])
+            return
+        for content in yaml.load_all(text, _located_loader(yaml, place, problems)):
             if content is not None:
                 yield place, content
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # also of a date or number that there is not
         problems.add(place, f"cannot be read: {error}")
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

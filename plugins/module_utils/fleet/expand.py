@@ -15,7 +15,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.fleet.document i
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.hypervisors import Hypervisors, Placed, read_hypervisors
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.item import SERVER, Item, Key, Kind
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.loops import fill_in, rounds
-from ansible_collections.archipel.platform.plugins.module_utils.fleet.problems import Place, Problems, nearest
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.problems import Place, Problems, is_printable, nearest
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.validation import validate
 
 MACHINE = "machine"
@@ -188,8 +188,9 @@ class _Expansion:
         if arguments is None:
             return None
         name = kind.identify(arguments)
-        if not name:
-            self._problems.add(single.place, f"{single.title}: needs a name")
+        if not name or not is_printable(name):
+            fault = f"{name!r} is no name: it has control characters" if name else "needs a name"
+            self._problems.add(single.place, f"{kind.section}: {fault}" if name else f"{single.title}: {fault}")
             return None
         if kind.of_machines:
             name = f"{machine or single.hypervisor}: {name}"

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.document import HYPERVISORS, Document, Part, parts_of, place_of
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.item import Kind
-from ansible_collections.archipel.platform.plugins.module_utils.fleet.problems import Place, Problems, nearest
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.problems import Place, Problems, is_printable, nearest
 
 try:
     from archipel.client.addresses import bare_address
@@ -76,7 +76,7 @@ def read_hypervisors(
             problems.add(part.place, f"hypervisors: {part.name or ''}: is an account, or a mapping with jid")
             continue
         name = str(part.name or entry.get("name") or "")
-        if name in accounts or not name or name == ALL:
+        if name in accounts or not name or name == ALL or not is_printable(name):
             there = f"is declared at {places[name]} already" if name in accounts else "needs a name of its own"
             problems.add(part.place, f"hypervisor {name!r}: {there}")
             continue

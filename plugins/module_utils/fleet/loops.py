@@ -77,6 +77,9 @@ def _value_of(match: re.Match[str], fields: Fields) -> Any:
     value = fields[match[1]]
     for name in match[2].split(".")[1:]:
         if not isinstance(value, Mapping) or name not in value:
-            raise ValueError(f"{match[0]}: {value!r} has no {name!r}")
+            known = (
+                f"; there are {', '.join(map(str, value))}" if isinstance(value, Mapping) else f", as {type(value).__name__} has no parts"
+            )
+            raise ValueError(f"{match[0]}: there is no {name!r} in it{known}")
         value = value[name]
     return value

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.problems import is_printable
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.step import ABSENT, STATE, Step
 from ansible_collections.archipel.platform.plugins.module_utils.machine.declared_machine import DeclaredMachine
 
@@ -27,7 +28,19 @@ if TYPE_CHECKING:
     from ansible_collections.archipel.platform.plugins.module_utils.fleet.ground import Ground
 
 ADOPTED = "/adopted"
+LONGEST = 100 - len(ADOPTED)
+"""Characters of a label; agents take 100, with what is behind it."""
 Claim = tuple[str, str]
+
+
+def proper_label(label: str | None) -> str | None:
+    """Return a label as agents keep it. Raises :class:`ValueError` for one that could be taken for another's."""
+    found = None if label is None else label.strip()
+    if found is not None and (not found or not is_printable(found) or len(found) > LONGEST):
+        raise ValueError(f"label: {found[:LONGEST]!r} is none: a line of up to {LONGEST} characters")
+    if found is not None and found.endswith(ADOPTED):
+        raise ValueError(f"label: {found!r} stands for what the declaration {found.removesuffix(ADOPTED)!r} adopted; choose another")
+    return found
 
 
 class OwnedByAnother(ValueError):

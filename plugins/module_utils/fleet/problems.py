@@ -6,8 +6,16 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+def is_printable(name: str) -> bool:
+    """Whether a name shows as it is in a plan: without control characters, ends of lines, or changes of direction."""
+    return _UNPRINTABLE.search(name) is None
 
 
 @dataclass(frozen=True)

@@ -40,11 +40,30 @@ def read_limit(text: str | None, owned: int) -> int | None:
     return owned * int(number) // 100 if word.endswith("%") else int(number)
 
 
+def count_owned(owners: Iterable[Ownership], gone: Iterable[Step], *, adopted: bool) -> int:
+    """Return how many objects a declaration owns that are there: claims on what was never made, or is gone, are of no object."""
+    claims = sum(len(ownership.owned_by_label(adopted=adopted)) for ownership in owners)
+    return claims - sum(not step.stopped and not will_go(step) for step in gone)
+
+
 def removals(ownership: Ownership, declared: Iterable[Step], kinds: Mapping[str, Kind], *, adopted: bool) -> list[Step]:
     """Return the steps that remove what a declaration owns on a hypervisor and no longer declares; not read yet."""
     kept = set(_claims(declared, ownership))
     gone = [claim for claim in ownership.owned_by_label(adopted=adopted) if claim not in kept and claim[0] in kinds]
     return [_removal(claim, kinds[claim[0]], ownership) for claim in gone]
+
+
+def keep_moved(gone: Iterable[Step], declared: Mapping[Key, Item], steps: Mapping[Key, Step]) -> None:
+    """Leave machines that are declared on another hypervisor now, unless they are there: who moves one does not mean to lose it."""
+    moved = [key for key in declared if key.kind == MACHINE and (key not in steps or steps[key].stopped)]
+    for step in gone:
+        for key in moved if step.key.kind == MACHINE else ():
+            if key.hypervisor != step.key.hypervisor and _names(declared[key], step):
+                step.because = f"{key} is declared, and not there yet"
+
+
+def _names(item: Item, step: Step) -> bool:
+    return item.key.name == step.key.name or str(item.arguments.get("uuid")).lower() == step.item.arguments["uuid"]
 
 
 def _claims(declared: Iterable[Step], ownership: Ownership) -> Iterable[Claim]:
@@ -107,4 +126,4 @@ def order_removals(steps: list[Step], kinds: Iterable[Kind]) -> list[list[Step]]
 
 def will_go(step: Step) -> bool:
     """Whether a removal takes something away that is there."""
-    return step.error is None and step.before != step.after and step.after.get(STATE, ABSENT) == ABSENT
+    return not step.stopped and step.before != step.after and step.after.get(STATE, ABSENT) == ABSENT

@@ -25,7 +25,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.fleet.item impor
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.kinds import KINDS
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.limit import Limit
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.outcome import tell_outcome
-from ansible_collections.archipel.platform.plugins.module_utils.fleet.ownership import Ownership, read_owners, refuse_doubles
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.ownership import Ownership, proper_label, read_owners, refuse_doubles
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.plan import leave_if_needs_failed, make_plan
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.problems import Place
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.step import Action, Step
@@ -52,7 +52,7 @@ def read_declaration(run: Run) -> Declaration:
     with contextlib.suppress(ValueError):  # it may be that the declaration names its own
         otherwise = str(find_hypervisor(run.session, arguments).jid)
     declaration = expand(document, KINDS, arguments["hypervisors"] or {}, otherwise)
-    declaration.label = arguments["label"] or declaration.label
+    declaration.label = proper_label(arguments["label"] or declaration.label)
     if arguments["prune"] and declaration.label is None:
         raise ValueError("prune: needs to know what this declaration owns: give label, or say fleet: LABEL in the declaration")
     return declaration
@@ -164,12 +164,12 @@ class FleetRun:
             if self.limit.covers_all_of(name):
                 here = [step for step in declared if step.key.hypervisor == name]
                 self.removals += prune.removals(ownership, here, _KINDS, adopted=self.run.arguments["prune_adopted"])
+        prune.keep_moved(self.removals, self.declaration.items, self.steps)
         await prune.read_removals(self.removals)
 
     def _refuse_too_many_removals(self) -> None:
         """Raise :class:`PartlyFailed`, with the plan, before anything is done."""
-        adopted = self.run.arguments["prune_adopted"]
-        owned = sum(len(ownership.owned_by_label(adopted=adopted)) for ownership in self.owners.values())
+        owned = prune.count_owned(self.owners.values(), self.removals, adopted=self.run.arguments["prune_adopted"])
         most = prune.read_limit(self.run.arguments["prune_limit"], owned)
         going = [step for step in self.removals if prune.will_go(step)]
         if most is not None and len(going) > most:

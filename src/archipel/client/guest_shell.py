@@ -78,10 +78,12 @@ class GuestShell:
     """A shell of ``user`` in the guest; without one, of the guest's administrator.
 
     ``folder`` is where files are put for a while, ``timeout`` how many seconds a command may take (0: as many as it wants), and
-    ``tell`` hears how many bytes of how many of a large file are there.
+    ``tell`` hears how many bytes of how many of a large file are there. Raises :class:`ValueError` for what is no user.
     """
 
     def __init__(self, guest: Guest, *, user: str = "", folder: str = FOLDER, timeout: float = 0, tell: Tell = say_nothing) -> None:
+        if user.startswith("-"):  # su would take it for an option, and go on as the administrator
+            raise ValueError(f"{user!r} is no user: a name does not begin with a hyphen")
         self.guest = guest
         self.user = user
         self.folder = folder

@@ -98,6 +98,23 @@ def test_a_declaration_from_nothing_to_nothing(lyon: str, ansible: Ansible, plat
     assert (domains(platform.uri), domains(lyon)) == ({}, {})
 
 
+def test_a_machine_that_is_declared_elsewhere_now_is_not_pruned_where_it_is(lyon: str, ansible: Ansible, platform: Platform) -> None:
+    here = {**SEATS, "vms": [{"name": "db", "state": "running", "hypervisor": "paris"}]}
+    there = {**here, "vms": [{"name": "db", "state": "running", "hypervisor": "lyon"}]}
+    twice = {**here, "vms": [{"name": "db", "state": "running", "hypervisor": ["paris", "lyon"]}]}
+    planned(ansible.run([declare(here)])[0])
+    moved, limited = ansible.run([declare(there, prune=True), declare(there, prune=True, limit=["paris"])])
+    assert "db is on paris and declared on lyon" in moved["msg"]
+    for answer in (moved, limited):
+        assert (answer["counts"]["remove"], [row["name"] for row in answer["done"]]) == (0, [])
+        assert "machine db on lyon is declared, and not there yet" in str(answer["skipped_objects"])
+    assert (domains(platform.uri), domains(lyon)) == ({"db": True}, {})
+    gone, both, one = ansible.run([declare({**here, "vms": []}, prune=True), declare(twice), declare(there, prune=True)])
+    assert (gone["counts"]["remove"], both["counts"]["create"], one["counts"]["remove"]) == (1, 2, 1)
+    assert (domains(platform.uri), domains(lyon)) == ({}, {"db": True})
+    planned(ansible.run([declare({**here, "vms": []}, prune=True)])[0])
+
+
 def drift(uri: str, *names: str) -> None:
     """Switch machines off behind everybody's back."""
     connection = libvirt.open(uri)

@@ -208,6 +208,13 @@ def test_another_user_is_become_by_the_guests_own_means(user: str, wanted: list[
     assert (code, stdout, stderr.decode().split()) == (0, b"done\n", wanted)
 
 
+@pytest.mark.parametrize("user", ["-", "-l", "-cid", "--login"])
+def test_nobody_is_administrator_by_a_name_that_su_takes_for_an_option(user: str, session: FakeSession, tmp_path: Path) -> None:
+    with pytest.raises(AnsibleError, match="is no user"):
+        connect(tmp_path, ansible_user=user).exec_command("id")
+    assert session.local.asked == []
+
+
 def test_a_large_file_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guest_door, "QUIET", -1)
     said: list[str] = []

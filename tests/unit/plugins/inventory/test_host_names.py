@@ -18,6 +18,10 @@ COMPOSE = {"ansible_host": "archipel_addresses | first"}
 BAIT = {"jid": "bait@example.org", "addresses": ["198.51.100.66"], "tags": ["green"], "owner": "red"}
 
 
+# What connections lead to the own machine by: short and whole numbers, addresses in addresses, nobody's, and a user before the host.
+HERE = ["127.1", "2130706433", "0x7f000001", "0177.0.0.1", "::ffff:127.0.0.1", "0", "0.0.0.0", "::", "root@localhost"]  # noqa: S104
+
+
 def bait(name: str) -> dict[str, Any]:
     """Return the machine of somebody who would like to be another."""
     return machine(name, **BAIT)
@@ -65,7 +69,9 @@ def test_a_group_named_after_hosts_is_no_name_either(make_plugin: MakePlugin) ->
     assert hosts_of(plugin, "of_web") == ["web"]
 
 
-@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "::1", "LocalHost", "localhost.localdomain", "me.localhost", "127.8.8.8"])
+@pytest.mark.parametrize(
+    "name", ["localhost", "127.0.0.1", "::1", "LocalHost", "localhost.localdomain", "me.localhost", "127.8.8.8", *HERE]
+)
 def test_no_machine_is_the_one_that_runs_ansible(name: str, make_plugin: MakePlugin, warnings: list[str]) -> None:
     plugin = make_plugin(compose=COMPOSE)
     plugin._populate(survey(bait(name)))
@@ -80,6 +86,13 @@ def test_a_host_of_another_source_stays_what_it_is(make_plugin: MakePlugin, warn
     plugin._populate(survey(bait("db1")))
     assert_named_by_jid(plugin, warnings, "there is a host 'db1' already")
     assert variables_of(plugin, "db1") == before
+
+
+@pytest.mark.parametrize("name", ["-oProxyCommand=touch${IFS}here", "-", "--", "-F."])
+def test_a_name_is_no_option_of_ssh(name: str, make_plugin: MakePlugin, warnings: list[str]) -> None:
+    plugin = make_plugin()
+    plugin._populate(survey(bait(name)))
+    assert_named_by_jid(plugin, warnings, f"{name!r} would be an option of ssh")
 
 
 @pytest.mark.parametrize("name", ["../group_vars/all", "/etc/passwd", "a/b"])

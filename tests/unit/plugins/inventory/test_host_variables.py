@@ -32,6 +32,7 @@ def ways_to(plugin: Any, host: str) -> dict[str, Any]:
     [
         (["192.0.2.7", "192.0.2.8"], {}, {"ansible_host": "192.0.2.7"}),
         (["127.0.0.5", "fe80::1", "::", "224.0.0.1", "2001:db8::7"], {}, {"ansible_host": "2001:db8::7"}),
+        (["::ffff:127.0.0.1", "::ffff:0.0.0.0", "2001:db8::1%$(id)", "nonsense"], {}, THROUGH_THE_AGENT),
         (["192.0.2.7"], {"use_addresses": False}, {}),
         (["192.0.2.7"], {"address_networks": ["198.51.100.0/24", "192.0.2.0/24"]}, {"ansible_host": "192.0.2.7"}),
         (["192.0.2.7"], {"address_networks": ["198.51.100.0/24", "2001:db8::/32"]}, THROUGH_THE_AGENT),
@@ -64,14 +65,14 @@ def test_nobody_takes_the_address_of_another(make_plugin: MakePlugin, warnings: 
     """A guest's administrator could name any address; plays for the guest would go there."""
     plugin = make_plugin(**LOGIN)
     first, second = machine("web", addresses=["192.0.2.7"]), machine("mail", addresses=["192.0.2.7", "192.0.2.8"])
-    thief = machine("thief", addresses=["192.0.2.1"])  # the hypervisor's
+    thief = machine("thief", addresses=["192.0.2.1", "::ffff:192.0.2.7"])  # the hypervisor's, and another spelling
     plugin._populate(survey(first, second, thief))
     assert ways_to(plugin, "web") == ways_to(plugin, "thief") == THROUGH_THE_AGENT
     assert ways_to(plugin, "mail") == {"ansible_host": "192.0.2.8"}
     assert ways_to(plugin, "host") == {"ansible_host": "192.0.2.1"}
     assert warnings == [
         f"Archipel inventory: {of['jid']} tells the address {address}, and so does another: it is not used"
-        for of, address in ((first, "192.0.2.7"), (second, "192.0.2.7"), (thief, "192.0.2.1"))
+        for of, address in ((first, "192.0.2.7"), (second, "192.0.2.7"), (thief, "192.0.2.1"), (thief, "::ffff:192.0.2.7"))
     ]
 
 

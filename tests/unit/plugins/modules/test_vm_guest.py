@@ -182,6 +182,33 @@ async def test_a_password_that_nobody_can_compare_is_set_with_a_warning(door: Do
     assert "root" in door.warnings[0]
 
 
+@pytest.mark.parametrize(
+    "setting", ["$6$rounds=999999999$salt$", "$2b$31$abcdefghijklmnopqrstuu", "$y$jZT$salt$", "$7$zzzzzzzzzzz$", "$y$j9zz$s$", "ab"]
+)
+def test_a_guest_cannot_make_the_control_node_work_for_hours(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crypt(*_: object) -> bytes:
+        raise AssertionError("this takes too long")
+
+    monkeypatch.setattr(accounts, "_load_library", lambda: SimpleNamespace(crypt=crypt))
+    assert accounts.is_password_of(WORD, f"{setting}hash") is None
+
+
+@pytest.mark.parametrize("setting", ["$6$", "$5$", "$y$j9T$", "$2b$05$", "$6$rounds=20000$", "$1$"])
+def test_the_hashes_that_systems_make_are_compared(setting: str) -> None:
+    library = accounts._load_library()
+    assert library is not None
+    library.crypt.restype = library.crypt_gensalt.restype = accounts.ctypes.c_char_p
+    count = 20000 if "rounds" in setting else 0
+    made = library.crypt(WORD.encode(), library.crypt_gensalt(setting[: setting.index("$", 1) + 1].encode(), count, b"x" * 16, 16))
+    assert made.decode().startswith(setting)
+    assert accounts.is_password_of(WORD, made.decode()) is True
+    assert accounts.is_password_of("another", made.decode()) is False
+
+
+def test_contents_are_not_in_the_systems_log() -> None:
+    assert not vm_guest.MODULE.log_arguments
+
+
 def test_without_libcrypt_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accounts, "LIBRARIES", ("libnowhere.so",))
     assert accounts.is_password_of(WORD, HASH) is None

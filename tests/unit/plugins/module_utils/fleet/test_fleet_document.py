@@ -92,3 +92,31 @@ def test_all_that_is_wrong_in_all_files_is_told_at_once(write: Write, tmp_path: 
 def test_a_folder_without_declarations_and_a_missing_one_are_refused(tmp_path: Path) -> None:
     assert refused(tmp_path) == [f"src: {tmp_path} has no file that ends in .yml or .yaml"]
     assert "there is no" in refused(tmp_path / "missing")[0]
+
+
+BOMB = "".join(
+    f"- &{name} [{', '.join([before] * 10)}]\n" for before, name in zip(["q", *(f"*{n}" for n in "abcdefg")], "abcdefgh", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    "text, problem",
+    [
+        (f"vms:\n{BOMB}", "a.yml:7: its aliases stand for more than 1000000 values"),
+        ("vms:\n- &a\n  name: x\n  disks: [*a]\n", "a.yml:4: *a stands within itself"),
+        ("vms: " + "[" * 100_000, "a.yml:1: has more than 100 levels"),
+        ("vms: " + "{a: " * 100_000, "a.yml:1: has more than 100 levels"),
+        ("vms:\n- name: 2001-99-99\n", "a.yml: cannot be read: month must be in 1..12"),
+    ],
+)
+def test_a_file_that_no_memory_or_process_would_hold_is_refused(text: str, problem: str, write: Write) -> None:
+    assert refused(write("a.yml", text)) == [problem]
+
+
+def test_aliases_serve_as_ever(write: Write) -> None:
+    text = "vms:\n- &seat\n  name: a\n  tags: &tags [x, y]\n- <<: *seat\n  name: b\n- {name: c, tags: *tags}\n"
+    assert [part.values for part in read(write("a.yml", text)).parts("vms")] == [
+        {"name": "a", "tags": ["x", "y"]},
+        {"name": "b", "tags": ["x", "y"]},
+        {"name": "c", "tags": ["x", "y"]},
+    ]

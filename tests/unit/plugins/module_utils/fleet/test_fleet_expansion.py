@@ -72,7 +72,25 @@ def test_foreach_takes_texts_and_mappings() -> None:
     assert machines("vms: [{name: '{item}', foreach: [red, blue]}]") == ["hyp/red", "hyp/blue"]
     text = "vms: [{name: '{item.name}-{n}', foreach: [{name: red, mib: 96}], memory: '{item.mib}'}]"
     assert arguments(text, "red-1")["memory"] == "96"
-    assert refuse("vms: [{name: '{item.nam}', foreach: [{name: red}]}]") == ["vms {item.nam}: {item.nam}: {'name': 'red'} has no 'nam'"]
+    assert refuse("vms: [{name: '{item.nam}', foreach: [{name: red}]}]") == [
+        "vms {item.nam}: {item.nam}: there is no 'nam' in it; there are name"
+    ]
+
+
+@pytest.mark.parametrize("field", ["{n.__class__}", "{n.real.imag}", "{item.__class__.__mro__}", "{item.name.__len__}"])
+def test_fields_lead_to_nothing_but_what_is_declared(field: str) -> None:
+    [problem] = refuse(f"vms: [{{name: 'x{field}', foreach: [{{name: red, password: geheim}}]}}]")
+    assert "in it" in problem
+    assert "geheim" not in problem
+
+
+@pytest.mark.parametrize("text", ["a\x1b[2Kb", "a\nb", "a\rb", "a\0b", "\u202eabc", "a\x9bb", "a\u2028b"])
+def test_a_name_that_a_plan_cannot_show_is_refused(text: str) -> None:
+    for document in ({"vms": [{"name": text}]}, {"networks": [{"name": text}]}, {"hypervisors": {text: "a@example.org"}}):
+        with pytest.raises(DeclarationProblems) as problems:
+            expand(read_document(None, document, [kind.section for kind in KINDS]), KINDS, {}, "hyp@example.org")
+        assert repr(text) in str(problems.value)
+        assert text not in str(problems.value)
 
 
 @given(st.text(alphabet="{}n:02 item.x-", max_size=30))

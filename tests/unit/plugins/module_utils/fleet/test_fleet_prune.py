@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.archipel.platform.plugins.module_utils.fleet import prune
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.item import Item, Key, Kind
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.kinds import KINDS
-from ansible_collections.archipel.platform.plugins.module_utils.fleet.ownership import OwnedByAnother, Ownership
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.ownership import ADOPTED, OwnedByAnother, Ownership, proper_label
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.problems import Place
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.step import Step
 from hypothesis import given
@@ -80,6 +80,16 @@ def test_what_another_declaration_owns_is_refused() -> None:
     ownership = read(FakeHypervisor({("network", "lab"): "other"}))
     with pytest.raises(OwnedByAnother, match="network lab on hyp belongs to the declaration 'other'"):
         ownership.claim(net("lab", THERE, THERE))
+
+
+@pytest.mark.parametrize("label", [f"course{ADOPTED}", ADOPTED, " ", "a\nb", "x" * 93])
+def test_no_label_can_be_taken_for_another(label: str) -> None:
+    with pytest.raises(ValueError, match=r"^label: "):
+        proper_label(label)
+
+
+def test_a_label_is_as_agents_keep_it() -> None:
+    assert (proper_label(" course "), proper_label("x" * 92), proper_label(None)) == ("course", "x" * 92, None)
 
 
 def test_claims_end_with_what_is_declared_to_be_absent() -> None:
@@ -173,6 +183,13 @@ def test_a_removal_that_failed_holds_back_only_what_it_may_stand_on() -> None:
 def test_a_share_is_one_of_what_is_owned(percent: int, owned: int) -> None:
     assert prune.read_limit(f"{percent}%", owned) == percent * owned // 100
     assert prune.read_limit(f" {percent} ", owned) == percent
+
+
+def test_claims_on_what_is_not_there_raise_no_share() -> None:
+    there, broken, gone = (Step(Item(Key("network", "hyp", name), {}, Place("x")), NET) for name in ("a", "b", "c"))
+    there.before, there.after, broken.error = THERE, HERE, ValueError("no")
+    owned = read(FakeHypervisor({("network", name): label for name, label in zip("abcd", ["course"] * 4, strict=True)}))
+    assert prune.count_owned([owned], [there, broken, gone], adopted=False) == 3
 
 
 def test_no_limit_is_none_and_nonsense_is_refused() -> None:
