@@ -255,7 +255,13 @@ class Hypervisor(Entity):
         payload = Tag(jid=bare, tags=TAG_SEPARATOR.join(tags)).write()
         payload.set("tags", TAG_SEPARATOR.join(tags))  # also where there is none: who watches the founders' node hears of no retraction
         payload.tag = f"{{{ns.TAGS}}}{local_name(payload.tag)}"
-        await self.pubsub.publish(TAGS_NODE, payload, bare)
+        try:
+            await self.pubsub.publish(TAGS_NODE, payload, bare)
+        except CommandError as error:
+            if error.condition != Condition.FORBIDDEN:
+                raise
+            text = f"{self.bare} may not publish tags: an administrator lets it with 'archipel platform init --hypervisor {self.bare}'"
+            raise CommandError(text, condition=error.condition) from error
 
     async def _require_tags_node(self) -> None:
         """Raise if the platform has no node for tags: the server would make one that everybody may write to."""

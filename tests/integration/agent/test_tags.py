@@ -71,3 +71,21 @@ async def test_the_tags_of_a_machine_go_with_it(platform: Platform, admin: Perso
     answer = await admin.command(platform.host, HOST, f"<archipel action='free' jid='{machine.bare}'/>")
     assert answer.get("type") == "result", show(answer)
     assert await tags_of(platform, admin, machine.bare) == []
+
+
+@ENTITIES
+async def test_a_hypervisor_that_may_not_publish_says_who_lets_it(platform: Platform, admin: Person, address: str):
+    bare = address.partition("/")[0]
+    await admin.command(address, TAGS, "<archipel action='settags' tags='kept'/>")
+    host = platform.host.partition("/")[0]
+    entitle = (
+        f"<pubsub xmlns='{PUBSUB}#owner'><affiliations node='{NODE}'><affiliation jid='{host}' affiliation='{{}}'/></affiliations></pubsub>"
+    )
+    await admin.ask_server(platform.pubsub, entitle.format("none"))
+    try:
+        answer = await admin.command(address, TAGS, "<archipel action='settags' tags='new'/>")
+    finally:
+        await admin.ask_server(platform.pubsub, entitle.format("publisher"))
+    assert_error(answer, code=-7, condition="forbidden", mentions="platform init", action="settags")
+    assert host in show(answer)
+    assert await tags_of(platform, admin, bare) == ["kept"]
