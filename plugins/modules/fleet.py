@@ -269,8 +269,17 @@ def texts_in(value: Any) -> Iterator[str]:
             yield from texts_in(inner)
 
 
+def misplaced_passwords(value: Any) -> Iterator[str]:
+    """Yield passwords that a declaration has no place for: the error about them must not show them."""
+    if isinstance(value, Mapping):
+        yield from (str(value[name]) for name in ("password", "passwd") if value.get(name))
+    for inner in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        yield from misplaced_passwords(inner)
+
+
 def secrets_in(arguments: Mapping[str, Any]) -> set[str]:
-    return {secret for text in texts_in(arguments["document"]) for secret in find_secrets(text)}
+    document = arguments["document"]
+    return {*misplaced_passwords(document), *(secret for text in texts_in(document) for secret in find_secrets(text))}
 
 
 async def declare(run: Run) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.archipel.platform.plugins.modules.fleet import secrets_in
 
 from archipel.protocol import namespaces as ns
 from tests.unit.client.scripted_stream import HYPERVISOR_FULL, MACHINE_FULL, UUID, error, no_right
@@ -114,3 +115,9 @@ def test_a_users_password_is_referred_to_and_never_told(wire: Wire, tmp_path: Pa
     [failed] = wire.run("fleet", src=str(tmp_path / "people.yml"))["failed_objects"]
     assert failed["msg"].startswith("password_file: others can read")
     assert "secret-of-bob" not in str(failed)
+
+
+def test_passwords_that_have_no_place_in_a_declaration_are_not_shown_either() -> None:
+    document = {"users": [{"name": "bob", "password": "geheim"}, {"name": "eve", "password": None}], "vms": {"a": {"passwd": 1234}}}
+    assert secrets_in({"document": document}) == {"geheim", "1234"}
+    assert secrets_in({"document": None}) == set()
