@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -84,7 +85,8 @@ class PlatformRules:
 
     async def roles(self) -> tuple[RoleItem, ...]:
         """Return the roles of the platform."""
-        return tuple(found.content for found in await self._read() if isinstance(found.content, RoleItem))
+        roles = [found.content for found in await self._read() if isinstance(found.content, RoleItem)]
+        return tuple(dataclasses.replace(role, platform=True) for role in roles)
 
     async def grant_rules(self, *wanted: NewRule) -> None:
         """Give rights or roles everywhere; makes the node if there is none."""

@@ -212,7 +212,7 @@ def write_texts(request: ET.Element, fields: dict[str, Any]) -> dict[str, str]:
     texts: dict[str, list[str]] = {}
     for part in request:
         multi = [name for name, field in fields.items() if field["type"] == "text-multi"]
-        name = part.tag if part.tag in fields else multi[0]
+        name = next(name for name in (part.tag, f"{part.tag}s", *multi) if name in fields)
         is_xml = name in multi and fields[name]["desc"].startswith("XML")
         texts.setdefault(name, []).append(ET.tostring(part, "unicode") if is_xml else write_line(part))
     return {name: "\n".join(lines) for name, lines in texts.items()}

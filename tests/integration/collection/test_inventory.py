@@ -129,7 +129,7 @@ def test_the_way_to_a_guest_without_a_usable_address_is_its_agent(ansible: Ansib
     inventory = Inventory(ansible, options)
     web = inventory.variables["web"]
     assert "ansible_host" not in web
-    assert "archipel_os" not in web  # the test driver's guests have no agent
+    assert web["archipel_os"] == "debian"
     told = {name: value for name, value in web.items() if name.startswith("ansible_")}
     assert told == {
         "ansible_connection": "archipel.platform.guest",

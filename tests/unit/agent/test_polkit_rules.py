@@ -80,7 +80,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
 UNASKED = {"ID", "UUID", "UUIDString", "name", "getName", "connect", "close", "isAlive", "setKeepAlive", "newStream"}
 UNASKED |= {"abort", "finish", "recv", "send", "eventAddCallback", "eventRemoveCallback", "eventUpdateCallback"}
 # Words that the agent has for other things than libvirt's objects.
-OTHERS = {"domain", "hostname", "key", "metadata", "network", "parameters", "parent", "save", "update", "value", "vcpus"}
+OTHERS = {"domain", "hostname", "key", "metadata", "network", "parameters", "parent", "reset", "save", "update", "value", "vcpus"}
 RULES = "src/archipel/agent/polkit/50-archipel.rules"
 # The whole of the rules but for their comments: what polkit makes of them is tried in tests/e2e/test_host_setup.py.
 PROGRAM = re.compile(

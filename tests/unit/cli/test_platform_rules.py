@@ -157,7 +157,8 @@ def test_roles_of_the_platform_are_made_used_and_removed(wire: CommandLine) -> N
     wire.run("rights", "set-role", "crew", "info", "create", "info", *SCOPE, "--description", "all hands")
     assert changes(wire) == ["publish role crew"]
     script(wire, crew)
-    assert wire.json("rights", "roles", *SCOPE) == [{"name": "crew", "description": "", "builtin": False, "rights": ["create", "info"]}]
+    [role] = wire.json("rights", "roles", *SCOPE)
+    assert role == {"name": "crew", "description": "", "builtin": False, "platform": True, "rights": ["create", "info"]}
     wire.run("rights", "remove-role", "crew", *SCOPE)
     assert changes(wire) == ["publish role crew", "retract role crew"]
 

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 from xml.etree import ElementTree as ET
 
-from archipel.agent.virt.binding import REFUSED_FLAGS, VirFailure
+from archipel.agent.virt.binding import NO_VOLUME, REFUSED_FLAGS, VirFailure
 from archipel.agent.virt.binding import describe as describe_failure
 from archipel.agent.virt.connection import LibvirtConnection
 from archipel.agent.virt.pool import READ_TIMEOUT, Lane
@@ -64,7 +64,7 @@ class StoragePools:
 
         def read(session: Session) -> tuple[Volume, ...]:
             found = storage_of(session).storagePoolLookupByName(pool).listAllVolumes(0)
-            return tuple(sorted(map(_describe_volume, found), key=lambda volume: volume.name))
+            return tuple(sorted(_describe_those_there(found), key=lambda volume: volume.name))
 
         return await self._read(f"volumes of pool {pool}", read)
 
@@ -169,6 +169,16 @@ def _look_through(pool: VirPool, found: LookedThrough) -> None:
     for path, described in volumes.items():
         backing = described.findtext("backingStore/path")
         found.backing[path] = Path(backing) if backing else None
+
+
+def _describe_those_there(volumes: Iterable[VirVolume]) -> Iterator[Volume]:
+    """Yield the volumes, but for those that somebody deleted after libvirt listed them."""
+    for volume in volumes:
+        try:
+            yield _describe_volume(volume)
+        except VirFailure as failure:
+            if describe_failure(failure).code != NO_VOLUME:
+                raise
 
 
 def _volume(session: Session, pool: str, name: str) -> VirVolume:
