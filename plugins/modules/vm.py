@@ -52,7 +52,7 @@ EXAMPLES = r"""
     memory: 64
     networks:
       - network: default
-    machines: "{{ range(1, 41) | map('regex_replace', '^', 'seat-') | map('community.general.dict_kv', 'name') }}"
+    machines: "{{ range(1, 41) | map('regex_replace', '^', 'name: seat-') | map('from_yaml') }}"
 
 - name: A machine from a template of its whole definition
   archipel.platform.vm:
