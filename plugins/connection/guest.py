@@ -128,6 +128,39 @@ options:
     vars: [{name: ansible_archipel_profile}]
 """
 
+EXAMPLES = r"""
+---
+# Machines of the inventory plugin archipel.platform.xmpp know their accounts, and how to log in; of those that have no address this
+# is the connection anyhow. Here it is that of a whole play.
+- name: Seats that no network leads to
+  hosts: tag_course_101
+  gather_facts: false
+  vars:
+    ansible_connection: archipel.platform.guest
+  tasks:
+    - name: Wait until the guest agent answers
+      ansible.builtin.wait_for_connection:
+        timeout: 120
+
+    - name: Each knows who sits there
+      ansible.builtin.copy:
+        content: "{{ inventory_hostname }}\n"
+        dest: /etc/motd
+        mode: "0644"
+
+# A machine by its name, without that inventory: the account, its password and the hypervisor come from the environment (ARCHIPEL_JID,
+# ARCHIPEL_PASSWORD_FILE, ARCHIPEL_HYPERVISOR) or from a stored login (ARCHIPEL_PROFILE).
+- name: One machine
+  hosts: web
+  gather_facts: false
+  vars:
+    ansible_connection: archipel.platform.guest
+  tasks:
+    - name: A command that needs no Python in the guest
+      ansible.builtin.raw: uptime
+      changed_when: false
+"""
+
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar

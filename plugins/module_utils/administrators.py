@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.archipel.platform.plugins.module_utils.directory import read_accounts
 from ansible_collections.archipel.platform.plugins.module_utils.entries import is_present
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
 
 try:
-    from archipel.client.addresses import bare_address
     from archipel.client.administrators import list_administrators, name_administrator, remove_administrator
     from archipel.protocol.events import ADMIN_ACCOUNTS_NODE
 except ImportError:
@@ -36,7 +36,7 @@ class DeclaredAdministrators(Resource):
 
     def __init__(self, session: Session, arguments: Mapping[str, Any], *, check_mode: bool) -> None:
         self.session, self.title = session, ADMIN_ACCOUNTS_NODE
-        self.people = {bare_address(person) for person in arguments["people"]}
+        self.people = set(read_accounts(arguments["people"], "people"))
         self.present, self.exclusive = is_present(arguments), bool(arguments.get("exclusive"))
         self._all: set[str] = set()
 

@@ -12,6 +12,7 @@ from ansible.module_utils.basic import env_fallback
 
 try:
     from archipel.client import login
+    from archipel.client.errors import MalformedAddress
 except ImportError:
     pass  # library.require_library tells the user
 
@@ -60,7 +61,10 @@ def find_hypervisor(session: Session, arguments: Mapping[str, Any]) -> Hyperviso
         if len(named) != 1:
             raise ValueError("hypervisor: name its account here, in the environment (ARCHIPEL_HYPERVISOR), or in a profile with just one")
         jid = named[0]
-    return session.hypervisor(jid)
+    try:
+        return session.hypervisor(jid)
+    except MalformedAddress as error:
+        raise ValueError(f"hypervisor: {error}") from None
 
 
 def names_hypervisor(arguments: Mapping[str, Any]) -> bool:

@@ -9,12 +9,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.archipel.platform.plugins.module_utils.directory import read_accounts
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
-
-try:
-    from archipel.client.addresses import bare_address
-except ImportError:
-    pass  # library.require_library tells the user
 
 if TYPE_CHECKING:
     from ansible_collections.archipel.platform.plugins.module_utils.directory import NamedEntity
@@ -39,7 +35,7 @@ class Contacts(Resource):
     def __init__(self, named: NamedEntity, arguments: Mapping[str, Any]) -> None:
         self.title = named.name
         self.entity = named.entity
-        self.people = {bare_address(person) for person in arguments["people"]}
+        self.people = set(read_accounts(arguments["people"], "people"))
         self.present = arguments["state"] == "present"
         self.exclusive = arguments["exclusive"]
         self._subscriptions: dict[str, str] = {}

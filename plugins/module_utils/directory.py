@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 try:
     from archipel.client import AmbiguousMachine, MachineEntry, MachineNotFound, VirtualMachine
-    from archipel.client.addresses import as_uuid
+    from archipel.client.addresses import as_uuid, bare_address
+    from archipel.client.errors import MalformedAddress
     from archipel.protocol.errors import PermissionDenied
 except ImportError:
     pass  # library.require_library tells the user
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
 ENTITY_ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
     "machines": {"type": "list", "elements": "str", "aliases": ["machine"]},
 }
+
+
+def read_accounts(accounts: Iterable[str], option: str) -> list[str]:
+    """Return the accounts that an option names, each once; raises :class:`ValueError`, which names the option."""
+    try:
+        return list(dict.fromkeys(bare_address(account) for account in accounts))
+    except MalformedAddress as error:
+        raise ValueError(f"{option}: {error}") from None
 
 
 class Directory:

@@ -16,6 +16,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.library import r
 
 try:
     from archipel.client import Session
+    from archipel.client.errors import MachineNotFound
     from archipel.client.failures import EXPECTED, describe
     from archipel.protocol.errors import CommandError, PermissionDenied
 except ImportError:
@@ -23,6 +24,8 @@ except ImportError:
 
 if TYPE_CHECKING:
     from archipel.client import Hypervisor
+
+NOT_MADE = " (this is check mode: what an earlier task would make is not there)"
 
 Say = Callable[[str], None]
 
@@ -93,7 +96,7 @@ class Module:
             self.refuse(module.params)
             result = asyncio.run(self._log_in_and_work(module))
         except (*EXPECTED, ValueError) as error:
-            module.fail_json(**describe_failure(error))
+            module.fail_json(**describe_failure(error, check_mode=module.check_mode))
         module.exit_json(**result)
 
     async def _log_in_and_work(self, module: AnsibleModule) -> Mapping[str, Any]:
@@ -101,11 +104,13 @@ class Module:
             return await self.work(Run(module.params, session, module.check_mode, module._diff, warn=module.warn, tell=module.log))
 
 
-def describe_failure(error: BaseException) -> dict[str, Any]:
+def describe_failure(error: BaseException, *, check_mode: bool = False) -> dict[str, Any]:
     """Return what ``fail_json`` is told: the words, and for scripts the missing right and the condition of RFC 6120."""
     if isinstance(error, PartlyFailed):
         return {"msg": str(error), **error.result}
     failure: dict[str, Any] = {"msg": describe(error)}
+    if check_mode and isinstance(error, MachineNotFound):
+        failure["msg"] += NOT_MADE
     if isinstance(error, PermissionDenied) and error.right:
         failure["missing_right"] = error.right
     if isinstance(error, CommandError):

@@ -10,12 +10,8 @@ import difflib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.archipel.platform.plugins.module_utils.directory import read_accounts
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
-
-try:
-    from archipel.client.addresses import bare_address
-except ImportError:
-    pass  # library.require_library tells the user
 
 if TYPE_CHECKING:
     from ansible_collections.archipel.platform.plugins.module_utils.directory import NamedEntity
@@ -27,7 +23,7 @@ class GrantedRights(Resource):
     def __init__(self, named: NamedEntity, arguments: Mapping[str, Any], *, check_mode: bool) -> None:
         self.title = named.name
         self.entity = named.entity
-        self.subjects = list(dict.fromkeys(bare_address(subject) for subject in arguments["subjects"]))
+        self.subjects = read_accounts(arguments["subjects"], "subject")
         self.rights = None if arguments["rights"] is None else set(arguments["rights"])
         self.present = arguments["state"] == "present"
         self.exclusive = arguments["exclusive"]

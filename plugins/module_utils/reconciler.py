@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.archipel.platform.plugins.module_utils.execution import PartlyFailed
+from ansible_collections.archipel.platform.plugins.module_utils.connection import names_hypervisor
+from ansible_collections.archipel.platform.plugins.module_utils.execution import PartlyFailed, describe_failure
 
 try:
-    from archipel.client.failures import describe
+    from archipel.client.failures import EXPECTED, describe
+    from archipel.protocol.errors import CommandError, PermissionDenied, RemoteError
 except ImportError:
     pass  # library.require_library tells the user
 
@@ -70,13 +72,47 @@ class Change:
 
 
 async def reconcile(resource: Resource, *, check_mode: bool) -> Change:
-    """Bring one resource to its declared state."""
+    """Bring one resource to its declared state.
+
+    Raises what applying raises, or :class:`PartlyFailed` if something was changed before that.
+    """
     before = await resource.read()
     after = resource.desired(before)
     if after != before and not check_mode:
-        await resource.apply(before, after)
+        try:
+            await resource.apply(before, after)
+        except (*EXPECTED, ValueError) as error:
+            if not isinstance(error, PartlyFailed) and await _differs(resource, before):
+                raise PartlyFailed(f"{describe(error)}; something was changed before that", _for_scripts(error)) from error
+            raise
         after = await resource.read()
     return Change(resource.title, before, after)
+
+
+async def _differs(resource: Resource, before: Values) -> bool:
+    """Whether a resource is no longer as it was; false if nobody can tell any more."""
+    try:
+        return await resource.read() != before
+    except (*EXPECTED, ValueError):
+        return False
+
+
+def _is_begun(error: BaseException) -> bool:
+    return isinstance(error, PartlyFailed) and bool(error.result.get("changed"))
+
+
+def _for_scripts(error: BaseException) -> dict[str, Any]:
+    return {name: value for name, value in describe_failure(error).items() if name != "msg"} | {"changed": True}
+
+
+def _name_place(error: BaseException, title: str, run: Run) -> BaseException:
+    """Put what it is about, and its hypervisor, before words that name neither, such as libvirt's."""
+    cause = error.__cause__ if isinstance(error, PartlyFailed) else error
+    refused = isinstance(cause, CommandError) and not isinstance(cause, PermissionDenied | RemoteError)
+    if refused and title not in str(error):
+        place = f"{title} on {run.hypervisor.bare}" if names_hypervisor(run.arguments) else title
+        error.args = (f"{place}: {error}",)
+    return error
 
 
 async def reconcile_all(resources: Sequence[Resource], key: str, run: Run) -> dict[str, Any]:
@@ -88,10 +124,11 @@ async def reconcile_all(resources: Sequence[Resource], key: str, run: Run) -> di
     outcomes = await asyncio.gather(*(reconcile(resource, check_mode=run.check_mode) for resource in resources), return_exceptions=True)
     failed = {resource.title: outcome for resource, outcome in zip(resources, outcomes, strict=True) if isinstance(outcome, BaseException)}
     if len(resources) == 1 and failed:
-        raise next(iter(failed.values()))
+        [(title, error)] = failed.items()
+        raise _name_place(error, title, run)
     done = [(resource, change) for resource, change in zip(resources, outcomes, strict=True) if isinstance(change, Change)]
     result = {
-        "changed": any(change.changed for _resource, change in done),
+        "changed": any(change.changed for _resource, change in done) or any(map(_is_begun, failed.values())),
         key: [resource.report(change) for resource, change in done],
     }
     if run.diff_mode:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.archipel.platform.plugins.module_utils.directory import read_accounts
+from ansible_collections.archipel.platform.plugins.module_utils.execution import NOT_MADE
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
 
 try:
-    from archipel.client.addresses import bare_address
     from archipel.client.platform_rules import PlatformRules
     from archipel.protocol.roles import BUILT_IN
     from archipel.protocol.rules import ALLOW, DENY, NEVER, PLATFORM, NewRule, OldRule, read_moment, write_moment
@@ -78,7 +79,7 @@ class DeclaredRules(Resource):
         self._check_names = check_mode
 
     def _name_rules(self, arguments: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-        who = [{"subject": bare_address(subject)} for subject in arguments["subjects"] or ()]
+        who = [{"subject": subject} for subject in read_accounts(arguments["subjects"] or (), "subject")]
         who += [{"group": group.strip()} for group in arguments["groups"] or ()]
         what = [{"right": right} for right in self.rights] + [{"role": role} for role in self.roles]
         effects = {"present": [ALLOW], "denied": [DENY], "absent": [ALLOW, DENY]}[self.state]
@@ -137,11 +138,13 @@ def _is_over(expires: str) -> bool:
 
 
 def _spell(rule: Mapping[str, Any]) -> str:
-    """Return what names a rule, on one line."""
-    return " ".join(f"{field}={rule[field]}" for field in ("effect", *FIELDS) if rule.get(field))
+    """Return what names a rule, on one line; a difference shows its end behind it."""
+    who, what = (" ".join(f"{field} {rule[field]}" for field in fields if rule.get(field)) for fields in (FIELDS[:2], FIELDS[2:4]))
+    return f"{rule['effect']} {what} to {who}, scope {rule['scope']}, until"
 
 
 def _refuse_unknown(kind: str, named: Iterable[str], known: list[str], title: str) -> None:
     for name in sorted(set(named) - set(known)):
         near = difflib.get_close_matches(name, known, 3)
-        raise ValueError(f"{name!r} is no {kind} on {title}" + (f"; did you mean {' or '.join(near)}?" if near else ""))
+        advice = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise ValueError(f"{name!r} is no {kind} on {title}{advice}{NOT_MADE if kind == 'role' else ''}")

@@ -19,7 +19,7 @@ description:
     rest goes on, and the next run takes up what is left.
   - The keys of an entry are the options of the module for its kind, such as M(archipel.platform.vm). An entry says its
     C(hypervisor); C(count) or C(foreach) make several objects of one entry, whose texts may have the fields C({n}), C({n:02}),
-    C({item}) and C({hypervisor}). The guide "Declare from git" tells all of the language.
+    C({item}) and C({hypervisor}). The guide "Declare a whole platform" tells all of the language.
 extends_documentation_fragment:
   - archipel.platform.connection
   - archipel.platform.attributes

@@ -62,7 +62,7 @@ EXAMPLES = r"""
     state: active
     forward:
       mode: isolated
-    networks: "{{ range(1, 5) | map('regex_replace', '^', 'team-') | map('community.general.dict_kv', 'name') }}"
+    networks: "{{ range(1, 5) | map('regex_replace', '^', 'name: team-') | map('from_yaml') }}"
 
 - name: A network from a whole definition
   archipel.platform.network:

@@ -87,7 +87,7 @@ EXAMPLES = r"""
   archipel.platform.storage_volume:
     pool: lab
     size: 64
-    storage_volumes: "{{ range(1, 41) | map('regex_replace', '^', 'seat-') | map('community.general.dict_kv', 'name') }}"
+    storage_volumes: "{{ range(1, 41) | map('regex_replace', '^', 'name: seat-') | map('from_yaml') }}"
 
 - name: One that has its room from the start
   archipel.platform.storage_volume:

@@ -52,7 +52,7 @@ EXAMPLES = r"""
     memory: 64
     networks:
       - network: default
-    machines: "{{ range(1, 41) | map('regex_replace', '^', 'seat-') | map('community.general.dict_kv', 'name') }}"
+    machines: "{{ range(1, 41) | map('regex_replace', '^', 'name: seat-') | map('from_yaml') }}"
 
 - name: A machine with a disk that the agent makes, of 10 GiB
   archipel.platform.vm:

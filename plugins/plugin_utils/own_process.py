@@ -25,6 +25,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator, Validati
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.common.warnings import deprecate, warn
 from ansible.module_utils.datatag import deprecator_from_collection_name
+from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.archipel.platform.plugins.module_utils import execution
@@ -108,18 +109,22 @@ class ActionModule(ActionBase):
             module.refuse(arguments)
             result = dict(self.KEPT.run(connection_settings(arguments), work))
         except (*EXPECTED, ValueError) as error:
-            result = {"failed": True, **describe_failure(error)}
+            result = {"failed": True, **describe_failure(error, check_mode=self._task.check_mode)}
         for warning in warnings:
             warn(remove_values(warning, secrets))
         shown: dict[str, Any] = remove_values(result | {"invocation": {"module_args": _show(arguments, module)}}, secrets)
         return shown
 
+    def _tell_wrong(self, checked: ValidationResult) -> str:
+        """Return the words for the first error; an option that there is not goes first, for another may be missing because of it."""
+        unknown = next((error for error in checked.errors if isinstance(error, UnsupportedError)), None)
+        return checked.errors.msg if unknown is None else f"Unsupported parameters for ({self._name}) module: {unknown.msg}"
+
     def _check_arguments(self, module: Module) -> ValidationResult:
         """Return the arguments as the module takes them; what is wrong is told as Ansible tells it of modules."""
         checked = ArgumentSpecValidator(dict(module.arguments), **module.constraints).validate(_plain(self._task.args))
         if checked.error_messages:
-            unknown = f"Unsupported parameters for ({self._name}) module: " if checked.unsupported_parameters else ""
-            raise AnsibleActionFail(remove_values(f"{unknown}{checked.errors.msg}", checked._no_log_values))
+            raise AnsibleActionFail(remove_values(self._tell_wrong(checked), checked._no_log_values))
         for old in checked._deprecations:
             deprecator = deprecator_from_collection_name(old.get("collection_name") or "archipel.platform")
             deprecate(msg=old["msg"], version=old.get("version"), date=old.get("date"), deprecator=deprecator)

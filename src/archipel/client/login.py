@@ -48,11 +48,20 @@ def connection_settings(arguments: Mapping[str, Any]) -> ConnectionSettings:
     given: dict[str, Any] = {name: arguments[argument] for name, argument in _SETTINGS.items() if arguments.get(argument) is not None}
     if "ca_file" in given:
         given["ca_file"] = Path(given["ca_file"])
-    if profile is not None:
-        return dataclasses.replace(profile.settings(_find_password(arguments, profile)), **given)
-    if "jid" not in given:
+    if profile is None and "jid" not in given:
         raise ValueError("xmpp_jid: say who logs in: xmpp_jid, the environment variable ARCHIPEL_JID, or a profile")
-    return ConnectionSettings(password=_find_password(arguments, None), **given)
+    password = _find_password(arguments, profile)
+    stored = None if profile is None else profile.settings(password)
+    try:
+        return ConnectionSettings(password=password, **given) if stored is None else dataclasses.replace(stored, **given)
+    except ValueError as error:  # MalformedAddress is one, too
+        raise ValueError(_name_option(str(error))) from None
+
+
+def _name_option(text: str) -> str:
+    """Return what is said about a setting as it is said about the option of that setting."""
+    setting, colon, rest = text.partition(": ")
+    return f"{_SETTINGS.get(setting, setting)}{colon}{rest}"
 
 
 def load_profile(arguments: Mapping[str, Any]) -> Profile | None:

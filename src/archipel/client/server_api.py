@@ -87,7 +87,8 @@ class ServerApi:
                 connection.close()
         except (OSError, http.client.HTTPException) as error:
             raise ServerApiFailed(
-                f"{self._address.url}: {command}: ejabberd's API does not answer: {error or type(error).__name__}"
+                f"{self._address.url}: {command}: ejabberd's API does not answer: {error or type(error).__name__}; "
+                "option api_url or ARCHIPEL_API_URL says where it is"
             ) from None
         return self._read(command, response.status, body)
 

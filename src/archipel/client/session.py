@@ -30,7 +30,7 @@ from archipel.protocol.vcard import VCard
 from archipel.protocol.xml import child_named
 from archipel.xmpp import stanzas
 from archipel.xmpp.connection import CONFLICT_REST, Connection, Server, with_jitter
-from archipel.xmpp.errors import Disconnected, NoAnswer, UntrustedServer
+from archipel.xmpp.errors import Disconnected, LoginFailed, LoginRefused, NoAnswer, ServerUnreachable, UntrustedServer
 from archipel.xmpp.pubsub import PubSub
 from archipel.xmpp.stream import LOGIN_DEADLINE, Lost, Stream
 from archipel.xmpp.tls import client_context
@@ -72,7 +72,10 @@ class Session:
         self._stream = self._given or _open_stream(self.settings, resume=self.reconnects)
         self._inbox = Inbox(self._stream, self.settings.service, self.presences, self.feeds)
         self.pubsub = PubSub(self._stream, self.settings.service)
-        await self._stream.login(*self.settings.address, min(self.settings.timeout, LOGIN_DEADLINE))
+        try:
+            await self._stream.login(*self.settings.address, min(self.settings.timeout, LOGIN_DEADLINE))
+        except (LoginFailed, LoginRefused, ServerUnreachable, UntrustedServer) as error:
+            raise type(error)(f"{error} ({self.jid} at {self.settings.place})") from None
         self._keeper = asyncio.create_task(self._outlive_loss())
         return self
 

@@ -39,8 +39,12 @@ class ConnectionSettings:
 
     def __post_init__(self) -> None:
         """Check what can be checked without a network."""
-        if parse_address(self.jid).resource:
-            raise MalformedAddress(f"jid: give the account without a resource, {parse_address(self.jid).bare!r}")
+        try:
+            address = parse_address(self.jid)
+        except MalformedAddress as error:
+            raise MalformedAddress(f"jid: {error}") from None
+        if address.resource:
+            raise MalformedAddress(f"jid: give the account without a resource, {address.bare!r}")
         if self.port is not None and not 0 < self.port <= HIGHEST_PORT:
             raise ValueError(f"port: must be from 1 to {HIGHEST_PORT}, not {self.port}")
         if self.port is not None and self.host is None:
@@ -62,3 +66,9 @@ class ConnectionSettings:
     def address(self) -> tuple[str | None, int | None]:
         """Host and port to connect to; ``(None, None)`` asks the SRV records."""
         return (self.host, self.port or XMPP_PORT) if self.host else (None, None)
+
+    @property
+    def place(self) -> str:
+        """Where the server is, for people."""
+        host, port = self.address
+        return f"{host}:{port}" if host else f"the server that DNS names for {self.domain}"

@@ -42,6 +42,8 @@ FAREWELL_DEADLINE = 2.0  # seconds for the server to say goodbye; the account of
 ABORT_DEADLINE = 1.0  # seconds for the loop to tell that an aborted connection is gone
 
 mend_slixmpp()
+# Programs that log nothing would have slixmpp's errors on their terminal; each of them is raised here in better words.
+logging.getLogger("slixmpp").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)

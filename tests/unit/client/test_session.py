@@ -57,7 +57,7 @@ async def test_a_session_logs_in_where_it_was_told_and_out_at_the_end(settings: 
 
 async def test_a_refused_login_is_the_error_of_entering(settings: ConnectionSettings, stream: ScriptedStream) -> None:
     stream.refusal = LoginRefused("no")
-    with pytest.raises(LoginRefused):
+    with pytest.raises(LoginRefused, match=rf"\Ano \({settings.jid} at 192.0.2.1:5222\)\Z"):
         async with Session(settings, stream=cast(Stream, stream)):
             pass
 

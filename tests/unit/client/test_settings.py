@@ -84,3 +84,8 @@ def test_libvirts_states_have_words(number: int, state: MachineState) -> None:
 
 def test_no_info_means_that_there_is_no_domain() -> None:
     assert MachineState.of(None) is MachineState.NOT_DEFINED
+
+
+def test_where_the_server_is_can_be_told() -> None:
+    assert ConnectionSettings(jid="a@example.org", password="x", host="192.0.2.1").place == "192.0.2.1:5222"
+    assert ConnectionSettings(jid="a@example.org", password="x").place == "the server that DNS names for example.org"

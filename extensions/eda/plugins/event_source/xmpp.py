@@ -357,7 +357,10 @@ async def find_hypervisors(session: Session, options: Mapping[str, Any]) -> list
     named = options.get("hypervisors") or (() if profile is None else profile.hypervisors)
     found = list(named or await session.find_hypervisors())
     if not found:
-        raise ValueError("hypervisors: name them; there is none in the profile nor among the account's contacts")
+        raise ValueError(
+            "hypervisors: name them in the rulebook, in the environment (ARCHIPEL_HYPERVISOR) or in the profile; "
+            "there is none among the account's contacts"
+        )
     return found
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.archipel.platform.plugins.module_utils.execution import NOT_MADE
 
 from archipel.protocol import namespaces as ns
 from archipel.protocol.events import RULES_NODE
@@ -105,7 +106,7 @@ def test_check_mode_knows_which_roles_there_are(wire: Wire) -> None:
     wire.entity(HYPERVISOR_FULL, "get", ns.RIGHTS, RULES, "")
     assert wire.run("permission", check=True, group="tp1", role="student", scope="tag:tp1")["changed"]
     answer = wire.run("permission", check=True, group="tp1", role="studnet", scope="tag:tp1")
-    assert answer["msg"] == f"'studnet' is no role on {HYPERVISOR}; did you mean student?"
+    assert answer["msg"] == f"'studnet' is no role on {HYPERVISOR}; did you mean student?{NOT_MADE}"
 
 
 NODE_QUERY = f"<iq type='get' to='{PUBSUB}'><pubsub xmlns='{ns.PUBSUB}'><items node='{RULES_NODE}'/></pubsub></iq>"
@@ -147,4 +148,4 @@ def test_the_whole_platform_has_no_machines(wire: Wire) -> None:
 def test_a_slip_in_the_name_of_a_role_is_found_in_check_mode(wire: Wire) -> None:
     wire.script.append((NODE_QUERY, (node(),)))
     answer = wire.run("permission", check=True, subject=BOB, role="auditer", scope="platform")
-    assert answer["msg"] == f"'auditer' is no role on {RULES_NODE}; did you mean auditor?"
+    assert answer["msg"] == f"'auditer' is no role on {RULES_NODE}; did you mean auditor?{NOT_MADE}"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from archipel.protocol import namespaces as ns
-from tests.unit.client.scripted_stream import HYPERVISOR_FULL, command, error
+from tests.unit.client.scripted_stream import HYPERVISOR, HYPERVISOR_FULL, command, error
 from tests.unit.plugins.modules.wire import Wire, wire
 
 __all__ = ["wire"]
@@ -91,7 +91,7 @@ def test_a_volume_goes_unless_somebody_uses_it(wire: Wire) -> None:
     used = error("conflict", f"<text xmlns='{ns.STANZAS}'>name: data is in use: web</text>", f"<x xmlns='{ns.ERROR_GENERIC}'/>")
     wire.script.append((change("volumedelete"), (used,)))
     answer = wire.run("storage_volume", pool="lab", name="data", state="absent")
-    assert (answer["msg"], answer["condition"]) == ("name: data is in use: web", "conflict")
+    assert (answer["msg"], answer["condition"]) == (f"lab/data on {HYPERVISOR}: name: data is in use: web", "conflict")
 
 
 def test_many_volumes_are_read_with_one_list(wire: Wire) -> None:

@@ -141,6 +141,7 @@ def test_nothing_that_is_shown_has_a_secret_in_it(warnings: list[str], monkeypat
             {"word": "x", "wrod": "y"},
             r"^Unsupported parameters for \(archipel.platform.sample\) module: wrod. Supported parameters include: ",
         ),
+        ({"wrod": "y"}, "module: wrod. Supported parameters include: "),
         ({"number": "many"}, "argument 'number' is of type"),
         ({}, "one of the following is required: word, number"),
         ({"secret": "hush", "number": "hush"}, r"unable to convert to int: .*\*{8}"),
