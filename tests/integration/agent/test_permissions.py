@@ -248,8 +248,12 @@ async def test_each_person_concerned_is_pushed_once_by_bare_jid(platform: Platfo
     )
     await platform.grant(admin, address, student, "message")  # he has it: nothing changes, nothing is pushed
     await platform.grant(admin, address, other, "message", value="0")
-    await admin.until(lambda: len(admin.pushes(bare, before)) >= 3, "three pushes")
-    pushed = [push.change for push in admin.pushes(bare, before) if push.namespace == "archipel:push:permissions"]
+
+    def pushed_rights() -> list[str]:
+        return [push.change for push in admin.pushes(bare, before) if push.namespace == "archipel:push:permissions"]
+
+    await admin.until(lambda: len(pushed_rights()) >= 3, "three pushes of rights")
+    pushed = pushed_rights()
     assert sorted(pushed[:2]) == sorted([student.bare, other.bare])
     assert pushed[2:] == [other.bare]
 

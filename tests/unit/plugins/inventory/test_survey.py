@@ -181,7 +181,7 @@ def test_a_hypervisor_whose_machines_may_not_be_listed_is_a_failure(ask: Ask) ->
 
 def test_a_server_that_is_away_is_a_failure_with_its_name(ask: Ask) -> None:
     survey = ask(refusal=ServerUnreachable("no route"), hypervisors=["one@example.org"])
-    assert survey["failures"] == [f"{OWN}: no route"]
+    assert survey["failures"] == [f"{OWN}: no route ({OWN} at the server that DNS names for example.org)"]
     assert [(hypervisor["jid"], hypervisor["state"]) for hypervisor in survey["hypervisors"]] == [("one@example.org", "unreachable")]
 
 
