@@ -166,7 +166,7 @@ async def revoke_all(hypervisor: Hypervisor) -> None:
         await hypervisor.remove_subscription(contact.jid)
     for name in PEOPLE:
         await hypervisor.revoke(f"{name}@{DOMAIN}", *await hypervisor.rights_of(f"{name}@{DOMAIN}"))
-    own = [rule for rule in await hypervisor.rules() if rule.entity == hypervisor.bare]
+    own = [rule for rule in await hypervisor.rules() if rule.entity == hypervisor.bare != rule.given_by]  # its peers' trust stays
     if own:
         await hypervisor.withdraw_rules(*map(read_old, own))
 

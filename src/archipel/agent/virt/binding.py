@@ -52,8 +52,6 @@ STATS: Final[int] = (
 )
 STATS_OF_ACTIVE: Final[int] = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
 """NOWAIT: a domain that is busy with a change tells what is known without asking it."""
-NO_VOLUME: Final[int] = libvirt.VIR_ERR_NO_STORAGE_VOL
-"""There is no volume of that name, or no longer."""
 REFUSED_FLAGS: Final[frozenset[int]] = frozenset(
     {libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_INVALID_ARG, libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED, libvirt.VIR_ERR_OPERATION_UNSUPPORTED}
 )

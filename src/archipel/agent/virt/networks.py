@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from archipel.agent.virt import binding, network_binding
 from archipel.agent.virt.binding import VirFailure
 from archipel.agent.virt.connection import LibvirtConnection
+from archipel.agent.virt.listing import those_there
 from archipel.agent.virt.network_binding import VirNetwork, VirNetworks, networks_of
 from archipel.agent.virt.pool import READ_TIMEOUT, Lane
 from archipel.agent.virt.session import Session
@@ -72,9 +73,7 @@ class Networks:
 
     async def active_names(self) -> list[str]:
         """Read the names of the networks that run, sorted."""
-        return await self._read(
-            "list networks", lambda libvirt: sorted(found.name() for found in libvirt.listAllNetworks(0) if found.isActive())
-        )
+        return await self._read("list networks", _list_active)
 
     async def find(self, reference: str) -> NetworkState:
         """Read one network; :class:`LibvirtError` (VIR_ERR_NO_NETWORK) if there is none."""
@@ -163,14 +162,12 @@ def _is_uuid(text: str) -> bool:
 
 
 def _list_networks(libvirt: VirNetworks) -> list[NetworkState]:
-    found = []
-    for network in libvirt.listAllNetworks(0):
-        try:
-            found.append(_describe(network))
-        except VirFailure as failure:
-            if binding.describe(failure).code != network_binding.NO_NETWORK:  # gone since it was listed
-                raise
-    return sorted(found, key=lambda state: state.name)
+    return sorted(those_there(_describe, libvirt.listAllNetworks(0)), key=lambda state: state.name)
+
+
+def _list_active(libvirt: VirNetworks) -> list[str]:
+    seen = those_there(lambda network: (network.name(), network.isActive() == 1), libvirt.listAllNetworks(0))
+    return sorted(name for name, active in seen if active)
 
 
 def _describe(network: VirNetwork) -> NetworkState:

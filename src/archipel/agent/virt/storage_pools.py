@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 from xml.etree import ElementTree as ET
 
-from archipel.agent.virt.binding import NO_VOLUME, REFUSED_FLAGS, VirFailure
+from archipel.agent.virt.binding import REFUSED_FLAGS, VirFailure
 from archipel.agent.virt.binding import describe as describe_failure
 from archipel.agent.virt.connection import LibvirtConnection
+from archipel.agent.virt.listing import those_there
 from archipel.agent.virt.pool import READ_TIMEOUT, Lane
 from archipel.agent.virt.session import Session
 from archipel.agent.virt.storage_binding import SHRINK, XML_INACTIVE, VirPool, VirVolume, storage_of
@@ -44,7 +45,7 @@ class StoragePools:
         """Read all pools, in the order of their names."""
 
         def read(session: Session) -> tuple[Pool, ...]:
-            return tuple(sorted(map(_describe_pool, storage_of(session).listAllStoragePools(0)), key=lambda pool: pool.name))
+            return tuple(sorted(those_there(_describe_pool, storage_of(session).listAllStoragePools(0)), key=lambda pool: pool.name))
 
         return await self._read("pools", read)
 
@@ -64,7 +65,7 @@ class StoragePools:
 
         def read(session: Session) -> tuple[Volume, ...]:
             found = storage_of(session).storagePoolLookupByName(pool).listAllVolumes(0)
-            return tuple(sorted(_describe_those_there(found), key=lambda volume: volume.name))
+            return tuple(sorted(those_there(_describe_volume, found), key=lambda volume: volume.name))
 
         return await self._read(f"volumes of pool {pool}", read)
 
@@ -74,8 +75,7 @@ class StoragePools:
         def look(session: Session) -> LookedThrough:
             found = LookedThrough()
             for pool in storage_of(session).listAllStoragePools(0):
-                if pool.isActive() == 1:
-                    _look_through(pool, found)
+                _look_through(pool, found)
             return found
 
         return await self._read("backing files of volumes", look)
@@ -161,24 +161,17 @@ class StoragePools:
 
 def _look_through(pool: VirPool, found: LookedThrough) -> None:
     try:
+        if pool.isActive() != 1:
+            return
         pool.refresh(0)
         volumes = {Path(volume.path()): _parse(volume.XMLDesc(0)) for volume in pool.listAllVolumes(0)}
+        folder = Path(_parse(pool.XMLDesc(0)).findtext("target/path", ""))
     except VirFailure:
         return  # what libvirt knew of it may no longer be so
-    found.folders.add(Path(_parse(pool.XMLDesc(0)).findtext("target/path", "")))
+    found.folders.add(folder)
     for path, described in volumes.items():
         backing = described.findtext("backingStore/path")
         found.backing[path] = Path(backing) if backing else None
-
-
-def _describe_those_there(volumes: Iterable[VirVolume]) -> Iterator[Volume]:
-    """Yield the volumes, but for those that somebody deleted after libvirt listed them."""
-    for volume in volumes:
-        try:
-            yield _describe_volume(volume)
-        except VirFailure as failure:
-            if describe_failure(failure).code != NO_VOLUME:
-                raise
 
 
 def _volume(session: Session, pool: str, name: str) -> VirVolume:
