@@ -14,13 +14,16 @@ from archipel.agent.virt.listing import those_there
 from archipel.agent.virt.networks import _describe, _list_active
 from archipel.agent.virt.storage_pools import LookedThrough, _describe_pool, _look_through
 
-POOL = "<pool type='dir'><name>{}</name><target><path>/nowhere</path></target></pool>"
+NODE = """<node><memory>1048576</memory>
+  <cpu><mhz>1000</mhz><model>i686</model><active>1</active><nodes>1</nodes><sockets>1</sockets><cores>1</cores><threads>1</threads></cpu>
+</node>"""
+POOL = "<pool type='dir'><name>{0}</name><target><path>/nowhere/{0}</path></target></pool>"
 
 
 @pytest.fixture
 def connect(tmp_path: Path) -> Iterator[libvirt.virConnect]:
     node = tmp_path / "node.xml"  # one of its own: the default one is shared by the whole process
-    node.write_text("<node/>")
+    node.write_text(NODE)
     connection = libvirt.open(f"test://{node}")
     for name in ("going", "staying"):
         connection.storagePoolDefineXML(POOL.format(name), 0)
