@@ -43,8 +43,8 @@ def test_a_pool_that_went_is_left_out(connect: libvirt.virConnect):
 def test_a_network_that_went_is_left_out(connect: libvirt.virConnect):
     listed = connect.listAllNetworks(0)
     network = connect.networkLookupByName("going")
-    network.undefine()
     network.destroy()
+    network.undefine()
     assert {state.name for state in those_there(_describe, listed)} == {"staying"}
 
     class Stale:
@@ -55,5 +55,5 @@ def test_a_network_that_went_is_left_out(connect: libvirt.virConnect):
 
 
 def test_what_else_fails_is_told(connect: libvirt.virConnect):
-    with pytest.raises(libvirt.libvirtError, match="network is already active"):
+    with pytest.raises(libvirt.libvirtError, match="is already running"):
         list(those_there(lambda network: network.create(), connect.listAllNetworks(0)))
