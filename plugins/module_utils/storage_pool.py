@@ -15,6 +15,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.xml_specificatio
 
 try:
     from archipel.protocol import pool_options
+    from archipel.protocol.drives import MEBIBYTE
 except ImportError:
     pass  # library.require_library tells the user
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 ABSENT, PRESENT, ACTIVE, INACTIVE, TRANSIENT = "absent", "present", "active", "inactive", "transient"
 NEEDS_RESTART = "needs_restart"
-MEBIBYTE = 2**20
 
 # The names are those of archipel.protocol.pool_options.
 POOL_OPTIONS: Mapping[str, Mapping[str, Any]] = {
@@ -55,6 +55,11 @@ KIND: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+async def list_pools(hypervisor: Hypervisor) -> tuple[Pool, ...]:
+    """Return the pools of the host as they are now."""
+    return await ask_together(hypervisor.session, (hypervisor.bare, "pools"), hypervisor.storage_pools.list)
+
+
 class DeclaredPool(Resource):
     """One pool; its values are the declared options, and whether it waits for a restart."""
 
@@ -81,7 +86,7 @@ class DeclaredPool(Resource):
     async def read(self) -> Values:
         """Return what is declared, as it stands in the definition of the next start."""
         self._waiting = []
-        listed = await ask_together(self.hypervisor, "pools", self.pools.list)
+        listed = await list_pools(self.hypervisor)
         pool = self._pool = next((one for one in listed if one.name == self.title), None)
         self._found = None if pool is None or self.state == ABSENT else await self.pools.describe(self.title)
         if pool is None:

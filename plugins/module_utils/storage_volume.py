@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.asked_together import ask_together
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
+from ansible_collections.archipel.platform.plugins.module_utils.storage_pool import list_pools
 
 try:
     from archipel.protocol.domain.options import mebibytes
+    from archipel.protocol.drives import MEBIBYTE
 except ImportError:
     pass  # library.require_library tells the user
 
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
     from archipel.protocol.storage_pools import Volume
 
 ABSENT, PRESENT = "absent", "present"
-MEBIBYTE = 2**20
-EXTENT = 4 * MEBIBYTE  # of LVM unless somebody chose another (vgcreate(8)): a volume has as many as its size takes
+EXTENT = 4  # MiB; LVM's unless somebody chose another (vgcreate(8)): a volume has as many as its size takes
 
 KIND: Mapping[str, Mapping[str, Any]] = {
     "pool": {"type": "str"},
@@ -62,7 +63,7 @@ class DeclaredVolume(Resource):
 
     async def read(self) -> Values:
         """Return what is declared, as it stands."""
-        listed = await ask_together(self.hypervisor, ("volumes", self.pool), lambda: self.hypervisor.volumes.list(self.pool))
+        listed = await self._list()
         found = self._volume = next((one for one in listed if one.name == self.name), None)
         if found is None:
             return {"state": ABSENT}
@@ -72,15 +73,19 @@ class DeclaredVolume(Resource):
             values |= {} if self.format is None else {"format": found.format}
         return values
 
+    async def _list(self) -> tuple[Volume, ...]:
+        hypervisor = self.hypervisor
+        return await ask_together(hypervisor.session, (hypervisor.bare, "volumes", self.pool), lambda: hypervisor.volumes.list(self.pool))
+
     async def _size_of(self, found: Volume) -> int | str:
         """Return the size in MiB, or in words if that is not a whole number; LVM's rounding up is no difference."""
         beyond = found.capacity - (self.size or 0) * MEBIBYTE
-        if 0 < beyond < EXTENT and await self._is_logical():
+        if 0 < beyond < EXTENT * MEBIBYTE and await self._is_logical():
             return self.size or 0
         return found.capacity // MEBIBYTE if not found.capacity % MEBIBYTE else f"{found.capacity} bytes"
 
     async def _is_logical(self) -> bool:
-        pools = await ask_together(self.hypervisor, "pools", self.hypervisor.storage_pools.list)
+        pools = await list_pools(self.hypervisor)
         return any(pool.name == self.pool and pool.type == "logical" for pool in pools)
 
     def desired(self, current: Values) -> Values:

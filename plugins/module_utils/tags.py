@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.archipel.platform.plugins.module_utils.asked_together import ask_together
 from ansible_collections.archipel.platform.plugins.module_utils.directory import find_entities
 from ansible_collections.archipel.platform.plugins.module_utils.entries import is_present
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
-from ansible_collections.archipel.platform.plugins.module_utils.shared_reading import read_together
 
 try:
-    from archipel.client import Session
     from archipel.protocol.every_entity import TAG_SEPARATOR
 except ImportError:
     pass  # library.require_library tells the user
@@ -30,6 +29,11 @@ WHAT: Mapping[str, Mapping[str, Any]] = {
     "exclusive": {"type": "bool", "default": False},
 }
 KIND: Mapping[str, Mapping[str, Any]] = {"machine": {"type": "str"}, **WHAT}
+
+
+async def _list_tags(hypervisor: Hypervisor) -> Mapping[str, tuple[str, ...]]:
+    """Return the tags of all entities of the server by their accounts."""
+    return await ask_together(hypervisor.session, "tags", hypervisor.session.tags)
 
 
 class DeclaredTags(Resource):
@@ -57,7 +61,7 @@ class DeclaredTags(Resource):
     async def read(self) -> Values:
         """Return the tags that the declaration is about."""
         bare = (await self.named()).entity.bare
-        self._all = (await read_together(self.hypervisor.session, Session.tags)).get(bare, ())
+        self._all = (await _list_tags(self.hypervisor)).get(bare, ())
         return {"tags": sorted(self._all if self.exclusive else {*self.tags} & {*self._all})}
 
     def desired(self, current: Values) -> Values:
@@ -81,7 +85,7 @@ class DeclaredTags(Resource):
 
 async def describe_all(hypervisor: Hypervisor) -> list[dict[str, Any]]:
     """Return the tags of the hypervisor and of its machines, of those that have any."""
-    found = await read_together(hypervisor.session, Session.tags)
+    found = await _list_tags(hypervisor)
     entries = sorted((entry for entry in await hypervisor.machines() if entry.managed), key=lambda entry: entry.name)
     named = [({"machine": entry.name}, entry.bare) for entry in entries]
     return [{**name, "tags": sorted(found[bare]), "exclusive": True} for name, bare in [({}, hypervisor.bare), *named] if found.get(bare)]

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from ansible_collections.archipel.platform.plugins.module_utils.asked_together import ask_together
 from ansible_collections.archipel.platform.plugins.module_utils.entries import is_present
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
-from ansible_collections.archipel.platform.plugins.module_utils.shared_reading import read_together
 
 try:
     from archipel.client import Session
@@ -37,7 +37,7 @@ _CHECKS: WeakKeyDictionary[Session, asyncio.Lock] = WeakKeyDictionary()  # one l
 
 
 async def _list_accounts(session: Session) -> tuple[str, ...]:
-    return await Accounts(session).list()
+    return await ask_together(session, "accounts", Accounts(session).list)
 
 
 class DeclaredUser(Resource):
@@ -71,7 +71,7 @@ class DeclaredUser(Resource):
 
     async def read(self) -> Values:
         """Return what there is; the password is tried if it shall always be the declared one."""
-        if self.jid not in await read_together(self.session, _list_accounts):
+        if self.jid not in await _list_accounts(self.session):
             return {}
         if not self.present or self.always:
             await self._refuse_hypervisors()
@@ -111,5 +111,5 @@ class DeclaredUser(Resource):
 async def describe_all(session: Session, hypervisors: tuple[Hypervisor, ...] = ()) -> list[dict[str, Any]]:
     """Return the accounts of people, without their passwords, which nobody can read; ``hypervisors`` are left out."""
     others = {hypervisor.bare for hypervisor in hypervisors} | set(await session.find_hypervisors())
-    found = [jid for jid in await read_together(session, _list_accounts) if jid not in others]
+    found = [jid for jid in await _list_accounts(session) if jid not in others]
     return [{"name": jid} for jid in found if as_uuid(jid.partition("@")[0]) is None]
