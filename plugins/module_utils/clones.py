@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.archipel.platform.plugins.module_utils.entries import refuse_doubles
 from ansible_collections.archipel.platform.plugins.module_utils.machine.run_state import RUNNING, reach, run_state
 from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot import Snapshot, is_active
 from ansible_collections.archipel.platform.plugins.module_utils.progress import Say, telling
@@ -39,9 +40,7 @@ def read_names(arguments: Mapping[str, Any]) -> list[str]:
         if not 0 <= count <= MOST_COPIES:
             raise ValueError(f"count: must be 0 to {MOST_COPIES}")
         names = [_format(arguments["pattern"], number) for number in range(first, first + count)]
-    doubles = sorted({name for name in names if names.count(name) > 1})
-    if doubles:
-        raise ValueError(f"names: {', '.join(doubles)} is there twice; does pattern have {{n}} in it?")
+    refuse_doubles("names", names, "does pattern have {n} in it?")
     return names
 
 

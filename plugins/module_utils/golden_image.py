@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from ansible_collections.archipel.platform.plugins.module_utils.directory import Directory
+from ansible_collections.archipel.platform.plugins.module_utils.entries import EntryList, refuse_doubles
 from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot import is_active
 from ansible_collections.archipel.platform.plugins.module_utils.machine_drives import disk_of, file_of
 from ansible_collections.archipel.platform.plugins.module_utils.progress import Say, say_nothing, telling
@@ -37,19 +38,14 @@ GOLDEN_IMAGE: Mapping[str, Mapping[str, Any]] = {
     "replace": {"type": "bool"},
 }
 
+IMAGES = EntryList(GOLDEN_IMAGE, "images", what="golden image")
 
-def merge_images(arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the arguments of each declared image; what is said beside ``images`` holds for all of them. Raises :class:`ValueError`."""
-    common = {name: arguments[name] for name in GOLDEN_IMAGE}
-    entries = [{}] if arguments["images"] is None else arguments["images"]
-    merged = [{**common, **{name: value for name, value in entry.items() if value is not None}} for entry in entries]
-    for entry in merged:
-        if not entry["name"]:
-            raise ValueError("name: say which golden image")
-    names = [file_name(entry["name"]) for entry in merged]
-    if len(set(names)) < len(names):
-        raise ValueError(f"images: {next(name for name in names if names.count(name) > 1)} is there twice; give each image one entry")
-    return merged
+
+def read_images(arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the arguments of each declared image; raises what :meth:`EntryList.read` does, also for two names of one file."""
+    entries = IMAGES.read(arguments)
+    refuse_doubles(IMAGES.many, (file_name(entry["name"]) for entry in entries))
+    return entries
 
 
 def file_name(name: str) -> str:

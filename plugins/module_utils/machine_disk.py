@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.archipel.platform.plugins.module_utils.entries import EntryList, refuse_doubles
 from ansible_collections.archipel.platform.plugins.module_utils.machine_drives import MachineDrives, disk_of, file_of
 from ansible_collections.archipel.platform.plugins.module_utils.progress import Say, say_nothing, telling
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
@@ -41,22 +42,21 @@ DISK: Mapping[str, Mapping[str, Any]] = {
     "target": {"type": "str"},
 }
 
-
-def merge_disks(arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the arguments of each declared drive; what is said beside ``disks`` holds for all of them. Raises :class:`ValueError`."""
-    common = {name: arguments[name] for name in DISK}
-    entries = [{}] if arguments["disks"] is None else arguments["disks"]
-    return refuse_twins([{**common, **{name: value for name, value in entry.items() if value is not None}} for entry in entries], "disks")
+DISKS = EntryList(DISK, "disks")
 
 
-def refuse_twins(entries: list[dict[str, Any]], option: str) -> list[dict[str, Any]]:
-    """Return the entries; raises :class:`ValueError` if one contradicts itself, or two are of the same drive."""
-    names = [file_name_of(entry["name"] or "") for entry in entries]
-    if any(names.count(name) > 1 for name in names):
-        raise ValueError(f"{option}: {next(name for name in names if names.count(name) > 1)} is there twice; give each drive one entry")
+def read_disks(arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the arguments of each declared drive; raises what :func:`refuse_contradictions` does."""
+    entries = DISKS.merge(arguments)
+    refuse_contradictions(entries, DISKS.many)
+    return entries
+
+
+def refuse_contradictions(entries: Sequence[Mapping[str, Any]], option: str) -> None:
+    """Raise :class:`ValueError` if one of the entries of an option contradicts itself, or two are of the same drive."""
     for entry in entries:
         _refuse_contradictions(entry)
-    return entries
+    refuse_doubles(option, (file_name_of(entry["name"]) for entry in entries))
 
 
 def _refuse_contradictions(entry: Mapping[str, Any]) -> None:

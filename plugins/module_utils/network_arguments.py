@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.archipel.platform.plugins.module_utils.declared_list import either_or
+from ansible_collections.archipel.platform.plugins.module_utils.entries import definition_or
 
 Arguments = Mapping[str, Mapping[str, Any]]
 
@@ -95,4 +95,4 @@ NETWORK: Arguments = {
     "restart": TRUTH,
     "force": TRUTH,
 }
-DEFINITION_OR_OPTIONS, INSTEAD = either_or("definition", list(NETWORK_OPTIONS))
+DEFINITION_OR_OPTIONS = definition_or(NETWORK_OPTIONS)

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.archipel.platform.plugins.module_utils.declared_list import either_or
+from ansible_collections.archipel.platform.plugins.module_utils.entries import definition_or
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
 from ansible_collections.archipel.platform.plugins.module_utils.xml_specification import (
     SingleOptions,
@@ -58,7 +58,7 @@ KIND: Mapping[str, Mapping[str, Any]] = {
     "definition": {"type": "str"},
     **FILTER_OPTIONS,
 }
-DEFINITION_OR_OPTIONS, INSTEAD = either_or("definition", list(FILTER_OPTIONS))
+DEFINITION_OR_OPTIONS = definition_or(FILTER_OPTIONS)
 
 
 def read_specification(arguments: Mapping[str, Any]) -> Specification:

@@ -136,23 +136,22 @@ from typing import Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
-from ansible_collections.archipel.platform.plugins.module_utils.golden_image import GOLDEN_IMAGE, DeclaredGoldenImage, merge_images
+from ansible_collections.archipel.platform.plugins.module_utils.golden_image import IMAGES, DeclaredGoldenImage, read_images
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
 
 ARGUMENTS = {
     **connection_arguments(),
-    **GOLDEN_IMAGE,
-    "images": {"type": "list", "elements": "dict", "options": dict(GOLDEN_IMAGE)},
+    **IMAGES.options,
 }
 
 
 def refuse(arguments: Mapping[str, Any]) -> None:
-    merge_images(arguments)
+    read_images(arguments)
 
 
 async def declare(run: Run) -> Mapping[str, Any]:
     hypervisor, check_mode = run.hypervisor, run.check_mode
-    entries = merge_images(run.arguments)
+    entries = read_images(run.arguments)
     images = [DeclaredGoldenImage(hypervisor, entry, check_mode=check_mode, tell=run.tell) for entry in entries]
     return await reconcile_all(images, "images", run)
 

@@ -191,21 +191,22 @@ from typing import Any
 
 from ansible.module_utils.basic import env_fallback
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
-from ansible_collections.archipel.platform.plugins.module_utils.entries import is_present, read_entries, with_list
+from ansible_collections.archipel.platform.plugins.module_utils.entries import EntryList, is_present
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 from ansible_collections.archipel.platform.plugins.module_utils.groups import KIND, DeclaredGroup, KeptGroup, ServerGroup
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
 
+GROUPS = EntryList(KIND, "groups", what="group")
 ARGUMENTS = {
     **connection_arguments(),
-    **with_list(KIND, "groups"),
+    **GROUPS.options,
     "kept_by": {"type": "str", "choices": ["server", "hypervisor"], "default": "server"},
     "api_url": {"type": "str", "fallback": (env_fallback, ["ARCHIPEL_API_URL"])},
 }
 
 
 def refuse(arguments: Mapping[str, Any]) -> None:
-    read_entries(arguments, KIND, "groups")
+    GROUPS.read(arguments)
 
 
 def declare(run: Run, entry: Mapping[str, Any], beside: list[str]) -> DeclaredGroup:
@@ -216,7 +217,7 @@ def declare(run: Run, entry: Mapping[str, Any], beside: list[str]) -> DeclaredGr
 
 
 async def form(run: Run) -> Mapping[str, Any]:
-    entries = read_entries(run.arguments, KIND, "groups")
+    entries = GROUPS.read(run.arguments)
     beside = [entry["name"] for entry in entries if is_present(entry)]
     return await reconcile_all([declare(run, entry, beside) for entry in entries], "groups", run)
 
@@ -224,7 +225,7 @@ async def form(run: Run) -> Mapping[str, Any]:
 MODULE = Module(
     ARGUMENTS,
     form,
-    constraints={"mutually_exclusive": [("groups", "name")], "required_one_of": [("name", "groups")]},
+    constraints=GROUPS.constraints,
     refuse=refuse,
 )
 

@@ -152,22 +152,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
-from ansible_collections.archipel.platform.plugins.module_utils.declared_list import list_arguments, read_entries
+from ansible_collections.archipel.platform.plugins.module_utils.entries import EntryList
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 from ansible_collections.archipel.platform.plugins.module_utils.network import DeclaredNetwork
-from ansible_collections.archipel.platform.plugins.module_utils.network_arguments import DEFINITION_OR_OPTIONS, INSTEAD, NETWORK
+from ansible_collections.archipel.platform.plugins.module_utils.network_arguments import NETWORK, NETWORK_OPTIONS
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
 
+NETWORKS = EntryList(NETWORK, "networks", what="network", parts=NETWORK_OPTIONS)
 ARGUMENTS = {
     **connection_arguments(),
-    **list_arguments(NETWORK, "networks", {"mutually_exclusive": DEFINITION_OR_OPTIONS}),
+    **NETWORKS.options,
 }
 
 
 async def declare(run: Run) -> Mapping[str, Any]:
     hypervisor = run.hypervisor
-    entries = read_entries(run.arguments, NETWORK, "networks", ["name"], INSTEAD)
-    resources = [DeclaredNetwork(hypervisor, entry, check_mode=run.check_mode) for entry in entries]
+    resources = [DeclaredNetwork(hypervisor, entry, check_mode=run.check_mode) for entry in NETWORKS.read(run.arguments)]
     result = await reconcile_all(resources, "networks", run)
     for waiting in (network["name"] for network in result["networks"] if network["needs_restart"]):
         run.warn(f"{waiting}: what changed takes effect when the network is started anew; restart=true does that")
@@ -178,10 +178,7 @@ async def declare(run: Run) -> Mapping[str, Any]:
 MODULE = Module(
     ARGUMENTS,
     declare,
-    constraints={
-        "mutually_exclusive": [*DEFINITION_OR_OPTIONS, ("networks", "name"), ("networks", "uuid")],
-        "required_one_of": [("name", "networks")],
-    },
+    constraints=NETWORKS.constraints,
 )
 
 

@@ -237,21 +237,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
-from ansible_collections.archipel.platform.plugins.module_utils.declared_list import list_arguments, read_entries
+from ansible_collections.archipel.platform.plugins.module_utils.entries import EntryList
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
-from ansible_collections.archipel.platform.plugins.module_utils.nwfilter import DEFINITION_OR_OPTIONS, INSTEAD, KIND, DeclaredFilter
+from ansible_collections.archipel.platform.plugins.module_utils.nwfilter import FILTER_OPTIONS, KIND, DeclaredFilter
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
 
+FILTERS = EntryList(KIND, "nwfilters", what="filter", parts=FILTER_OPTIONS)
 ARGUMENTS = {
     **connection_arguments(),
-    **list_arguments(KIND, "nwfilters", {"mutually_exclusive": DEFINITION_OR_OPTIONS}),
+    **FILTERS.options,
 }
 
 
 async def declare(run: Run) -> Mapping[str, Any]:
     hypervisor = run.hypervisor
-    entries = read_entries(run.arguments, KIND, "nwfilters", ["name"], INSTEAD)
-    resources = [DeclaredFilter(hypervisor, entry, check_mode=run.check_mode) for entry in entries]
+    resources = [DeclaredFilter(hypervisor, entry, check_mode=run.check_mode) for entry in FILTERS.read(run.arguments)]
     result = await reconcile_all(resources, "nwfilters", run)
     return {**result, **({} if run.arguments["nwfilters"] is not None else {"nwfilter": result["nwfilters"][0]})}
 
@@ -259,10 +259,7 @@ async def declare(run: Run) -> Mapping[str, Any]:
 MODULE = Module(
     ARGUMENTS,
     declare,
-    constraints={
-        "mutually_exclusive": [*DEFINITION_OR_OPTIONS, ("nwfilters", "name"), ("nwfilters", "uuid")],
-        "required_one_of": [("name", "nwfilters")],
-    },
+    constraints=FILTERS.constraints,
 )
 
 

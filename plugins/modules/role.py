@@ -163,7 +163,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
-from ansible_collections.archipel.platform.plugins.module_utils.entries import read_entries, with_list
+from ansible_collections.archipel.platform.plugins.module_utils.entries import EntryList
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
 from ansible_collections.archipel.platform.plugins.module_utils.roles import KIND, DeclaredRole
@@ -177,9 +177,10 @@ if TYPE_CHECKING:
     from archipel.client import Hypervisor
 
 ALL_HYPERVISORS = "all"
+ROLES = EntryList(KIND, "roles", what="role")
 ARGUMENTS = {
     **connection_arguments(),
-    **with_list(KIND, "roles"),
+    **ROLES.options,
     "scope": {"type": "str", "choices": ["hypervisor", "platform"], "default": "hypervisor"},
     "hypervisors": {"type": "list", "elements": "str"},
 }
@@ -203,7 +204,7 @@ async def find_places(run: Run) -> list[Hypervisor | PlatformRules]:
 
 
 async def define(run: Run) -> Mapping[str, Any]:
-    entries = read_entries(run.arguments, KIND, "roles")
+    entries = ROLES.read(run.arguments)
     places = await find_places(run)
     declared = [DeclaredRole(place, entry, check_mode=run.check_mode) for place in places for entry in entries]
     return await reconcile_all(declared, "roles", run)
@@ -212,7 +213,7 @@ async def define(run: Run) -> Mapping[str, Any]:
 MODULE = Module(
     ARGUMENTS,
     define,
-    constraints={"mutually_exclusive": [("roles", "name")], "required_one_of": [("name", "roles")]},
+    constraints=ROLES.constraints,
     refuse=refuse,
 )
 

@@ -229,25 +229,26 @@ from typing import Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
 from ansible_collections.archipel.platform.plugins.module_utils.directory import ENTITY_ARGUMENTS, find_entities
-from ansible_collections.archipel.platform.plugins.module_utils.entries import read_entries, with_list
+from ansible_collections.archipel.platform.plugins.module_utils.entries import EntryList
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 from ansible_collections.archipel.platform.plugins.module_utils.jobs import JOB, DeclaredJob, OtherJobs
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Resource, reconcile_all
 
+JOBS = EntryList(JOB, "jobs")
 ARGUMENTS = {
     **connection_arguments(),
     **ENTITY_ARGUMENTS,
-    **with_list(JOB, "jobs"),
+    **JOBS.options,
     "exclusive": {"type": "bool", "default": False},
 }
 
 
 def refuse(arguments: Mapping[str, Any]) -> None:
-    read_entries(arguments, JOB, "jobs")
+    JOBS.read(arguments)
 
 
 async def schedule(run: Run) -> Mapping[str, Any]:
-    entries = read_entries(run.arguments, JOB, "jobs")
+    entries = JOBS.read(run.arguments)
     declared: list[Resource] = []
     for named in await find_entities(run.hypervisor, run.arguments["machines"]):
         declared += [DeclaredJob(run.hypervisor, entry, check_mode=run.check_mode, named=named) for entry in entries]
@@ -259,7 +260,7 @@ async def schedule(run: Run) -> Mapping[str, Any]:
 MODULE = Module(
     ARGUMENTS,
     schedule,
-    constraints={"mutually_exclusive": [("jobs", "name")], "required_one_of": [("name", "jobs")]},
+    constraints=JOBS.constraints,
     refuse=refuse,
 )
 

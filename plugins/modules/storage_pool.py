@@ -263,22 +263,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
-from ansible_collections.archipel.platform.plugins.module_utils.declared_list import list_arguments, read_entries
+from ansible_collections.archipel.platform.plugins.module_utils.entries import EntryList
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
 from ansible_collections.archipel.platform.plugins.module_utils.storage_pool import ACTIVE, KIND, DeclaredPool
 
+POOLS = EntryList(KIND, "storage_pools", what="pool")
 ARGUMENTS = {
     **connection_arguments(),
-    **list_arguments(KIND, "storage_pools"),
+    **POOLS.options,
     "refresh": {"type": "bool", "default": False},
 }
 
 
 async def declare(run: Run) -> Mapping[str, Any]:
     hypervisor = run.hypervisor
-    entries = read_entries(run.arguments, KIND, "storage_pools", ["name"], {})
-    resources = [DeclaredPool(hypervisor, entry, check_mode=run.check_mode) for entry in entries]
+    resources = [DeclaredPool(hypervisor, entry, check_mode=run.check_mode) for entry in POOLS.read(run.arguments)]
     result = await reconcile_all(resources, "storage_pools", run)
     pools = result["storage_pools"]
     if run.arguments["refresh"] and not run.check_mode:
@@ -292,10 +292,7 @@ async def declare(run: Run) -> Mapping[str, Any]:
 MODULE = Module(
     ARGUMENTS,
     declare,
-    constraints={
-        "mutually_exclusive": [("storage_pools", "name"), ("storage_pools", "uuid")],
-        "required_one_of": [("name", "storage_pools")],
-    },
+    constraints=POOLS.constraints,
 )
 
 

@@ -161,21 +161,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
-from ansible_collections.archipel.platform.plugins.module_utils.declared_list import list_arguments, read_entries
+from ansible_collections.archipel.platform.plugins.module_utils.entries import EntryList
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
 from ansible_collections.archipel.platform.plugins.module_utils.storage_volume import KIND, DeclaredVolume
 
+VOLUMES = EntryList(KIND, "storage_volumes", known_by=("pool", "name"))
 ARGUMENTS = {
     **connection_arguments(),
-    **list_arguments(KIND, "storage_volumes"),
+    **VOLUMES.options,
 }
 
 
 async def declare(run: Run) -> Mapping[str, Any]:
     hypervisor = run.hypervisor
-    entries = read_entries(run.arguments, KIND, "storage_volumes", ["pool", "name"], {})
-    resources = [DeclaredVolume(hypervisor, entry, check_mode=run.check_mode) for entry in entries]
+    resources = [DeclaredVolume(hypervisor, entry, check_mode=run.check_mode) for entry in VOLUMES.read(run.arguments)]
     result = await reconcile_all(resources, "storage_volumes", run)
     return {**result, **({} if run.arguments["storage_volumes"] is not None else {"storage_volume": result["storage_volumes"][0]})}
 
@@ -183,10 +183,7 @@ async def declare(run: Run) -> Mapping[str, Any]:
 MODULE = Module(
     ARGUMENTS,
     declare,
-    constraints={
-        "mutually_exclusive": [("storage_volumes", "name")],
-        "required_one_of": [("name", "storage_volumes")],
-    },
+    constraints=VOLUMES.constraints,
 )
 
 

@@ -130,32 +130,30 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
-from ansible_collections.archipel.platform.plugins.module_utils.entries import read_entries, with_list
+from ansible_collections.archipel.platform.plugins.module_utils.entries import EntryList, refuse_doubles
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
 from ansible_collections.archipel.platform.plugins.module_utils.users import KIND, DeclaredUser
 
-ARGUMENTS = {**connection_arguments(), **with_list(KIND, "users")}
+USERS = EntryList(KIND, "users")
+ARGUMENTS = {**connection_arguments(), **USERS.options}
 
 
 def refuse(arguments: Mapping[str, Any]) -> None:
-    read_entries(arguments, KIND, "users")
+    USERS.read(arguments)
 
 
 async def register(run: Run) -> Mapping[str, Any]:
-    entries = read_entries(run.arguments, KIND, "users")
+    entries = USERS.read(run.arguments)
     declared = [DeclaredUser(run.session, entry, check_mode=run.check_mode) for entry in entries]
-    names = [user.jid for user in declared]
-    doubles = sorted({jid for jid in names if names.count(jid) > 1})
-    if doubles:
-        raise ValueError(f"users: {', '.join(doubles)} is there twice; give each account one entry")
+    refuse_doubles("users", (user.jid for user in declared))
     return await reconcile_all(declared, "users", run)
 
 
 MODULE = Module(
     ARGUMENTS,
     register,
-    constraints={"mutually_exclusive": [("users", "name")], "required_one_of": [("name", "users")]},
+    constraints=USERS.constraints,
     refuse=refuse,
 )
 

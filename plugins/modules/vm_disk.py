@@ -226,25 +226,24 @@ from typing import Any
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
 from ansible_collections.archipel.platform.plugins.module_utils.directory import find_entities
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
-from ansible_collections.archipel.platform.plugins.module_utils.machine_disk import DISK, DeclaredDisk, merge_disks
+from ansible_collections.archipel.platform.plugins.module_utils.machine_disk import DISKS, DeclaredDisk, read_disks
 from ansible_collections.archipel.platform.plugins.module_utils.machine_drives import MachineDrives
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
 
 ARGUMENTS = {
     **connection_arguments(),
     "machines": {"type": "list", "elements": "str", "required": True, "aliases": ["machine"]},
-    **DISK,
-    "disks": {"type": "list", "elements": "dict", "options": dict(DISK)},
+    **DISKS.options,
 }
 
 
 def refuse(arguments: Mapping[str, Any]) -> None:
-    merge_disks(arguments)
+    read_disks(arguments)
 
 
 async def declare(run: Run) -> Mapping[str, Any]:
     machines = [MachineDrives(entity) for entity in await find_entities(run.hypervisor, run.arguments["machines"])]
-    disks = [DeclaredDisk(drives, entry, tell=run.tell) for drives in machines for entry in merge_disks(run.arguments)]
+    disks = [DeclaredDisk(drives, entry, tell=run.tell) for drives in machines for entry in read_disks(run.arguments)]
     result = await reconcile_all(disks, "disks", run)
     for disk in disks:
         for reason in disk.waiting:

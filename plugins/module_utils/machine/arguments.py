@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.archipel.platform.plugins.module_utils.entries import EntryList, definition_or, refuse_doubles
 from ansible_collections.archipel.platform.plugins.module_utils.machine.declared_drives import DRIVE, complete_drives
 
 # How long a guest may take to shut down before people look for another reason, in seconds.
@@ -103,7 +104,8 @@ MACHINE: Mapping[str, Mapping[str, Any]] = {
     "force": {"type": "bool"},
     "remove_disks": {"type": "bool"},
 }
-DEFINITION_OR_HARDWARE = [*(("definition", name) for name in HARDWARE), ("drives", "disks")]
+MACHINES = EntryList(MACHINE, "machines", parts=HARDWARE)
+DEFINITION_OR_HARDWARE = [*definition_or(HARDWARE), ("drives", "disks")]
 
 
 @dataclass(frozen=True)
@@ -174,28 +176,7 @@ def read_wishes(arguments: Mapping[str, Any]) -> list[MachineWish]:
 
     Raises :class:`ValueError`, which names the argument.
     """
-    if arguments.get("machines") is None:
-        return [MachineWish.of(arguments)]
-    wishes = [MachineWish.of(merged) for merged in _merge(arguments)]
+    wishes = [MachineWish.of(merged) for merged in MACHINES.merge(arguments)]
     for field in ("name", "uuid"):
-        _refuse_doubles([getattr(wish, field) for wish in wishes], field)
+        refuse_doubles(MACHINES.many, (f"{field} {value}" for wish in wishes if (value := getattr(wish, field)) is not None))
     return wishes
-
-
-def _merge(arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    defaults = {name: arguments.get(name) for name in MACHINE}
-    for entry in arguments["machines"]:
-        own = {name: value for name, value in entry.items() if value is not None}
-        if "definition" in own:  # it takes the place of what the others are made of, and they of a common one
-            yield {**defaults, **dict.fromkeys(HARDWARE), **own}
-        elif own.keys() & HARDWARE.keys():
-            yield {**defaults, "definition": None, **own}
-        else:
-            yield {**defaults, **own}
-
-
-def _refuse_doubles(values: list[str | None], field: str) -> None:
-    named = [value for value in values if value is not None]
-    doubles = sorted({value for value in named if named.count(value) > 1})
-    if doubles:
-        raise ValueError(f"machines: {field} {', '.join(doubles)} is there twice; give each machine one entry")

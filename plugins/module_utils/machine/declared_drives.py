@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.directory import NamedEntity
-from ansible_collections.archipel.platform.plugins.module_utils.machine_disk import ABSENT, DISK, DeclaredDisk, refuse_twins
+from ansible_collections.archipel.platform.plugins.module_utils.machine_disk import ABSENT, DISK, DeclaredDisk, refuse_contradictions
 from ansible_collections.archipel.platform.plugins.module_utils.machine_drives import MachineDrives
 
 if TYPE_CHECKING:
@@ -27,10 +27,12 @@ _SAID = tuple(name for name in ("size", "format", "golden", "bus", "target"))
 
 def complete_drives(entries: Sequence[Mapping[str, Any]], title: str) -> tuple[dict[str, Any], ...]:
     """Return the entries as module ``vm_disk`` takes them; raises :class:`ValueError` for contradictions."""
+    completed = tuple({**dict.fromkeys(DISK), **entry} for entry in entries)
     try:
-        return tuple(refuse_twins([{**dict.fromkeys(DISK), **entry} for entry in entries], "drives"))
+        refuse_contradictions(completed, "drives")
     except ValueError as error:
         raise ValueError(f"{title}: drives: {str(error).removeprefix('drives: ')}") from None
+    return completed
 
 
 class DeclaredDrives:
