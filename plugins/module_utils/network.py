@@ -9,9 +9,18 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.archipel.platform.plugins.module_utils.libvirt_resource import (
+    ABSENT,
+    ACTIVE,
+    INACTIVE,
+    NEEDS_RESTART,
+    PRESENT,
+    StartedResource,
+    next_definition,
+)
 from ansible_collections.archipel.platform.plugins.module_utils.network_arguments import NETWORK as KIND
 from ansible_collections.archipel.platform.plugins.module_utils.network_arguments import NETWORK_OPTIONS
-from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
+from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Values
 from ansible_collections.archipel.platform.plugins.module_utils.xml_specification import (
     SingleOptions,
     Specification,
@@ -32,8 +41,6 @@ if TYPE_CHECKING:
     from archipel.client import Hypervisor
     from archipel.protocol.network import NetworkDescription
 
-ABSENT, PRESENT, ACTIVE, INACTIVE, TRANSIENT = "absent", "present", "active", "inactive", "transient"
-NEEDS_RESTART = "needs_restart"
 __all__ = ["KIND", "DeclaredNetwork", "describe_all"]
 # What libvirt chooses for a network whose definition leaves it out, and would choose anew with each definition.
 _KEPT = {"bridge": ("name",), "mac": ("address",)}
@@ -58,24 +65,19 @@ def _name(element: ET.Element, name: str) -> None:
     element.insert(0, named)
 
 
-class DeclaredNetwork(Resource):
+class DeclaredNetwork(StartedResource):
     """One network; its values are the declared options, and whether it waits for a restart."""
 
+    what = "network"
+    specify = staticmethod(read_specification)
+
     def __init__(self, hypervisor: Hypervisor, arguments: Mapping[str, Any], *, check_mode: bool) -> None:
+        super().__init__(arguments)
         self.networks = hypervisor.networks
-        self.title = arguments["name"]
-        self.uuid = arguments["uuid"]
-        self.state = arguments["state"] or PRESENT
-        self.autostart = arguments["autostart"]
-        self.restart, self.force = bool(arguments["restart"]), bool(arguments["force"])
+        self.force = bool(arguments["force"])
         self.check_mode = check_mode
-        try:
-            self.specification = read_specification(arguments)
-        except ValueError as error:
-            raise ValueError(f"{self.title}: {error}") from None
         self._found: NetworkDescription | None = None
         self._refused: tuple[str, ...] = ()
-        self._waiting: list[str] = []
         self._foreseen = False  # that something would wait for a restart
 
     # -- what is --------------------------------------------------------------------------------------------------------
@@ -83,26 +85,21 @@ class DeclaredNetwork(Resource):
     async def read(self) -> Values:
         """Return what is declared, as it stands in the definition of the next start."""
         found = self._found = await self.networks.describe(self.title)
-        self._waiting = []
+        self.waiting = []
         if found is None:
             return {"state": ABSENT}
-        if self.uuid is not None and found.uuid != self.uuid:
-            raise ValueError(f"{self.title}: uuid: the network has {found.uuid}, which cannot change: leave it out, or remove the network")
+        self.refuse_other(found.uuid)
         if self.state == ABSENT:
             return {"state": PRESENT}
         stored = _definition_of(found)
-        values = {"state": self._state_of(found), **self._with_autostart(found.autostart), **self.specification.describe(stored)}
         if found.active and found.running is not None:
-            self._waiting = self.specification.differences(found.running, stored)
-        return {**values, NEEDS_RESTART: True} if self._waiting else values
+            self.waiting = self.specification.differences(found.running, stored)
+        return self.with_restart(self.describe(stored, self.state_of(active=found.active, persistent=found.persistent), found.autostart))
 
-    def _state_of(self, found: NetworkDescription) -> str:
-        if not found.persistent:
-            return TRANSIENT
-        return (ACTIVE if found.active else INACTIVE) if self.state in {ACTIVE, INACTIVE} else PRESENT
-
-    def _with_autostart(self, autostart: bool | None) -> dict[str, Any]:
-        return {} if self.autostart is None else {"autostart": autostart}
+    @property
+    def definition(self) -> ET.Element | None:
+        """The definition of the next start."""
+        return None if self._found is None else _definition_of(self._found)
 
     # -- what shall be --------------------------------------------------------------------------------------------------
 
@@ -111,18 +108,12 @@ class DeclaredNetwork(Resource):
         if self.state == ABSENT:
             self._refuse_cut(stops=True)
             return {"state": ABSENT}
-        wanted = self._wanted()
-        values = {"state": self.state, **self._with_autostart(self.autostart), **self.specification.describe(wanted)}
+        wanted = self.wanted_definition()
         waiting = self._will_wait(wanted)
         self._foreseen = bool(waiting)
         self._refuse_cut(stops=self.state == INACTIVE or bool(waiting and self.restart))
-        self._waiting = [] if self.restart else waiting
-        return {**values, NEEDS_RESTART: True} if self._waiting else values
-
-    def _wanted(self) -> ET.Element:
-        if self._found is None:
-            return self.specification.make(self.title, self.uuid)
-        return self.specification.change(_definition_of(self._found))
+        self.waiting = [] if self.restart else waiting
+        return self.with_restart(self.describe(wanted, self.state, self.autostart))
 
     def _will_wait(self, wanted: ET.Element) -> list[str]:
         """Return what is declared and a network that goes on running will not have."""
@@ -148,8 +139,8 @@ class DeclaredNetwork(Resource):
         if self.state == ABSENT:
             await self._remove()
             return
-        found, wanted = self._found, self._wanted()
-        if self._differs(current, desired):
+        found, wanted = self._found, self.wanted_definition()
+        if self.redefines(current, desired):
             self._refused = await self._define(wanted)
         active = found is not None and found.active
         waits = active and self.restart and (self._foreseen or await self._waits_still())
@@ -160,13 +151,6 @@ class DeclaredNetwork(Resource):
             await self.networks.define(wanted, autostart=self.autostart)
         if (waits and self.state == PRESENT) or (self.state == ACTIVE and (waits or not active)):
             await self.networks.start(self.title)
-
-    def _differs(self, current: Values, desired: Values) -> bool:
-        """Whether the definition, or whether it starts with its host, is another."""
-        without = {"state", NEEDS_RESTART}
-        return current["state"] in {ABSENT, TRANSIENT} or any(
-            current.get(name) != value for name, value in desired.items() if name not in without
-        )
 
     async def _define(self, wanted: ET.Element) -> tuple[str, ...]:
         if self._found is None or not self._found.active:
@@ -196,16 +180,11 @@ class DeclaredNetwork(Resource):
             bridge = _definition_of(found).find("bridge")
             known |= {"uuid": found.uuid, "state": state, "autostart": found.autostart}
             known["bridge"] = None if bridge is None else bridge.get("name")
-        reasons = [*(self._refused if self._waiting else ()), *(f"{part} takes effect at the next start" for part in self._waiting)]
-        return {**known, NEEDS_RESTART: bool(self._waiting), "restart_reasons": reasons}
+        return {**known, **self.tell_waiting(*self._refused)}
 
 
 def _definition_of(found: NetworkDescription) -> ET.Element:
-    """Return the definition of the next start; a network that has none is known by what runs."""
-    definition = found.stored if found.stored is not None else found.running
-    if definition is None:
-        raise ValueError(f"{found.name}: the agent told no definition of the network")
-    return definition
+    return next_definition(found, found.name, DeclaredNetwork.what)
 
 
 async def describe_all(hypervisor: Hypervisor) -> list[dict[str, Any]]:

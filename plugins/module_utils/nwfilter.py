@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.entries import definition_or
-from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
+from ansible_collections.archipel.platform.plugins.module_utils.libvirt_resource import ABSENT, PRESENT, LibvirtResource
+from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Values
 from ansible_collections.archipel.platform.plugins.module_utils.xml_specification import (
     SingleOptions,
     Specification,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from archipel.client import Hypervisor
 
-ABSENT, PRESENT = "absent", "present"
 IN_USE = 55  # libvirt's VIR_ERR_OPERATION_INVALID, which it has for nothing else here
 
 RULE = {
@@ -69,46 +69,41 @@ def read_specification(arguments: Mapping[str, Any]) -> Specification:
     return SingleOptions(filter_options.FILTER, declared, filter_options.make_filter, filter_options.change_filter)
 
 
-class DeclaredFilter(Resource):
+class DeclaredFilter(LibvirtResource):
     """One filter; its values are the declared options."""
 
+    what = "filter"
+    specify = staticmethod(read_specification)
+
     def __init__(self, hypervisor: Hypervisor, arguments: Mapping[str, Any], *, check_mode: bool) -> None:
+        super().__init__(arguments)
         self.filters = hypervisor.network_filters
-        self.title = arguments["name"]
-        self.uuid = arguments["uuid"]
-        self.state = arguments["state"] or PRESENT
         self.check_mode = check_mode
-        try:
-            self.specification = read_specification(arguments)
-        except ValueError as error:
-            raise ValueError(f"{self.title}: {error}") from None
         self._found: ET.Element | None = None
+
+    @property
+    def definition(self) -> ET.Element | None:
+        """The definition as it was read."""
+        return self._found
 
     async def read(self) -> Values:
         """Return what is declared, as it stands."""
         found = self._found = await self.filters.find(self.title)
         if found is None:
             return {"state": ABSENT}
-        uuid = found.findtext("uuid")
-        if self.uuid is not None and uuid != self.uuid:
-            raise ValueError(f"{self.title}: uuid: the filter has {uuid}, which cannot change: leave it out, or remove the filter")
+        self.refuse_other(found.findtext("uuid"))
         return {"state": PRESENT, **(self.specification.describe(found) if self.state == PRESENT else {})}
 
     def desired(self, current: Values) -> Values:
         """Return the declared values."""
         if self.state == ABSENT:
             return {"state": ABSENT}
-        return {"state": PRESENT, **self.specification.describe(self._wanted())}
-
-    def _wanted(self) -> ET.Element:
-        if self._found is None:
-            return self.specification.make(self.title, self.uuid)
-        return self.specification.change(self._found)
+        return {"state": PRESENT, **self.specification.describe(self.wanted_definition())}
 
     async def apply(self, current: Values, desired: Values) -> None:
         """Define or remove the filter; machines that use it are filtered anew at once."""
         if self.state == PRESENT:
-            await self.filters.define(self._wanted())
+            await self.filters.define(self.wanted_definition())
             return
         try:
             await self.filters.undefine(self.title)

@@ -10,8 +10,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.asked_together import ask_together
-from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
-from ansible_collections.archipel.platform.plugins.module_utils.xml_specification import SingleOptions
+from ansible_collections.archipel.platform.plugins.module_utils.libvirt_resource import (
+    ABSENT,
+    ACTIVE,
+    INACTIVE,
+    PRESENT,
+    StartedResource,
+    next_definition,
+)
+from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Values
+from ansible_collections.archipel.platform.plugins.module_utils.xml_specification import SingleOptions, Specification
 
 try:
     from archipel.protocol import pool_options
@@ -25,8 +33,6 @@ if TYPE_CHECKING:
     from archipel.client import Hypervisor
     from archipel.protocol.storage_pools import Pool, PoolDescription
 
-ABSENT, PRESENT, ACTIVE, INACTIVE, TRANSIENT = "absent", "present", "active", "inactive", "transient"
-NEEDS_RESTART = "needs_restart"
 
 # The names are those of archipel.protocol.pool_options.
 POOL_OPTIONS: Mapping[str, Mapping[str, Any]] = {
@@ -60,60 +66,53 @@ async def list_pools(hypervisor: Hypervisor) -> tuple[Pool, ...]:
     return await ask_together(hypervisor.session, (hypervisor.bare, "pools"), hypervisor.storage_pools.list)
 
 
-class DeclaredPool(Resource):
+def read_specification(arguments: Mapping[str, Any]) -> Specification:
+    """Return what is declared; raises :class:`ValueError`, which names the option."""
+    declared = pool_options.read_declaration({name: arguments[name] for name in POOL_OPTIONS})
+    return SingleOptions(pool_options.POOL, declared, pool_options.make_pool, pool_options.change_pool)
+
+
+class DeclaredPool(StartedResource):
     """One pool; its values are the declared options, and whether it waits for a restart."""
 
+    what = "pool"
+    specify = staticmethod(read_specification)
+
     def __init__(self, hypervisor: Hypervisor, arguments: Mapping[str, Any], *, check_mode: bool) -> None:
+        super().__init__(arguments)
         self.hypervisor = hypervisor
         self.pools = hypervisor.storage_pools
-        self.title = arguments["name"]
-        self.uuid = arguments["uuid"]
-        self.state = arguments["state"] or PRESENT
-        self.autostart = arguments["autostart"]
-        self.build, self.restart = bool(arguments["build"]), bool(arguments["restart"])
+        self.build = bool(arguments["build"])
         self.check_mode = check_mode
-        try:
-            declared = pool_options.read_declaration({name: arguments[name] for name in POOL_OPTIONS})
-        except ValueError as error:
-            raise ValueError(f"{self.title}: {error}") from None
-        self.specification = SingleOptions(pool_options.POOL, declared, pool_options.make_pool, pool_options.change_pool)
         self._pool: Pool | None = None
         self._found: PoolDescription | None = None
-        self._waiting: list[str] = []
 
     # -- what is --------------------------------------------------------------------------------------------------------
 
     async def read(self) -> Values:
         """Return what is declared, as it stands in the definition of the next start."""
-        self._waiting = []
+        self.waiting = []
         listed = await list_pools(self.hypervisor)
         pool = self._pool = next((one for one in listed if one.name == self.title), None)
         self._found = None if pool is None or self.state == ABSENT else await self.pools.describe(self.title)
         if pool is None:
             return {"state": ABSENT}
-        if self.uuid is not None and pool.uuid != self.uuid:
-            raise ValueError(f"{self.title}: uuid: the pool has {pool.uuid}, which cannot change: leave it out, or remove the pool")
-        if self._found is None:
+        self.refuse_other(pool.uuid)
+        stored = self.definition
+        if stored is None:
             return {"state": PRESENT}
-        stored, running = self._definition(), self._found.running
-        values = {"state": self._state_of(pool), **self._with_autostart(pool.autostart), **self.specification.describe(stored)}
-        self._waiting = [] if running is None else self.specification.differences(running, stored)
-        return {**values, NEEDS_RESTART: True} if self._waiting else values
+        self.waiting = self._unlike_running(stored)
+        return self.with_restart(self.describe(stored, self.state_of(active=pool.active, persistent=pool.persistent), pool.autostart))
 
-    def _definition(self) -> ET.Element:
-        found = self._found
-        definition = None if found is None else found.stored if found.stored is not None else found.running
-        if definition is None:
-            raise ValueError(f"{self.title}: the agent told no definition of the pool")
-        return definition
+    @property
+    def definition(self) -> ET.Element | None:
+        """The definition of the next start."""
+        return None if self._found is None else next_definition(self._found, self.title, self.what)
 
-    def _state_of(self, pool: Pool) -> str:
-        if not pool.persistent:
-            return TRANSIENT
-        return (ACTIVE if pool.active else INACTIVE) if self.state in {ACTIVE, INACTIVE} else PRESENT
-
-    def _with_autostart(self, autostart: bool) -> dict[str, Any]:
-        return {} if self.autostart is None else {"autostart": autostart}
+    def _unlike_running(self, definition: ET.Element) -> list[str]:
+        """Return what of a definition is not so while the pool is active."""
+        running = None if self._found is None else self._found.running
+        return [] if running is None else self.specification.differences(running, definition)
 
     # -- what shall be --------------------------------------------------------------------------------------------------
 
@@ -121,17 +120,9 @@ class DeclaredPool(Resource):
         """Return the declared values."""
         if self.state == ABSENT:
             return {"state": ABSENT}
-        wanted = self._wanted()
-        values = {"state": self.state, **self._with_autostart(bool(self.autostart)), **self.specification.describe(wanted)}
-        running = self._found.running if self._found is not None and self.state != INACTIVE else None
-        waiting = [] if running is None else self.specification.differences(running, wanted)
-        self._waiting = [] if self.restart else waiting
-        return {**values, NEEDS_RESTART: True} if self._waiting else values
-
-    def _wanted(self) -> ET.Element:
-        if self._found is None:
-            return self.specification.make(self.title, self.uuid)
-        return self.specification.change(self._definition())
+        wanted = self.wanted_definition()
+        self.waiting = [] if self.restart or self.state == INACTIVE else self._unlike_running(wanted)
+        return self.with_restart(self.describe(wanted, self.state, self.autostart))
 
     # -- from one to the other ------------------------------------------------------------------------------------------
 
@@ -142,20 +133,15 @@ class DeclaredPool(Resource):
         if self.state == ABSENT:
             await self._remove()
             return
-        wanted = self._wanted()
-        differs = any(current.get(name) != value for name, value in desired.items() if name not in {"state", NEEDS_RESTART})
-        if differs or current["state"] in {ABSENT, TRANSIENT}:
+        wanted = self.wanted_definition()
+        if self.redefines(current, desired):
             autostart = self.autostart if self.autostart is not None else pool is not None and pool.autostart
             await self.pools.define(wanted, autostart=autostart)
-        restarts = active and self.restart and self.state != INACTIVE and self._waits(wanted)
+        restarts = active and self.restart and self.state != INACTIVE and bool(self._unlike_running(wanted))
         if active and (restarts or self.state == INACTIVE):
             await self.pools.stop(self.title)
         if restarts or (self.state == ACTIVE and not active):
             await self.pools.start(self.title, build=self.build and not active)
-
-    def _waits(self, wanted: ET.Element) -> bool:
-        running = None if self._found is None else self._found.running
-        return running is not None and bool(self.specification.differences(running, wanted))
 
     async def _remove(self) -> None:
         pool = self._pool
@@ -168,17 +154,13 @@ class DeclaredPool(Resource):
 
     def report(self, change: Change) -> dict[str, Any]:
         """Return the pool as it was last read; sizes in MiB, null where it is not active."""
-        waiting = {
-            NEEDS_RESTART: bool(self._waiting),
-            "restart_reasons": [f"{name} takes effect at the next start" for name in self._waiting],
-        }
         pool = self._pool
         if pool is None:
             told = dict.fromkeys(("uuid", "autostart", "type", "path", "capacity", "allocation", "available"))
-            return {"name": self.title, "state": ABSENT, **told, **waiting}
+            return {"name": self.title, "state": ABSENT, **told, **self.tell_waiting()}
         sizes = {name: getattr(pool, name) // MEBIBYTE if pool.active else None for name in ("capacity", "allocation", "available")}
         facts = {"uuid": pool.uuid, "autostart": pool.autostart, "type": pool.type, "path": pool.path}
-        return {"name": self.title, "state": ACTIVE if pool.active else INACTIVE, **facts, **sizes, **waiting}
+        return {"name": self.title, "state": ACTIVE if pool.active else INACTIVE, **facts, **sizes, **self.tell_waiting()}
 
 
 async def describe_all(hypervisor: Hypervisor) -> list[dict[str, Any]]:

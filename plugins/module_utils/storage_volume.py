@@ -37,6 +37,11 @@ KIND: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+async def list_volumes(hypervisor: Hypervisor, pool: str) -> tuple[Volume, ...]:
+    """Return the volumes of a pool as they are now."""
+    return await ask_together(hypervisor.session, (hypervisor.bare, "volumes", pool), lambda: hypervisor.volumes.list(pool))
+
+
 class DeclaredVolume(Resource):
     """One volume; its values are the declared ones of size (MiB) and format."""
 
@@ -63,7 +68,7 @@ class DeclaredVolume(Resource):
 
     async def read(self) -> Values:
         """Return what is declared, as it stands."""
-        listed = await self._list()
+        listed = await list_volumes(self.hypervisor, self.pool)
         found = self._volume = next((one for one in listed if one.name == self.name), None)
         if found is None:
             return {"state": ABSENT}
@@ -72,10 +77,6 @@ class DeclaredVolume(Resource):
             values |= {} if self.size is None else {"size": await self._size_of(found)}
             values |= {} if self.format is None else {"format": found.format}
         return values
-
-    async def _list(self) -> tuple[Volume, ...]:
-        hypervisor = self.hypervisor
-        return await ask_together(hypervisor.session, (hypervisor.bare, "volumes", self.pool), lambda: hypervisor.volumes.list(self.pool))
 
     async def _size_of(self, found: Volume) -> int | str:
         """Return the size in MiB, or in words if that is not a whole number; LVM's rounding up is no difference."""

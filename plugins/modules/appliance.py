@@ -122,7 +122,7 @@ from typing import Any
 from ansible_collections.archipel.platform.plugins.module_utils.appliances import APPLIANCE, DeclaredAppliance
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
-from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
+from ansible_collections.archipel.platform.plugins.module_utils.results import reconcile_one
 
 ARGUMENTS = {**connection_arguments(), **APPLIANCE}
 
@@ -134,9 +134,7 @@ def refuse(arguments: Mapping[str, Any]) -> None:
 
 async def declare(run: Run) -> Mapping[str, Any]:
     appliance = DeclaredAppliance(run.hypervisor, run.arguments, check_mode=run.check_mode, tell=run.tell)
-    result = await reconcile_all([appliance], "appliances", run)
-    [told] = result.pop("appliances")
-    return {**result, "appliance": told}
+    return await reconcile_one(appliance, "appliance", run)
 
 
 MODULE = Module(

@@ -101,16 +101,14 @@ from typing import Any
 from ansible_collections.archipel.platform.plugins.module_utils.appliances import APPLIANCE_FEED, DeclaredApplianceFeed
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
-from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
+from ansible_collections.archipel.platform.plugins.module_utils.results import reconcile_one
 
 ARGUMENTS = {**connection_arguments(), **APPLIANCE_FEED}
 
 
 async def declare(run: Run) -> Mapping[str, Any]:
     feed = DeclaredApplianceFeed(run.hypervisor, run.arguments, check_mode=run.check_mode, tell=run.tell)
-    result = await reconcile_all([feed], "feeds", run)
-    [told] = result.pop("feeds")
-    return {**result, "feed": told}
+    return await reconcile_one(feed, "feed", run)
 
 
 MODULE = Module(ARGUMENTS, declare)

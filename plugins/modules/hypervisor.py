@@ -170,18 +170,17 @@ from ansible_collections.archipel.platform.plugins.module_utils.hypervisor_state
     DeclaredHypervisor,
     refuse_contradictions,
 )
-from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
+from ansible_collections.archipel.platform.plugins.module_utils.results import reconcile_one
 
 ARGUMENTS = {**connection_arguments(), **HYPERVISOR}
 
 
 async def declare(run: Run) -> Mapping[str, Any]:
     declared = DeclaredHypervisor(run.hypervisor, run.arguments, check_mode=run.check_mode, tell=run.tell)
-    result = await reconcile_all([declared], "hypervisors", run)
+    result = await reconcile_one(declared, "hypervisor", run)
     for warning in () if declared.evacuation is None else declared.evacuation.warnings:
         run.warn(warning)
-    [told] = result.pop("hypervisors")
-    return {**result, "hypervisor": told}
+    return result
 
 
 MODULE = Module(ARGUMENTS, declare, refuse=refuse_contradictions, constraints={"required_one_of": [("state", "tags")]})

@@ -157,6 +157,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.execution import
 from ansible_collections.archipel.platform.plugins.module_utils.network import DeclaredNetwork
 from ansible_collections.archipel.platform.plugins.module_utils.network_arguments import NETWORK, NETWORK_OPTIONS
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
+from ansible_collections.archipel.platform.plugins.module_utils.results import tell_restarts, tell_single
 
 NETWORKS = EntryList(NETWORK, "networks", what="network", parts=NETWORK_OPTIONS)
 ARGUMENTS = {
@@ -169,10 +170,8 @@ async def declare(run: Run) -> Mapping[str, Any]:
     hypervisor = run.hypervisor
     resources = [DeclaredNetwork(hypervisor, entry, check_mode=run.check_mode) for entry in NETWORKS.read(run.arguments)]
     result = await reconcile_all(resources, "networks", run)
-    for waiting in (network["name"] for network in result["networks"] if network["needs_restart"]):
-        run.warn(f"{waiting}: what changed takes effect when the network is started anew; restart=true does that")
-    single = {} if run.arguments["networks"] is not None else {"network": result["networks"][0]}
-    return {**result, **single, "needs_restart": any(network["needs_restart"] for network in result["networks"])}
+    result = tell_restarts(result, "networks", run, "when the network is started anew; restart=true does that")
+    return tell_single(result, "networks", "network", run)
 
 
 MODULE = Module(

@@ -241,6 +241,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.entries import E
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 from ansible_collections.archipel.platform.plugins.module_utils.nwfilter import FILTER_OPTIONS, KIND, DeclaredFilter
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
+from ansible_collections.archipel.platform.plugins.module_utils.results import tell_single
 
 FILTERS = EntryList(KIND, "nwfilters", what="filter", parts=FILTER_OPTIONS)
 ARGUMENTS = {
@@ -253,7 +254,7 @@ async def declare(run: Run) -> Mapping[str, Any]:
     hypervisor = run.hypervisor
     resources = [DeclaredFilter(hypervisor, entry, check_mode=run.check_mode) for entry in FILTERS.read(run.arguments)]
     result = await reconcile_all(resources, "nwfilters", run)
-    return {**result, **({} if run.arguments["nwfilters"] is not None else {"nwfilter": result["nwfilters"][0]})}
+    return tell_single(result, "nwfilters", "nwfilter", run)
 
 
 MODULE = Module(

@@ -265,8 +265,10 @@ from typing import Any
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
 from ansible_collections.archipel.platform.plugins.module_utils.entries import EntryList
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
+from ansible_collections.archipel.platform.plugins.module_utils.libvirt_resource import ACTIVE
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
-from ansible_collections.archipel.platform.plugins.module_utils.storage_pool import ACTIVE, KIND, DeclaredPool
+from ansible_collections.archipel.platform.plugins.module_utils.results import tell_restarts, tell_single
+from ansible_collections.archipel.platform.plugins.module_utils.storage_pool import KIND, DeclaredPool
 
 POOLS = EntryList(KIND, "storage_pools", what="pool")
 ARGUMENTS = {
@@ -280,13 +282,11 @@ async def declare(run: Run) -> Mapping[str, Any]:
     hypervisor = run.hypervisor
     resources = [DeclaredPool(hypervisor, entry, check_mode=run.check_mode) for entry in POOLS.read(run.arguments)]
     result = await reconcile_all(resources, "storage_pools", run)
-    pools = result["storage_pools"]
     if run.arguments["refresh"] and not run.check_mode:
-        await asyncio.gather(*(hypervisor.storage_pools.refresh(pool["name"]) for pool in pools if pool["state"] == ACTIVE))
-    for waiting in (pool["name"] for pool in pools if pool["needs_restart"]):
-        run.warn(f"{waiting}: what changed takes effect when the pool is started anew; restart=true does that")
-    single = {} if run.arguments["storage_pools"] is not None else {"storage_pool": pools[0]}
-    return {**result, **single, "needs_restart": any(pool["needs_restart"] for pool in pools)}
+        active = [pool["name"] for pool in result["storage_pools"] if pool["state"] == ACTIVE]
+        await asyncio.gather(*map(hypervisor.storage_pools.refresh, active))
+    result = tell_restarts(result, "storage_pools", run, "when the pool is started anew; restart=true does that")
+    return tell_single(result, "storage_pools", "storage_pool", run)
 
 
 MODULE = Module(

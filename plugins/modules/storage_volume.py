@@ -164,6 +164,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.connection impor
 from ansible_collections.archipel.platform.plugins.module_utils.entries import EntryList
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
+from ansible_collections.archipel.platform.plugins.module_utils.results import tell_single
 from ansible_collections.archipel.platform.plugins.module_utils.storage_volume import KIND, DeclaredVolume
 
 VOLUMES = EntryList(KIND, "storage_volumes", known_by=("pool", "name"))
@@ -177,7 +178,7 @@ async def declare(run: Run) -> Mapping[str, Any]:
     hypervisor = run.hypervisor
     resources = [DeclaredVolume(hypervisor, entry, check_mode=run.check_mode) for entry in VOLUMES.read(run.arguments)]
     result = await reconcile_all(resources, "storage_volumes", run)
-    return {**result, **({} if run.arguments["storage_volumes"] is not None else {"storage_volume": result["storage_volumes"][0]})}
+    return tell_single(result, "storage_volumes", "storage_volume", run)
 
 
 MODULE = Module(

@@ -177,6 +177,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.machine.declared
 from ansible_collections.archipel.platform.plugins.module_utils.machine.host import Host
 from ansible_collections.archipel.platform.plugins.module_utils.machine.whole_definition import find_secrets
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
+from ansible_collections.archipel.platform.plugins.module_utils.results import tell_restarts, tell_single
 
 ARGUMENTS = {
     **connection_arguments(),
@@ -202,10 +203,8 @@ async def declare(run: Run) -> Mapping[str, Any]:
     machines = [DeclaredMachine(wish, host) for wish in wishes]
     await DeclaredMachine.preload(machines)
     result = await reconcile_all(machines, "machines", run)
-    for waiting in (machine["name"] for machine in result["machines"] if machine["needs_restart"]):
-        run.warn(f"{waiting}: what changed takes effect at its next start; restart=true restarts it")
-    single = {} if run.arguments["machines"] is not None else {"machine": result["machines"][0]}
-    return {**result, **single, "needs_restart": any(machine["needs_restart"] for machine in result["machines"])}
+    result = tell_restarts(result, "machines", run, "at its next start; restart=true restarts it")
+    return tell_single(result, "machines", "machine", run)
 
 
 MODULE = Module(
