@@ -69,6 +69,19 @@ options:
       - name: ARCHIPEL_GUEST_COMMAND_TIMEOUT
     vars:
       - name: ansible_archipel_command_timeout
+  output_limit:
+    description:
+      - How many MiB a command may write, its standard output and error together. It is ended then, and the task fails.
+      - All of it is held in memory. A guest cannot fill that, whatever runs in it. It is not about files that are copied.
+    type: int
+    default: 64
+    ini:
+      - section: archipel_guest_connection
+        key: output_limit
+    env:
+      - name: ARCHIPEL_GUEST_OUTPUT_LIMIT
+    vars:
+      - name: ansible_archipel_output_limit
   staging_folder:
     description:
       - A folder of the guest for what does not fit in one request. It needs room for the largest file of a play.
@@ -169,6 +182,7 @@ from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailur
 from ansible.plugins.connection import ConnectionBase, ensure_connect
 from ansible.utils.display import Display
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_settings
+from ansible_collections.archipel.platform.plugins.module_utils.environment import without_empty_variables
 from ansible_collections.archipel.platform.plugins.module_utils.guest.files import replace_file
 from ansible_collections.archipel.platform.plugins.module_utils.library import MISSING, missing_library
 from ansible_collections.archipel.platform.plugins.plugin_utils.guest_door import (
@@ -208,6 +222,11 @@ class Connection(ConnectionBase):
             raise AnsibleConnectionFailure(missing_library(str(COLLECTION)))
         self._connected = True
         return self
+
+    def set_options(self, *arguments: Any, **named: Any) -> None:
+        """Read the options; an empty variable of the environment is none."""
+        with without_empty_variables():
+            super().set_options(*arguments, **named)
 
     # -- what Ansible wants -----------------------------------------------------------------------------------------------
 
@@ -284,6 +303,7 @@ class Connection(ConnectionBase):
             user="" if user in {None, "", "root"} else user,
             folder=self.get_option("staging_folder"),
             timeout=self.get_option("command_timeout"),
+            most_output=self.get_option("output_limit") << 20,
             tell=tell_progress(lambda text: Display().v(text, host=self._name), moved),
         )
 

@@ -167,6 +167,7 @@ from typing import Any, NamedTuple
 
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible_collections.archipel.platform.plugins.module_utils.environment import without_empty_variables
 from ansible_collections.archipel.platform.plugins.plugin_utils.host_names import HostNames
 from ansible_collections.archipel.platform.plugins.plugin_utils.host_variables import (
     LOGIN_OPTIONS,
@@ -212,6 +213,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         for failure in survey["failures"]:
             self.display.warning(f"Archipel inventory {path}: {failure}")
         self._populate(survey)
+
+    def set_options(self, *arguments: Any, **named: Any) -> None:
+        """Read the options; an empty variable of the environment is none."""
+        with without_empty_variables():
+            super().set_options(*arguments, **named)
 
     # -- what to ask ----------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ansible.module_utils.basic import env_fallback
+from ansible_collections.archipel.platform.plugins.module_utils.environment import read_environment
 
 try:
     from archipel.client import login
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def _from_environment(name: str, **specification: Any) -> dict[str, Any]:
-    return {**specification, "fallback": (env_fallback, [f"ARCHIPEL_{name}"])}
+    return {**specification, "fallback": (read_environment, [f"ARCHIPEL_{name}"])}
 
 
 def connection_arguments() -> dict[str, dict[str, Any]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_settings, find_hypervisor
 from ansible_collections.archipel.platform.plugins.module_utils.library import require_library
+from ansible_collections.archipel.platform.plugins.module_utils.progress import telling
 
 try:
     from archipel.client import Session
@@ -101,7 +102,12 @@ class Module:
 
     async def _log_in_and_work(self, module: AnsibleModule) -> Mapping[str, Any]:
         async with Session(connection_settings(module.params)) as session:
-            return await self.work(Run(module.params, session, module.check_mode, module._diff, warn=module.warn, tell=module.log))
+            return await self.work_in(Run(module.params, session, module.check_mode, module._diff, warn=module.warn, tell=module.log))
+
+    async def work_in(self, run: Run) -> Mapping[str, Any]:
+        """Do the work, and tell that it goes on where nothing else is told."""
+        async with telling(run.tell, "waiting for answers"):
+            return await self.work(run)
 
 
 def describe_failure(error: BaseException, *, check_mode: bool = False) -> dict[str, Any]:

@@ -233,7 +233,8 @@ class DeclaredDisk(Resource):
         waiting = await self.drives.detach(drive) if self._is_attached(drive) else []
         if waiting:
             raise ValueError(f"{self.title}: {waiting[0]}: stop {self.drives.title}, then run this again; its definition names it no more")
-        await self.drives.wait_until_unplugged(drive)
+        async with telling(self._tell, f"{self.title}: waiting for the guest to let go of it"):
+            await self.drives.wait_until_unplugged(drive)
         await self.drives.machine.drives.delete(file_of(drive))
 
     def _is_attached(self, drive: Drive) -> bool:

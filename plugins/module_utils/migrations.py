@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.archipel.platform.plugins.module_utils.directory import Directory
 from ansible_collections.archipel.platform.plugins.module_utils.machine.run_state import RUNNING, reach, stop
 from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot import Snapshot, is_active
-from ansible_collections.archipel.platform.plugins.module_utils.progress import Say, once_each, say_nothing
+from ansible_collections.archipel.platform.plugins.module_utils.progress import Say, once_each, say_nothing, telling
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
 
 try:
@@ -65,7 +65,8 @@ async def move(machine: VirtualMachine, to: Hypervisor, way: Way) -> VirtualMach
 
 async def _carry(machine: VirtualMachine, to: Hypervisor, way: Way) -> VirtualMachine:
     try:
-        there = await machine.migration.begin(to, wait=way.timeout, tell=once_each(way.tell, f"{machine.name}: "))
+        async with telling(way.tell, f"{machine.name}: on its way to {to.bare}"):
+            there = await machine.migration.begin(to, wait=way.timeout, tell=once_each(way.tell, f"{machine.name}: "))
     except WaitTimedOut as error:
         if not way.cancel_on_timeout:
             raise

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.connection import names_hypervisor
 from ansible_collections.archipel.platform.plugins.module_utils.execution import PartlyFailed, describe_failure
+from ansible_collections.archipel.platform.plugins.module_utils.progress import Crowd, waiting
 
 try:
     from archipel.client.failures import EXPECTED, describe
@@ -121,7 +122,14 @@ async def reconcile_all(resources: Sequence[Resource], key: str, run: Run) -> di
     The failure of one does not keep the others from their changes: raises its error if there is just one resource, else
     :class:`PartlyFailed`.
     """
-    outcomes = await asyncio.gather(*(reconcile(resource, check_mode=run.check_mode) for resource in resources), return_exceptions=True)
+    crowd = Crowd(len(resources))
+
+    async def take(resource: Resource) -> Change:
+        with crowd.at_work(resource.title):
+            return await reconcile(resource, check_mode=run.check_mode)
+
+    async with waiting(crowd):
+        outcomes = await asyncio.gather(*map(take, resources), return_exceptions=True)
     failed = {resource.title: outcome for resource, outcome in zip(resources, outcomes, strict=True) if isinstance(outcome, BaseException)}
     if len(resources) == 1 and failed:
         [(title, error)] = failed.items()

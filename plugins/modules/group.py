@@ -189,9 +189,9 @@ missing_right:
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.module_utils.basic import env_fallback
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
 from ansible_collections.archipel.platform.plugins.module_utils.entries import EntryList, is_present
+from ansible_collections.archipel.platform.plugins.module_utils.environment import read_environment
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 from ansible_collections.archipel.platform.plugins.module_utils.groups import KIND, DeclaredGroup, KeptGroup, ServerGroup
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
@@ -201,7 +201,7 @@ ARGUMENTS = {
     **connection_arguments(),
     **GROUPS.options,
     "kept_by": {"type": "str", "choices": ["server", "hypervisor"], "default": "server"},
-    "api_url": {"type": "str", "fallback": (env_fallback, ["ARCHIPEL_API_URL"])},
+    "api_url": {"type": "str", "fallback": (read_environment, ["ARCHIPEL_API_URL"])},
 }
 
 

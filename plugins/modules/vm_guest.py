@@ -81,6 +81,12 @@ options:
       - How many seconds the O(program) may take. It is ended then. V(0) waits for as long as it takes.
     type: float
     default: 0
+  output_limit:
+    description:
+      - How many MiB the O(program) may write, its standard output and error together. It is ended then, and the task fails.
+      - All of it is held in memory. A guest cannot fill that, whatever runs in it.
+    type: int
+    default: 64
   creates:
     description:
       - A path in the guest. If it is there, the O(program) does not run.
@@ -236,6 +242,7 @@ ARGUMENTS = {
     "arguments": {"type": "list", "elements": "str", "default": []},
     "stdin": {"type": "str"},
     "program_timeout": {"type": "float", "default": 0},
+    "output_limit": {"type": "int", "default": 64},
     "creates": {"type": "str"},
     "removes": {"type": "str"},
     "user": {"type": "str"},
@@ -252,6 +259,8 @@ CONSTRAINTS = {
 
 
 def refuse(arguments: Mapping[str, Any]) -> None:
+    if arguments["output_limit"] < 1:
+        raise ValueError("output_limit: must be 1 MiB or more")
     paths = [(f"files[{number}].dest", entry["dest"]) for number, entry in enumerate(arguments["files"] or ())]
     paths += [(f"fetch[{number}].src", entry["src"]) for number, entry in enumerate(arguments["fetch"] or ())]
     paths += [(name, arguments[name]) for name in ("program", "creates", "removes") if arguments[name] is not None]

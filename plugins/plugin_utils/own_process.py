@@ -102,8 +102,10 @@ class ActionModule(ActionBase):
         warnings: list[str] = []
 
         async def work(session: Session) -> Mapping[str, Any]:
-            run = Run(arguments, session, self._task.check_mode, self._task.diff, warn=warnings.append, tell=self._tell)
-            return await module.work(run)
+            def tell(progress: str) -> None:
+                self._tell(remove_values(progress, secrets))
+
+            return await module.work_in(Run(arguments, session, self._task.check_mode, self._task.diff, warn=warnings.append, tell=tell))
 
         try:
             module.refuse(arguments)

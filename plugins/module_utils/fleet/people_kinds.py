@@ -58,7 +58,7 @@ def read_password(arguments: Mapping[str, Any], folder: Path) -> str | None:
 def _group(ground: ServerGround, item: Item) -> Resource:
     beside = [other.key.name for other in ground.items if other.key.kind == item.key.kind]
     return groups.ServerGroup(
-        ground.session, {**item.arguments, "api_url": os.environ.get("ARCHIPEL_API_URL")}, check_mode=True, beside=beside
+        ground.session, {**item.arguments, "api_url": os.environ.get("ARCHIPEL_API_URL") or None}, check_mode=True, beside=beside
     )
 
 

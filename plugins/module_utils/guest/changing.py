@@ -14,7 +14,8 @@ from ansible_collections.archipel.platform.plugins.module_utils.execution import
 from ansible_collections.archipel.platform.plugins.module_utils.guest.accounts import AccountPassword
 from ansible_collections.archipel.platform.plugins.module_utils.guest.files import FetchedFile, GuestFile
 from ansible_collections.archipel.platform.plugins.module_utils.guest.states import Frozen, GuestClock
-from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, reconcile
+from ansible_collections.archipel.platform.plugins.module_utils.progress import waiting
+from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Resource, reconcile
 
 try:
     from archipel.client.guest_shell import Completed, GuestShell
@@ -34,11 +35,13 @@ async def change_guest(run: Run) -> dict[str, Any]:
     result: dict[str, Any] = {"changed": False}
     diffs: list[dict[str, str]] = []
     for resource in _before_program(run, guest):
-        _take(await reconcile(resource, check_mode=run.check_mode), resource, result, diffs)
+        await _change(run, resource, result, diffs)
     if arguments["program"] is not None:
-        await _run_program(run, GuestShell(guest, timeout=arguments["program_timeout"]), result)
+        await _run_program(
+            run, GuestShell(guest, timeout=arguments["program_timeout"], most_output=arguments["output_limit"] << 20), result
+        )
     for resource in _after_program(run, guest):
-        _take(await reconcile(resource, check_mode=run.check_mode), resource, result, diffs)
+        await _change(run, resource, result, diffs)
     return result | ({"diff": diffs} if run.diff_mode else {})
 
 
@@ -62,7 +65,9 @@ def _after_program(run: Run, guest: Guest) -> Iterator[Resource]:
         yield Frozen(guest, True)
 
 
-def _take(change: Change, resource: Resource, result: dict[str, Any], diffs: list[dict[str, str]]) -> None:
+async def _change(run: Run, resource: Resource, result: dict[str, Any], diffs: list[dict[str, str]]) -> None:
+    async with waiting(f"{run.arguments['machine']}: at work: {resource.title}"):
+        change = await reconcile(resource, check_mode=run.check_mode)
     result["changed"] = result["changed"] or change.changed
     for key, value in resource.report(change).items():
         result[key] = result.get(key, []) + value if isinstance(value, list) else value
@@ -79,7 +84,8 @@ async def _run_program(run: Run, shell: GuestShell, result: dict[str, Any]) -> N
     if run.check_mode:
         return
     words = [run.arguments["program"], *run.arguments["arguments"]]
-    done = await shell.run(f"exec {shlex.join(words)}", (run.arguments["stdin"] or "").encode())
+    async with waiting(f"{run.arguments['machine']}: {words[0]} runs in the guest"):
+        done = await shell.run(f"exec {shlex.join(words)}", (run.arguments["stdin"] or "").encode())
     result.update(_texts(done))
     if done.code:
         raise PartlyFailed(f"{words[0]} ended with {done.code} in the guest: {result['stderr'].strip()[:500]}", result)

@@ -61,7 +61,7 @@ class GuestFile(Resource):
         if digest == self._digest:
             return {"sha256": digest, "content": self._own_text()}
         sink = io.BytesIO()
-        await self._shell.fetch(self._path, sink)
+        await self._shell.fetch(self._path, sink, most=MOST_SHOWN)
         return {"sha256": digest, "content": sink.getvalue().decode(errors="replace")}
 
     def _own_text(self) -> str | None:

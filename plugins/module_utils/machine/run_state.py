@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot import is_active
+from ansible_collections.archipel.platform.plugins.module_utils.progress import waiting
 
 try:
     from archipel.client import MachineState, WaitTimedOut
@@ -36,10 +38,12 @@ async def reach(machine: VirtualMachine, wanted: str, shutdown_timeout: float, *
         return
     state = await machine.state()
     if state is MachineState.SHUTTING_DOWN:
-        await machine.wait_for_state(MachineState.OFF, timeout=shutdown_timeout)
-    if not is_active(await machine.state()):
-        await machine.start()
-    await (_resume(machine) if wanted == RUNNING else _suspend(machine))
+        async with _waiting_for_guest(machine, shutdown_timeout):
+            await machine.wait_for_state(MachineState.OFF, timeout=shutdown_timeout)
+    async with waiting(f"{_name(machine)}: waiting until it is {wanted}"):
+        if not is_active(await machine.state()):
+            await machine.start()
+        await (_resume(machine) if wanted == RUNNING else _suspend(machine))
 
 
 async def _resume(machine: VirtualMachine) -> None:
@@ -66,12 +70,22 @@ async def stop(machine: VirtualMachine, shutdown_timeout: float, *, force: bool)
         if state is MachineState.PAUSED:
             await machine.resume()  # a paused guest hears nothing
         await _shut_down(machine)
-        await machine.wait_for_state(MachineState.OFF, MachineState.CRASHED, timeout=shutdown_timeout)
+        async with _waiting_for_guest(machine, shutdown_timeout):
+            await machine.wait_for_state(MachineState.OFF, MachineState.CRASHED, timeout=shutdown_timeout)
     except (LibvirtFailed, WaitTimedOut) as error:
         if not force:
             raise _advise(error) from None
-        await machine.destroy()
-        await machine.wait_for_state(MachineState.OFF, MachineState.CRASHED)
+        async with waiting(f"{_name(machine)}: its guest did not shut down; switching it off"):
+            await machine.destroy()
+            await machine.wait_for_state(MachineState.OFF, MachineState.CRASHED)
+
+
+def _waiting_for_guest(machine: VirtualMachine, most: float) -> AbstractAsyncContextManager[None]:
+    return waiting(f"{_name(machine)}: waiting for its guest to shut down, at most {most:g} s")
+
+
+def _name(machine: VirtualMachine) -> str:
+    return machine.name or machine.bare
 
 
 async def _shut_down(machine: VirtualMachine) -> None:

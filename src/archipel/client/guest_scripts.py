@@ -47,11 +47,19 @@ REMOVE: Final = (
 rm -f "$at".?
 """
 )
+# Nobody has another child while he is ended.
+_END: Final = r"""end() {
+    kill -STOP "$1" 2>/dev/null
+    for child in $(cat "/proc/$1"/task/*/children 2>/dev/null); do end "$child" "$2"; done
+    kill "-$2" "$1" 2>/dev/null
+    kill -CONT "$1" 2>/dev/null
+}
+"""
 KILL: Final = (
     _HEAD
+    + _END
     + r"""fields at
-end() { for child in $(cat "/proc/$1"/task/*/children 2>/dev/null); do end "$child"; done; kill "$1" 2>/dev/null; }
-[ ! -e "$at.p" ] || end "$(cat "$at.p")"
+[ ! -e "$at.p" ] || end "$(cat "$at.p")" TERM
 rm -f "$at".?
 """
 )
@@ -74,7 +82,7 @@ $1"
 # A program that asks for a password gets it once; input follows when it tells that it was taken. Who asks twice hears no more.
 _ANSWER: Final = r"""answer() {
     sent= looks=0
-    while [ "$looks" -lt 600 ] && [ ! -e "$at.c" ]; do
+    while [ "$looks" -lt 600 ] && [ ! -e "$at.c" ] && [ ! -e "$at.k" ]; do
         if grep -qF -e "$success" "$at.o"; then
             cat <&3 >&4 2>/dev/null
             return
@@ -92,34 +100,59 @@ _ANSWER: Final = r"""answer() {
 run_answering() {
     mkfifo "$at.f" || exit 125
     { (as_user "$command"); echo $? >"$at.c"; } 3<&- <"$at.f" >>"$at.o" 2>>"$at.e" &
-    echo $! >"$at.p"
+    program=$!
+    echo "$program" >"$at.p"
     exec 4>"$at.f"
+    begin_watch "$program"
     trap '' PIPE
     answer
     exec 4>&-
-    wait
-    read -r code <"$at.c"
+    wait "$program"
+    code=$?
+    [ ! -s "$at.c" ] || read -r code <"$at.c"
+    end_watch
 }
 run() {
     as_user "$command" <&3 >>"$at.o" 2>>"$at.e" &
-    echo $! >"$at.p"
-    wait $!
+    program=$!
+    echo "$program" >"$at.p"
+    begin_watch "$program"
+    wait "$program"
     code=$?
+    end_watch
 }
+"""
+# A program that writes more than it may is ended, whether it likes to or not.
+_WATCH: Final = r"""watch() {
+    while sleep 1; do
+        set -- "$1" $(wc -c "$at.o" "$at.e")
+        [ $(($2 + $4)) -le "$most" ] || { : >|"$at.k"; end "$1" KILL; }
+    done
+}
+begin_watch() {
+    watcher=
+    [ -z "$most" ] || { { exec </dev/null >/dev/null 2>&1 3<&- 4>&-; watch "$1"; } & watcher=$!; }
+}
+end_watch() { [ -z "$watcher" ] || { kill "$watcher"; wait "$watcher"; } 2>/dev/null; }
 """
 # What costs a process more is left out where it can be: under emulation each takes as long as a whole request.
 RUN: Final = (
     _HEAD
     + _AS_USER
     + _ANSWER
-    + r"""fields at source user room password prompt success command
+    + _END
+    + _WATCH
+    + r"""fields at source user room most password prompt success command
 : >"$at.o" && : >"$at.e" || exit 125
 """
     + _OPEN_INPUT
     + r"""if [ -n "$password" ]; then run_answering; else run; fi
 set -- 0 - 0
 if [ -s "$at.o" ] || [ -s "$at.e" ]; then set -- $(wc -c "$at.o" "$at.e"); fi
-if [ $(($1 + $3)) -le "$room" ]; then
+if [ -n "$most" ] && [ $(($1 + $3)) -gt "$most" ]; then
+    echo "archipel $code $1 $3"
+    rm -f "$at".?
+elif [ $(($1 + $3)) -le "$room" ]; then
     echo "archipel $code $1 $3"
     [ $(($1 + $3)) -eq 0 ] || cat "$at.o" "$at.e"
     rm -f "$at".? </dev/null >/dev/null 2>&1 3<&- &

@@ -31,12 +31,22 @@ if TYPE_CHECKING:
 ROOM: Final = MOST_BYTES - 512  # bytes of output that need no file: the line of the summary comes before them
 FOLDER: Final = "/var/tmp"  # noqa: S108 - of the guest; names of files in it cannot be guessed
 PRIVATE: Final = 0o600
+MOST_OUTPUT: Final = 64 << 20  # bytes of a command's output, which is held in memory
 ENDING: Final = 30.0  # seconds for what only tidies up
+NO_LIMIT: Final = ""  # for what goes to a file
 FOREVER: Final = float("inf")
 
 
 class GuestShellFailed(ClientError):
     """The guest's shell could not do what was asked of it; the text is what it said."""
+
+
+class OutputTooLong(GuestShellFailed):
+    """A command wrote more than it may; it has been ended."""
+
+    def __init__(self, most: int) -> None:
+        much = f"{most >> 20} MiB" if most >= 1 << 20 else f"{most} bytes"
+        super().__init__(f"the command wrote more than {much} (output_limit), and was ended; have it write to a file")
 
 
 @dataclass(frozen=True)
@@ -77,17 +87,28 @@ class _Ended:
 class GuestShell:
     """A shell of ``user`` in the guest; without one, of the guest's administrator.
 
-    ``folder`` is where files are put for a while, ``timeout`` how many seconds a command may take (0: as many as it wants), and
-    ``tell`` hears how many bytes of how many of a large file are there. Raises :class:`ValueError` for what is no user.
+    ``folder`` is where files are put for a while, ``timeout`` how many seconds a command may take (0: as many as it wants),
+    ``most_output`` how many bytes it may write before it is ended, and ``tell`` hears how many bytes of how many of a large file are
+    there. Raises :class:`ValueError` for what is no user.
     """
 
-    def __init__(self, guest: Guest, *, user: str = "", folder: str = FOLDER, timeout: float = 0, tell: Tell = say_nothing) -> None:
+    def __init__(
+        self,
+        guest: Guest,
+        *,
+        user: str = "",
+        folder: str = FOLDER,
+        timeout: float = 0,
+        most_output: int = MOST_OUTPUT,
+        tell: Tell = say_nothing,
+    ) -> None:
         if user.startswith("-"):  # su would take it for an option, and go on as the administrator
             raise ValueError(f"{user!r} is no user: a name does not begin with a hyphen")
         self.guest = guest
         self.user = user
         self.folder = folder
         self.timeout = timeout
+        self.most_output = most_output
         self.tell = tell
 
     # -- what it does ---------------------------------------------------------------------------------------------------
@@ -95,9 +116,10 @@ class GuestShell:
     async def run(self, command: str, data: bytes = b"", prompt: PasswordPrompt = NO_PROMPT) -> Completed:
         """Have the shell run a command that gets ``data`` as its input.
 
-        Raises :class:`~archipel.client.WaitTimedOut` after ``timeout`` seconds: the command has been ended then.
+        Raises :class:`~archipel.client.WaitTimedOut` after ``timeout`` seconds, and :class:`OutputTooLong` after ``most_output`` bytes:
+        the command has been ended then.
         """
-        async with self._run(command, data, prompt) as ended:
+        async with self._run(command, data, prompt, str(self.most_output)) as ended:
             stdout, stderr = [await self._output(ended, number) for number in range(2)]
         return Completed(ended.code, stdout, stderr)
 
@@ -117,9 +139,12 @@ class GuestShell:
         if done.exitcode:
             raise GuestShellFailed(f"{path}: {_said(done)}")
 
-    async def fetch(self, path: str, sink: IO[bytes]) -> None:
-        """Write the content of a file of the guest to ``sink``, which can be read, too; raises :class:`GuestShellFailed`."""
-        async with self._run(f"exec cat -- {shlex.quote(path)}", b"", NO_PROMPT) as ended:
+    async def fetch(self, path: str, sink: IO[bytes], *, most: int | None = None) -> None:
+        """Write the content of a file of the guest, of ``most`` bytes if that is given, to ``sink``, which can be read, too.
+
+        Raises :class:`GuestShellFailed`.
+        """
+        async with self._run(f"exec cat -- {shlex.quote(path)}", b"", NO_PROMPT, NO_LIMIT if most is None else str(most)) as ended:
             if ended.code:
                 raise GuestShellFailed(f"{path}: {(await self._output(ended, 1)).decode(errors='replace').strip() or 'cannot be read'}")
             if ended.digests is None:
@@ -130,14 +155,17 @@ class GuestShell:
     # -- runs -----------------------------------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
-    async def _run(self, command: str, data: bytes, prompt: PasswordPrompt) -> AsyncIterator[_Ended]:
+    async def _run(self, command: str, data: bytes, prompt: PasswordPrompt, most: str) -> AsyncIterator[_Ended]:
         """Run a command, yield how it ended, and remove what is left of it."""
         cargo = await Cargo.load(io.BytesIO(data))
-        values = (self.user, str(ROOM), prompt.password, prompt.prompt, prompt.success, command)
+        values = (self.user, str(ROOM), most, prompt.password, prompt.prompt, prompt.success, command)
         with contextlib.closing(cargo):
             async with self._staging(cargo, values) as given:
                 at = given.partition(b"\n")[0].decode()
                 ended = self._read_summary(await self._wait(given, at), at)
+                if most and sum(ended.sizes) > int(most):
+                    raise OutputTooLong(int(most))
+                self._refuse_cut(ended)
                 try:
                     yield ended
                 finally:
@@ -181,9 +209,11 @@ class GuestShell:
             ended = _Ended(code, (sizes[0], sizes[1]), digests, output, at)
         except (ValueError, IndexError):
             raise self._nonsense(f"the summary {head[:100]!r}") from None
-        if digests is None and len(output) != sum(ended.sizes):
-            raise self._nonsense(f"{len(output)} bytes of output in place of {sum(ended.sizes)}")
         return ended
+
+    def _refuse_cut(self, ended: _Ended) -> None:
+        if ended.digests is None and len(ended.output) != sum(ended.sizes):
+            raise self._nonsense(f"{len(ended.output)} bytes of output in place of {sum(ended.sizes)}")
 
     def _nonsense(self, text: str) -> MalformedAnswer:
         return MalformedAnswer(self.guest.entity.bare, Execute.action, text)

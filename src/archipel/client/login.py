@@ -37,8 +37,9 @@ _IN_THE_ENVIRONMENT: Final = {
 
 
 def add_environment(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options with what the environment says of those that are not given; modules have Ansible do that."""
-    found = {option: os.environ[variable] for option, variable in _IN_THE_ENVIRONMENT.items() if variable in os.environ}
+    """Return the options with what the environment says of those that are not given; an empty variable says nothing."""
+    asked = {option: os.environ.get(variable) for option, variable in _IN_THE_ENVIRONMENT.items()}
+    found = {option: value for option, value in asked.items() if value}
     return found | {option: value for option, value in arguments.items() if value is not None}
 
 
@@ -76,7 +77,7 @@ def _find_password(arguments: Mapping[str, Any], profile: Profile | None) -> str
     if password is None and file is None:
         if profile is not None and arguments.get("xmpp_jid") in {None, profile.jid}:
             return _load_password(profile)
-        password, file = os.environ.get("ARCHIPEL_PASSWORD"), os.environ.get("ARCHIPEL_PASSWORD_FILE")
+        password, file = (os.environ.get(name) or None for name in ("ARCHIPEL_PASSWORD", "ARCHIPEL_PASSWORD_FILE"))
     if password is not None:
         return str(password)
     if file is not None:

@@ -139,6 +139,12 @@ def test_the_profile_may_come_from_the_environment(archipel: CommandLine, monkey
     assert "there is no profile 'nobody'" in archipel.run("ls", code=6).stderr
 
 
+def test_an_empty_variable_of_the_environment_names_no_profile(archipel: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARCHIPEL_PROFILE", "")
+    archipel.wire.refusal = ServerUnreachable("the server of the profile default was asked")
+    assert "the server of the profile default was asked" in archipel.run("ls", code=4).stderr
+
+
 @pytest.mark.parametrize("name", ["../evil", "", "a b", ".hidden", "x" * 65])
 def test_a_profiles_name_is_no_path(stranger: CommandLine, name: str) -> None:
     result = stranger.run("--profile", name, "login", OWN, "--password-file", "-", input=f"{SECRET}\n", code=6)

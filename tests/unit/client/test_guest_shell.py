@@ -20,11 +20,12 @@ from archipel.client import guest_scripts as scripts
 from archipel.client.entity import Entity
 from archipel.client.errors import MalformedAnswer, WaitTimedOut
 from archipel.client.guest import Guest
-from archipel.client.guest_shell import GuestShell, GuestShellFailed, PasswordPrompt
+from archipel.client.guest_shell import NO_PROMPT, GuestShell, GuestShellFailed, OutputTooLong, PasswordPrompt
 from archipel.protocol.errors import PermissionDenied
-from archipel.protocol.guest import MOST_BYTES
+from archipel.protocol.guest import MOST_BYTES, Execution, Output, encode
 from archipel.xmpp.errors import Disconnected
 from tests.unit.client.local_guest import LocalGuest
+from tests.wire.waiting import eventually
 
 SHELLS = [("/bin/sh",), *([("busybox", "sh")] if shutil.which("busybox") else []), *([("bash",)] if shutil.which("bash") else [])]
 LARGE = 3 * MOST_BYTES + 17
@@ -50,6 +51,15 @@ def everything_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
+def is_gone(pid: int) -> bool:
+    """Whether there is no such process any more."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
 def contents(folder: Path) -> set[str]:
     """Return what is in a folder, but for what is just being removed in the background."""
     return {path.name for path in folder.iterdir() if not path.name.startswith(".archipel-")}
@@ -68,6 +78,42 @@ async def test_more_than_a_request_takes_goes_through_files(data: bytes, local: 
     assert (done.stdout == data, done.stderr) == (True, b"1\n2\n3\n")
     assert "fileread" in local.asked
     assert everything_in(tmp_path) == set()
+
+
+@pytest.mark.parametrize("prompt", [NO_PROMPT, PROMPT], ids=["without a password", "with a password"])
+@pytest.mark.parametrize("words", SHELLS, ids=" ".join)
+async def test_endless_output_ends(words: tuple[str, ...], prompt: PasswordPrompt, tmp_path: Path) -> None:
+    shell = GuestShell(Guest(cast(Entity, LocalGuest(words))), folder=str(tmp_path), most_output=1 << 20)
+    mark = tmp_path / "mark"
+    write = f"echo $$ >{mark}; while :; do echo more; done | (trap '' TERM HUP; while read -r line; do echo $line$line$line$line; done)"
+    with pytest.raises(OutputTooLong, match=r"wrote more than 1 MiB \(output_limit\), and was ended"):
+        await shell.run(f"head -c 2000000 /dev/zero; {write}", b"", prompt)
+    await eventually(lambda: is_gone(int(mark.read_text())), "the end of the program")
+    assert everything_in(tmp_path) == {"mark"}
+
+
+async def test_too_much_at_once_is_refused_too(shell: GuestShell, tmp_path: Path) -> None:
+    shell.most_output = 1 << 20
+    assert len((await shell.run("head -c 1048576 /dev/zero")).stdout) == 1 << 20
+    with pytest.raises(OutputTooLong):
+        await shell.run("head -c 1048577 /dev/zero")
+    assert everything_in(tmp_path) == set()
+
+
+async def test_a_guest_that_claims_too_much_is_not_listened_to(local: LocalGuest, shell: GuestShell) -> None:
+    line = f"archipel 0 {1 << 40} 0 {'0' * 64} - {'0' * 64} -\n".encode()
+    local.answers["exec"] = [Execution(pid=1, exited=True, exitcode=0, outputs=(Output(stream="stdout", data=encode(line)),))]
+    with pytest.raises(OutputTooLong):
+        await shell.run("true")
+    assert local.asked == ["exec"]
+
+
+async def test_a_fetched_file_has_no_such_limit(shell: GuestShell, tmp_path: Path) -> None:
+    shell.most_output = 1000
+    (tmp_path / "file").write_bytes(b"x" * LARGE)
+    sink = io.BytesIO()
+    await shell.fetch(str(tmp_path / "file"), sink)
+    assert sink.getvalue() == b"x" * LARGE
 
 
 async def test_what_is_small_is_one_request(local: LocalGuest, shell: GuestShell) -> None:

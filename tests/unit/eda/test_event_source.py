@@ -384,6 +384,16 @@ async def test_options_may_be_texts_and_the_environment_has_some(
     assert platform.logins == [("192.0.2.7", 5223)]
 
 
+async def test_an_empty_variable_of_the_environment_is_none(
+    listen: Start, platform: ScriptedStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOST", "PORT", "CA_FILE", "PUBSUB_SERVICE", "HYPERVISOR", "PROFILE"):
+        monkeypatch.setenv(f"ARCHIPEL_{name}", "")
+    listener = listen(xmpp_host="192.0.2.7")
+    await listener.settle(2)
+    assert platform.logins == [("192.0.2.7", 5222)]
+
+
 async def test_without_the_library_it_says_how_to_get_it(main: Callable[..., Any]) -> None:
     main.__globals__["MISSING"] = ImportError("No module named 'archipel'")
     with pytest.raises(RuntimeError, match=r"pip install ~/\.ansible/collections"):

@@ -110,6 +110,20 @@ def test_the_inventory_says_which_machine_it_is(variables: dict[str, Any], jid: 
     assert session.opened == [jid]
 
 
+def test_endless_output_ends_and_names_the_option(session: FakeSession, tmp_path: Path) -> None:
+    with pytest.raises(AnsibleError, match=r"wrote more than 1 MiB \(output_limit\), and was ended"):
+        connect(tmp_path, ansible_archipel_output_limit=1).exec_command("cat /dev/zero")
+
+
+def test_an_empty_variable_of_the_environment_is_none(session: FakeSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOST", "PORT", "CA_FILE", "PUBSUB_SERVICE", "HYPERVISOR", "PROFILE", "GUEST_COMMAND_TIMEOUT"):
+        monkeypatch.setenv(f"ARCHIPEL_{name}", "")
+    connection = connect(tmp_path)
+    assert [connection.get_option(name) for name in ("xmpp_host", "xmpp_port", "xmpp_ca_file", "profile")] == [None] * 4
+    assert connection.get_option("command_timeout") == 0
+    assert connection.exec_command("echo well")[1] == b"well\n"
+
+
 def test_a_name_takes_a_hypervisor(session: FakeSession, tmp_path: Path) -> None:
     with pytest.raises(AnsibleConnectionFailure, match="web: hypervisor: name its account"):
         connect(tmp_path, ansible_archipel_machine="web").exec_command("true")

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
+
 import pytest
 from ansible.errors import AnsibleParserError
 from ansible.template import trust_as_template
@@ -24,6 +26,15 @@ def test_the_environment_says_what_the_file_does_not(make_plugin: MakePlugin, mo
     monkeypatch.setenv("ARCHIPEL_HYPERVISOR", "hyp@north.example")
     (endpoint,) = make_plugin(xmpp_host="192.0.2.1")._endpoints()
     assert (endpoint["xmpp_jid"], endpoint["xmpp_host"], endpoint["hypervisors"]) == (A, "192.0.2.1", ["hyp@north.example"])
+
+
+def test_an_empty_variable_of_the_environment_is_none(make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("JID", "HOST", "PORT", "CA_FILE", "PUBSUB_SERVICE", "HYPERVISOR", "PROFILE")
+    for name in names:
+        monkeypatch.setenv(f"ARCHIPEL_{name}", "")
+    (endpoint,) = make_plugin()._endpoints()
+    assert {endpoint[name] for name in ("xmpp_jid", "xmpp_host", "xmpp_port", "xmpp_ca_file", "hypervisors", "profile")} == {None}
+    assert all(os.environ[f"ARCHIPEL_{name}"] == "" for name in names)
 
 
 def test_options_beside_the_list_are_defaults(make_plugin: MakePlugin) -> None:

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.archipel.platform.plugins.module_utils.connection import (
     connection_arguments,
     connection_settings,
@@ -14,7 +16,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.connection impor
 
 from archipel.client import Session
 from archipel.client.errors import LoginMissing
-from archipel.client.login import read_password_file
+from archipel.client.login import add_environment, read_password_file
 from archipel.client.password import store
 from archipel.client.profile import Profile, ProfileFile
 
@@ -27,8 +29,8 @@ def given(**arguments: Any) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def _nobody_is_logged_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("PASSWORD", "PASSWORD_FILE"):
-        monkeypatch.delenv(f"ARCHIPEL_{name}", raising=False)
+    for name in [name for name in os.environ if name.startswith("ARCHIPEL_")]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
 
 
@@ -89,6 +91,24 @@ def test_the_password_of_a_profile_is_that_of_its_account(profile: Profile, monk
 def test_a_profile_that_is_not_there_is_named() -> None:
     with pytest.raises(LoginMissing, match="there is no profile 'none'"):
         connection_settings(given(profile="none"))
+
+
+@pytest.mark.parametrize("name", ["JID", "HOST", "PORT", "CA_FILE", "PUBSUB_SERVICE", "HYPERVISOR", "PROFILE"])
+def test_an_empty_variable_of_the_environment_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"ARCHIPEL_{name}", "")
+    checked = ArgumentSpecValidator(connection_arguments()).validate({})
+    assert not checked.error_messages
+    assert set(checked.validated_parameters.values()) == {None}
+    assert add_environment({}) == {}
+
+
+def test_an_empty_password_of_the_environment_is_none(password_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARCHIPEL_PASSWORD", "")
+    monkeypatch.setenv("ARCHIPEL_PASSWORD_FILE", str(password_file))
+    assert connection_settings(given(xmpp_jid=JID)).password == "of-the-file"
+    monkeypatch.setenv("ARCHIPEL_PASSWORD_FILE", "")
+    with pytest.raises(ValueError, match="xmpp_password: give it"):
+        connection_settings(given(xmpp_jid=JID))
 
 
 @pytest.mark.parametrize(
