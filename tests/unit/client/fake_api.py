@@ -42,7 +42,11 @@ class FakeApi:
     def srg_get_info(self, group: str, host: str) -> list[dict[str, str]]:
         found = self.groups[group]
         flags = [{"key": FLAGS[word], "value": "true"} for word in FLAGS if word in found["members"]]
-        told = {"label": found["label"], "displayed_groups": ("\n, \n" if self.lists else "\n").join(found["display"]), "description": found["description"]}
+        told = {
+            "label": found["label"],
+            "displayed_groups": ("\n, \n" if self.lists else "\n").join(found["display"]),
+            "description": found["description"],
+        }
         return [{"key": key, "value": value} for key, value in told.items()] + flags
 
     def srg_get_members(self, group: str, host: str) -> list[str]:

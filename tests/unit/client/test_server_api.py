@@ -46,7 +46,7 @@ async def test_what_is_as_wanted_is_not_written_again() -> None:
 
 
 async def test_a_group_that_the_server_refuses_is_none() -> None:
-    with FakeApi(lists=True).on_loopback() as url, pytest.raises(ServerApiFailed, match="srg_create: example.org refused the group tp1"):
+    with FakeApi(lists=True).on_loopback() as url, pytest.raises(ServerApiFailed, match=r"srg_create: example\.org refused the group tp1"):
         await SharedGroups(ServerApi(SETTINGS, url)).write(CLASS)
 
 
