@@ -40,7 +40,10 @@ class ServerGround:
 
 @dataclass
 class Ground:
-    """What the objects of one hypervisor share; ``machines`` are the declared ones by name, as far as made or read, ``volumes`` by pool and name."""
+    """What the objects of one hypervisor share.
+
+    ``machines`` are the declared ones by name, as far as made or read, ``volumes`` those by pool and name.
+    """
 
     name: str
     host: Host
