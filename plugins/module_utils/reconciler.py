@@ -31,6 +31,8 @@ class Resource(ABC):
     """Something that can be brought to a declared state; ``title`` is its name for people."""
 
     title: str
+    waits_for: Sequence[Resource] = ()
+    """Those of a run that are dealt with before this one."""
 
     @abstractmethod
     async def read(self) -> Values:
@@ -123,13 +125,8 @@ async def reconcile_all(resources: Sequence[Resource], key: str, run: Run) -> di
     :class:`PartlyFailed`.
     """
     crowd = Crowd(len(resources))
-
-    async def take(resource: Resource) -> Change:
-        with crowd.at_work(resource.title):
-            return await reconcile(resource, check_mode=run.check_mode)
-
     async with waiting(crowd):
-        outcomes = await asyncio.gather(*map(take, resources), return_exceptions=True)
+        outcomes = await asyncio.gather(*_in_turn(resources, crowd, check_mode=run.check_mode), return_exceptions=True)
     failed = {resource.title: outcome for resource, outcome in zip(resources, outcomes, strict=True) if isinstance(outcome, BaseException)}
     if len(resources) == 1 and failed:
         [(title, error)] = failed.items()
@@ -145,6 +142,20 @@ async def reconcile_all(resources: Sequence[Resource], key: str, run: Run) -> di
         texts = "; ".join(f"{title}: {describe(error)}" for title, error in failed.items())
         raise PartlyFailed(f"{len(failed)} of {len(resources)} failed: {texts}", result)
     return result
+
+
+def _in_turn(resources: Sequence[Resource], crowd: Crowd, *, check_mode: bool) -> list[asyncio.Task[Change]]:
+    """Begin with all resources at once, but for those that wait for others; those go on whatever comes of them."""
+    begun: dict[int, asyncio.Task[Change]] = {}
+
+    async def take_turn(resource: Resource) -> Change:
+        await asyncio.gather(*(begun[id(other)] for other in resource.waits_for), return_exceptions=True)
+        with crowd.at_work(resource.title):
+            return await reconcile(resource, check_mode=check_mode)
+
+    for resource in resources:
+        begun[id(resource)] = asyncio.ensure_future(take_turn(resource))
+    return list(begun.values())
 
 
 def to_yaml(values: Values) -> str:

@@ -37,12 +37,13 @@ options:
       - absent
   size: &size
     description:
-      - How much a guest sees, as a number of MiB or a text such as V(4 GiB). A new volume needs it.
+      - How much a guest sees, as a number of MiB or a text such as V(4 GiB). A new volume needs it, unless it has O(backing): then it is
+        as large as that, and never smaller.
       - A larger one makes the volume grow, a smaller one needs O(shrink).
     type: str
   format: &format
     description:
-      - The format, V(raw) in a new volume. It cannot change.
+      - The format, V(raw) in a new volume, V(qcow2) in one with O(backing). It cannot change.
     type: str
     choices:
       - raw
@@ -56,6 +57,35 @@ options:
     description:
       - Whether the volume may become smaller, which cuts off its end with what is there.
     type: bool
+  backing: &backing
+    description:
+      - The file that the volume stands on (libvirt's C(backingStore)). The volume holds what differs from it. It cannot change.
+      - It is a plain file in a folder for golden images, or in a pool that C([POLICY] allowed_pools) of the agent names; who has the
+        right V(domain_policy_bypass) may use all pools. The same goes for every file that it stands on itself.
+      - No machine may have it as a disk that it writes to. As long as a volume stands on it, it is neither resized nor deleted.
+      - Volumes of one run may stand on one another. Check mode does not look for a O(backing.path).
+    type: dict
+    suboptions:
+      volume:
+        description:
+          - The name of a volume.
+        type: str
+      pool:
+        description:
+          - The pool of O(backing.volume), O(pool) unless said otherwise.
+        type: str
+      path:
+        description:
+          - The path of a file on the hypervisor, instead of O(backing.volume).
+        type: str
+      format:
+        description:
+          - The format that the file is read in. What the file says itself may be a guest's word.
+        type: str
+        choices:
+          - raw
+          - qcow2
+        required: true
   storage_volumes:
     description:
       - Many volumes in one run, which is one session. The options beside the list are defaults for its entries.
@@ -69,6 +99,7 @@ options:
       format: *format
       allocation: *allocation
       shrink: *shrink
+      backing: *backing
 seealso:
   - module: archipel.platform.storage_pool
   - module: archipel.platform.vm
@@ -96,6 +127,20 @@ EXAMPLES = r"""
     size: 128 MiB
     allocation: 128 MiB
 
+- name: A base, and two disks that hold what differs from it
+  archipel.platform.storage_volume:
+    pool: lab
+    storage_volumes:
+      - name: base.qcow2
+        size: 2 GiB
+        format: qcow2
+      - name: left.qcow2
+        backing: &base
+          volume: base.qcow2
+          format: qcow2
+      - name: right.qcow2
+        backing: *base
+
 - name: What is in it is lost for ever
   archipel.platform.storage_volume:
     pool: lab
@@ -116,6 +161,9 @@ storage_volume:
     format: qcow2
     capacity: 4294967296
     allocation: 200704
+    backing:
+      path: /srv/pools/lab/base.qcow2
+      format: qcow2
 storage_volumes:
   description: All volumes of the run.
   returned: success, and as far as they were dealt with on failure
@@ -150,6 +198,21 @@ storage_volumes:
       description: How much room it takes, in bytes; null if it is not there.
       type: int
       sample: 200704
+    backing:
+      description: The file that it stands on; null if there is none, or the volume is not there.
+      type: dict
+      sample:
+        path: /srv/pools/lab/base.qcow2
+        format: qcow2
+      contains:
+        path:
+          description: Where that file is on the hypervisor.
+          type: str
+          sample: /srv/pools/lab/base.qcow2
+        format:
+          description: The format that it is read in; null if the volume does not say.
+          type: str
+          sample: qcow2
 missing_right:
   description: The right that the account which logged in lacks.
   returned: when the agent refused for want of a right
@@ -165,7 +228,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.entries import E
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
 from ansible_collections.archipel.platform.plugins.module_utils.results import tell_single
-from ansible_collections.archipel.platform.plugins.module_utils.storage_volume import KIND, DeclaredVolume
+from ansible_collections.archipel.platform.plugins.module_utils.storage_volume import KIND, DeclaredVolume, order
 
 VOLUMES = EntryList(KIND, "storage_volumes", known_by=("pool", "name"))
 ARGUMENTS = {
@@ -177,6 +240,7 @@ ARGUMENTS = {
 async def declare(run: Run) -> Mapping[str, Any]:
     hypervisor = run.hypervisor
     resources = [DeclaredVolume(hypervisor, entry, check_mode=run.check_mode) for entry in VOLUMES.read(run.arguments)]
+    order(resources)
     result = await reconcile_all(resources, "storage_volumes", run)
     return tell_single(result, "storage_volumes", "storage_volume", run)
 

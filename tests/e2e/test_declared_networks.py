@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -132,6 +134,33 @@ def test_volumes_grow_in_place_and_shrink_only_when_told(ansible: Ansible, tmp_p
     refused = ansible.run([task("storage_volume", **volume, size="1 MiB"), task("storage_volume", **volume, format="qcow2")])
     assert "lab/data.raw: size: it has 2097152 bytes; shrink: true" in refused[0]["msg"]
     assert "lab/data.raw: format: it is raw, which cannot change" in refused[1]["msg"]
+
+
+def test_a_volume_holds_what_differs_from_the_one_below(ansible: Ansible, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("pool") / "lab"
+    base, over, top = (folder / f"{name}.qcow2" for name in ("base", "over", "top"))
+    format_ = {"format": "qcow2"}
+    volumes = [
+        {"name": top.name, "backing": {"path": str(over), **format_}, "size": "16 MiB"},
+        {"name": over.name, "backing": {"volume": base.name, **format_}},
+        {"name": base.name, "size": "8 MiB", **format_},
+    ]
+    pool = task("storage_pool", name="lab", type="dir", path=str(folder), state="active", build=True)
+    for outcome in ansible.run_thrice([pool, *(task("storage_volume", pool="lab", storage_volumes=volumes[-n:]) for n in (2, 3))]):
+        outcome.assert_truthful()
+        assert outcome.first["changed"]
+    told = json.loads(subprocess.run(["qemu-img", "info", "--output=json", str(over)], capture_output=True, check=True).stdout)
+    assert (told["backing-filename"], told["backing-filename-format"], told["virtual-size"]) == (str(base), "qcow2", 8 * 2**20)
+    foreign = {"name": "foreign.qcow2", "backing": {"path": "/etc/hostname", "format": "raw"}}
+    kept, refused = ansible.run(
+        [task("storage_volume", pool="lab", name=base.name, state="absent"), task("storage_volume", pool="lab", **foreign)]
+    )
+    assert "in use: over.qcow2" in kept["msg"]
+    assert "backing: '/etc/hostname' leads out of the folders" in refused["msg"]
+    assert ansible.run([task("storage_volume", pool="lab", state="absent", storage_volumes=volumes[1:])])[0].get("failed"), "top is there"
+    gone = task("storage_volume", pool="lab", state="absent", storage_volumes=[{"name": one["name"]} for one in volumes])
+    ansible.run([task("storage_volume", pool="lab", name=top.name, state="absent"), gone, gone])
+    assert not any(file.exists() for file in (base, over, top))
 
 
 def test_a_folder_that_moves_is_taken_at_the_pools_next_start(ansible: Ansible, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -24,6 +24,7 @@ except ImportError:
 if TYPE_CHECKING:
     from ansible_collections.archipel.platform.plugins.module_utils.fleet.item import Item
     from ansible_collections.archipel.platform.plugins.module_utils.machine.declared_machine import DeclaredMachine
+    from ansible_collections.archipel.platform.plugins.module_utils.storage_volume import DeclaredVolume
 
     from archipel.client import Hypervisor, MachineEntry, Session, VirtualMachine
     from archipel.client.declaration import MachineDescription
@@ -39,7 +40,10 @@ class ServerGround:
 
 @dataclass
 class Ground:
-    """What the objects of one hypervisor share; ``machines`` are the declared ones by name, as far as made or read."""
+    """What the objects of one hypervisor share.
+
+    ``machines`` are the declared ones by name, as far as made or read, ``volumes`` those by pool and name.
+    """
 
     name: str
     host: Host
@@ -47,6 +51,7 @@ class Ground:
     vocabulary: Vocabulary
     hypervisor_vocabulary: Vocabulary
     machines: dict[str, DeclaredMachine] = field(default_factory=dict)
+    volumes: dict[tuple[str, str], DeclaredVolume] = field(default_factory=dict)
 
     @classmethod
     async def open(cls, name: str, hypervisor: Hypervisor, items: Iterable[Item], boots: AbstractAsyncContextManager[Any]) -> Ground:

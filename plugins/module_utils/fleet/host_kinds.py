@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.archipel.platform.plugins.module_utils import (
@@ -43,7 +44,20 @@ def _pool(ground: Ground, item: Item) -> Resource:
 
 
 def _volume(ground: Ground, item: Item) -> Resource:
-    return storage_volume.DeclaredVolume(ground.hypervisor, item.arguments, check_mode=True)
+    volume = storage_volume.DeclaredVolume(ground.hypervisor, item.arguments, check_mode=True)
+    ground.volumes[volume.pool, volume.name] = volume
+    volume.find_below(ground.volumes)
+    return volume
+
+
+def _needs_of_volume(item: Item) -> Iterator[tuple[str, str]]:
+    """Yield the pool and the volume, or the golden image, that a volume stands on."""
+    backing = item.arguments["backing"] or {}
+    if backing.get("volume"):
+        pool = backing["pool"] or item.arguments["pool"]
+        yield from (("pool", pool), ("volume", f"{pool}/{backing['volume']}"))
+    elif backing:
+        yield "image", PurePosixPath(backing["path"]).name
 
 
 def _name_volume(arguments: Mapping[str, Any]) -> str:
@@ -103,6 +117,7 @@ HOST_KINDS: tuple[Kind, ...] = (
         section="volumes",
         options=storage_volume.KIND,
         declare=_volume,
+        refer=_needs_of_volume,
         identify=_name_volume,
         constraints={"required_one_of": [("name",), ("pool",)]},
         container=_pool_of_volume,

@@ -108,6 +108,7 @@ archipel pool undefine images
 archipel pool refresh images
 archipel volume list images
 archipel volume create images one 1G --format qcow2
+archipel volume create images two --backing one --backing-format qcow2
 archipel volume delete images one
 archipel volume resize images one 2G
 archipel appliance feeds

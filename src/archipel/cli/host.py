@@ -186,8 +186,11 @@ volume = make_group(
             Volumes.create,
             POOL,
             argument("name"),
-            argument("size", kind=Size()),
-            option("--format", "Its format.", kind=click.Choice(FORMATS), default="raw", show_default=True),
+            argument("size", kind=Size(), required=False, default=None),
+            option("--format", "Its format; raw unless it stands on a file.", kind=click.Choice(FORMATS)),
+            option("--backing", "What it stands on: a volume, or a path that begins with a slash.", metavar="VOLUME|PATH"),
+            option("--backing-pool", "The pool of that volume, if not the same.", metavar="POOL"),
+            option("--backing-format", "The format that is read in.", kind=click.Choice(FORMATS)),
             says="{on}: volume {name} made in {pool}",
         ),
         _volume(

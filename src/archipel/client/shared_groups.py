@@ -17,6 +17,7 @@ EVERYBODY: Final = "@all@"  # all accounts of the server
 ONLINE: Final = "@online@"  # those that are online
 _FLAGS: Final = {"all_users": EVERYBODY, "online_users": ONLINE}
 _BETWEEN: Final = "\\n"  # a backslash and an n, as ejabberd 23.01 takes several names
+_COMMA: Final = "\n, \n"  # what ejabberd 24.12 tells between several names, where 23.01 tells a new line
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class SharedGroups:
         except (TypeError, KeyError, MalformedAddress) as error:
             raise ServerApiFailed(f"srg_get_info, srg_get_members: {self.domain} answered with something unreadable: {error}") from None
         flags = {word for flag, word in _FLAGS.items() if info.get(flag) == "true"}
-        displayed = tuple(group for group in info.get("displayed_groups", "").split("\n") if group)
+        displayed = tuple(group for group in info.get("displayed_groups", "").replace(_COMMA, "\n").split("\n") if group)
         return SharedGroup(name, info.get("label", ""), info.get("description", ""), displayed, frozenset(people | flags))
 
     async def write(self, group: SharedGroup) -> None:
@@ -80,9 +81,11 @@ class SharedGroups:
     async def _create(self, group: SharedGroup) -> None:
         what: dict[str, Any] = {"group": group.name, "host": self.domain, "label": group.label, "description": group.description}
         try:
-            await self._api.call("srg_create", **what, display=_BETWEEN.join(group.displayed))
+            refused = await self._api.call("srg_create", **what, display=_BETWEEN.join(group.displayed))
         except BadArguments:
-            await self._api.call("srg_create", **what, display=list(group.displayed))  # so since ejabberd 24.02
+            refused = await self._api.call("srg_create", **what, display=list(group.displayed))  # so since ejabberd 24.02
+        if refused:
+            raise ServerApiFailed(f"srg_create: {self.domain} refused the group {group.name}: are all groups there that it displays?")
 
     async def _change(self, command: str, name: str, members: Iterable[str]) -> None:
         for member in sorted(members):

@@ -58,13 +58,31 @@ class Volumes(Concern):
         self,
         pool: str,
         name: str,
-        size: int,
+        size: int | None = None,
         *,
-        format: str = "raw",  # noqa: A002 - libvirt's word
+        format: str | None = None,  # noqa: A002 - libvirt's word
         allocation: int | None = None,
+        backing: str | None = None,
+        backing_pool: str | None = None,
+        backing_format: str | None = None,
     ) -> None:
-        """Make an empty volume; ``allocation`` is how much room it has from the start, none unless said."""
-        request = commands.CreateVolume(pool=pool, name=name, size=size, unit=MEBIBYTES, format=format, allocation=allocation)
+        """Make an empty volume; ``allocation`` is how much room it has from the start, none unless said.
+
+        One that stands on a ``backing`` file, a volume of ``backing_pool`` (of the same pool unless said) or a path, is a qcow2 that
+        holds what differs from that, and as large unless ``size`` is said; others are raw unless said. ``backing_format`` (raw, qcow2)
+        is how the file is read.
+        """
+        request = commands.CreateVolume(
+            pool=pool,
+            name=name,
+            size=size,
+            unit=MEBIBYTES,
+            format=format,
+            allocation=allocation,
+            backing=backing,
+            backing_pool=backing_pool,
+            backing_format=backing_format,
+        )
         await self.ask(request, LONG_WORK)
 
     async def delete(self, pool: str, name: str) -> None:

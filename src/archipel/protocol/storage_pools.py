@@ -37,6 +37,7 @@ class StorageChange(Change):
 FORMATS: Final = ("raw", "qcow2")
 """Formats that volumes are made in."""
 
+_MOST_PATH: Final = 4095  # limits.h: PATH_MAX, with the end of the text
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
 
 
@@ -67,6 +68,13 @@ def _known_name(value: str) -> str | None:
     return None if plain else "must be a name of 255 characters at most"
 
 
+def _known_file(value: str) -> str | None:
+    """Check the name of a volume, or a path."""
+    if not value.startswith("/"):
+        return _known_name(value)
+    return None if "\0" not in value and len(value) <= _MOST_PATH else f"must be a path of {_MOST_PATH} characters at most"
+
+
 def _one_of(*words: str) -> Check:
     return lambda value: None if value in words else f"must be {' or '.join(words)}, not {value[:40]!r}"
 
@@ -92,13 +100,18 @@ class Pool(Payload, tag="pool"):
 
 @payload
 class Volume(Payload, tag="volume"):
-    """A volume of a pool; sizes in bytes: ``capacity`` is what a guest sees, ``allocation`` what it takes."""
+    """A volume of a pool; sizes in bytes: ``capacity`` is what a guest sees, ``allocation`` what it takes.
+
+    ``backing`` is the file that it stands on, if any, ``backing_format`` how that is read, if its header says so.
+    """
 
     name: str = attribute()
     path: str = attribute()
     format: str = attribute()
     capacity: int = attribute()
     allocation: int = attribute()
+    backing: str | None = attribute(default=None)
+    backing_format: str | None = attribute(name="backingformat", default=None)
 
 
 @payload
@@ -184,14 +197,21 @@ class GetVolumes(Request[tuple[Volume, ...]], namespace=ns.HYPERVISOR_STORAGE, a
 
 @payload
 class CreateVolume(Request[None], namespace=ns.HYPERVISOR_STORAGE, action="volumecreate"):
-    """Make an empty volume; ``allocation`` is how much room it has from the start, in the same unit: none unless said."""
+    """Make an empty volume; ``allocation`` is how much room it has from the start, in the same unit: none unless said.
+
+    One with a ``backing`` file holds what differs from that: a volume of ``backing_pool`` (of the same pool unless said), or a path,
+    which begins with a slash. Its size is that of the file unless said.
+    """
 
     pool: str = attribute(_known_name)
     name: str = attribute(proper_name)
-    size: int = attribute(at_least(1))
+    size: int | None = attribute(at_least(1), default=None)
     unit: str = attribute(_one_of(*LIMITS))
-    format: str = attribute(_one_of(*FORMATS), default="raw")
+    format: str | None = attribute(_one_of(*FORMATS), default=None)
     allocation: int | None = attribute(at_least(0), default=None)
+    backing: str | None = attribute(_known_file, default=None)
+    backing_pool: str | None = attribute(_known_name, name="backingpool", default=None)
+    backing_format: str | None = attribute(_one_of(*FORMATS), name="backingformat", default=None)
 
 
 @payload

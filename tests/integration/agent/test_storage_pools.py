@@ -118,6 +118,55 @@ async def test_no_pool_lies_where_machines_drives_are(platform: Platform, admin:
         assert_error(answer, code=-3102, condition="bad-request", mentions="lie in one another", action="pooldefine")
 
 
+async def volumes_of(platform: Platform, person: Person, name: str) -> dict[str, dict[str, str]]:
+    listed = child(await ask(platform, person, "volumes", f"pool='{name}'"), "query")
+    return {one.get("name", ""): dict(one.attrib) for one in listed}
+
+
+@pytest.mark.parametrize("by_path", [True, False])
+async def test_a_volume_stands_on_another_one_and_is_as_large(platform: Platform, admin: Person, by_path: bool):
+    name = await start_pool(platform, admin)
+    base = f"/srv/{name}/base.img" if by_path else "base.img"
+    await do(platform, admin, "volumecreate", f"pool='{name}' name='base.img' size='4' unit='M'")
+    await do(platform, admin, "volumecreate", f"pool='{name}' name='over' unit='M' backing='{base}' backingformat='raw'")
+    told = (await volumes_of(platform, admin, name))["over"]
+    assert (told["format"], told["capacity"]) == ("qcow2", "4194304")
+    assert (told["backing"], told["backingformat"]) == (f"/srv/{name}/base.img", "raw")
+    smaller = await ask(
+        platform, admin, "volumecreate", f"pool='{name}' name='less' size='3' unit='M' backing='{base}' backingformat='raw'"
+    )
+    assert_error(smaller, code=-3108, condition="bad-request", mentions="size: ", action="volumecreate")
+    assert "less" not in await volumes_of(platform, admin, name)
+    kept = await ask(platform, admin, "volumedelete", f"pool='{name}' name='base.img'")
+    assert_error(kept, code=-3109, condition="conflict", mentions="in use: over", action="volumedelete")
+    for volume in ("over", "base.img"):
+        await do(platform, admin, "volumedelete", f"pool='{name}' name='{volume}'")
+
+
+async def test_nothing_stands_on_what_a_machine_writes_or_what_is_not_there(platform: Platform, admin: Person, machine: Machine):
+    name = await start_pool(platform, admin)
+    await do(platform, admin, "volumecreate", f"pool='{name}' name='data.img' size='4' unit='M'")
+    disk = f"<disk type='volume' device='disk'><source pool='{name}' volume='data.img'/><target dev='vda' bus='virtio'/></disk>"
+    with platform.libvirt() as connection:
+        connection.defineXML(machine.definition(more=f"<devices>{disk}</devices>"))
+    for base, condition, words in (("data.img", "conflict", "backing: data.img is a disk of"), ("none", "item-not-found", "backing: ")):
+        answer = await ask(platform, admin, "volumecreate", f"pool='{name}' name='over' unit='M' backing='{base}' backingformat='raw'")
+        assert_error(answer, code=-3108, condition=condition, mentions=words, action="volumecreate")
+    assert set(await volumes_of(platform, admin, name)) == {"data.img"}
+
+
+@pytest.mark.parametrize("by_path", [True, False])
+async def test_who_lacks_the_host_puts_nothing_on_pools_that_are_not_for_everybody(
+    platform: Platform, admin: Person, student: Person, by_path: bool
+):
+    name = await start_pool(platform, admin)
+    await do(platform, admin, "volumecreate", f"pool='{name}' name='base.img' size='4' unit='M'")
+    await platform.grant(admin, platform.host, student, "all")
+    base = f"/srv/{name}/base.img" if by_path else "base.img"
+    answer = await ask(platform, student, "volumecreate", f"pool='{name}' name='mine' unit='M' backing='{base}' backingformat='raw'")
+    assert_error(answer, code=-1, condition="forbidden", mentions="allowed_pools", namespace=PERMISSION, action="volumecreate")
+
+
 @pytest.mark.parametrize("by_path", [True, False])
 async def test_a_volume_that_a_machine_has_stays(platform: Platform, admin: Person, machine: Machine, by_path: bool):
     name = await start_pool(platform, admin)

@@ -44,7 +44,7 @@ async def _describe_all(platform: Platform) -> dict[str, list[Mapping[str, Any]]
 def test_declared_as_it_is_told_nothing_changes(ansible: Ansible, platform: Platform) -> None:
     tasks = [read_tasks(HERE / "scenarios" / f"{name}.yml") for name in ("network", "storage_pool", "storage_volume")]
     whole, switched = tasks[0][0], tasks[0][4]
-    for made in ansible.run([whole, switched, tasks[1][0], tasks[1][3], *tasks[2][:3]]):
+    for made in ansible.run([whole, switched, tasks[1][0], tasks[1][3], *tasks[2][:4]]):
         assert not made.get("failed"), made.get("msg")
     told = asyncio.run(_describe_all(platform))
     assert {entry["name"] for entry in told["network"]} == {"default", "lab", "switched", "grouped"}
@@ -58,4 +58,8 @@ def test_declared_as_it_is_told_nothing_changes(ansible: Ansible, platform: Plat
         ("data.img", "1024", "qcow2"),
         ("one", "64", "raw"),
         ("two", "128", "raw"),
+        ("over.qcow2", "1024", "qcow2"),
     }
+    assert [entry["backing"] for entry in told["storage_volume"] if "backing" in entry] == [
+        {"pool": "lab", "volume": "data.img", "format": "qcow2"}
+    ]

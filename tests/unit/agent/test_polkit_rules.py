@@ -30,8 +30,8 @@ NEEDED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("lookupByName", "lookupByUUIDString"), ("domain.getattr",)),
     **dict.fromkeys(("networkLookupByName", "networkLookupByUUIDString"), ("network.getattr",)),
     "nwfilterLookupByName": ("nwfilter.getattr",),
-    "storagePoolLookupByName": ("storage-pool.getattr",),
-    "storageVolLookupByName": ("storage-vol.getattr",),
+    **dict.fromkeys(("storagePoolLookupByName", "storagePoolLookupByVolume"), ("storage-pool.getattr",)),
+    **dict.fromkeys(("storageVolLookupByName", "storageVolLookupByPath"), ("storage-vol.getattr",)),
     "listAllVolumes": ("storage-pool.search-storage-vols", "storage-vol.getattr"),
     # of domains, networks, pools, volumes and filters
     "XMLDesc": ("domain.read", "domain.read-secure", "network.read", "storage-pool.read", "storage-vol.read", "nwfilter.read"),

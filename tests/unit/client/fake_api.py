@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 Archipel for Ansible contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ejabberd's API with the commands for shared roster groups, on loopback or on a socket; as versions 23.01 and 24.02 behave."""
+"""ejabberd's API with the commands for shared roster groups, on loopback or on a socket; as versions 23.01 and 24.12 behave."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FLAGS = {"@all@": "all_users", "@online@": "online_users"}
 
 
 class FakeApi:
-    """The groups, and what is answered in their place; ``lists``: several names are taken as a list, as newer versions do."""
+    """The groups, and what is answered in their place; ``lists``: several names are taken as a list, and are told, as newer versions do."""
 
     def __init__(self, *, lists: bool = False) -> None:
         self.lists = lists
@@ -42,13 +42,19 @@ class FakeApi:
     def srg_get_info(self, group: str, host: str) -> list[dict[str, str]]:
         found = self.groups[group]
         flags = [{"key": FLAGS[word], "value": "true"} for word in FLAGS if word in found["members"]]
-        told = {"label": found["label"], "displayed_groups": "\n".join(found["display"]), "description": found["description"]}
+        told = {
+            "label": found["label"],
+            "displayed_groups": ("\n, \n" if self.lists else "\n").join(found["display"]),
+            "description": found["description"],
+        }
         return [{"key": key, "value": value} for key, value in told.items()] + flags
 
     def srg_get_members(self, group: str, host: str) -> list[str]:
         return sorted(self.groups[group]["members"] - FLAGS.keys())
 
     def srg_create(self, group: str, host: str, label: str, description: str, display: str | list[str]) -> int:
+        if self.lists and {*display} - {*self.groups, group}:
+            return 1
         members = self.groups.get(group, {}).get("members", set()) - FLAGS.keys()
         names = display if isinstance(display, list) else [name for name in display.split("\\n") if name]
         self.groups[group] = {"label": label, "description": description, "display": names, "members": members}

@@ -19,7 +19,7 @@ SETTINGS = ConnectionSettings(jid="alice@example.org", password="secret-word", t
 CLASS = SharedGroup("tp1", "TP 1", "été", ("tp1", "tp2"), frozenset({"bob@example.org", "@all@"}))
 
 
-@pytest.mark.parametrize("lists", [False, True], ids=["23.01", "24.02"])
+@pytest.mark.parametrize("lists", [False, True], ids=["23.01", "24.12"])
 async def test_groups_are_written_and_read_with_either_way_of_saying_several_names(lists: bool) -> None:
     fake = FakeApi(lists=lists)
     with fake.on_loopback() as url:
@@ -43,6 +43,11 @@ async def test_what_is_as_wanted_is_not_written_again() -> None:
         fake.called.clear()
         await groups.write(CLASS)
     assert {command for command in fake.called if command not in {"srg_list", "srg_get_info", "srg_get_members"}} == set()
+
+
+async def test_a_group_that_the_server_refuses_is_none() -> None:
+    with FakeApi(lists=True).on_loopback() as url, pytest.raises(ServerApiFailed, match=r"srg_create: example\.org refused the group tp1"):
+        await SharedGroups(ServerApi(SETTINGS, url)).write(CLASS)
 
 
 async def test_a_socket_will_do(tmp_path: Path) -> None:

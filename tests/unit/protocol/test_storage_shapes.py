@@ -104,13 +104,21 @@ SHAPES = [
     ),
     Shape(
         storage_pools.CreateVolume(pool="lab", name="a", size=4, unit="M"),
-        f"<archipel action='volumecreate' pool='lab' name='a' {SIZE} format='raw'/>",
+        f"<archipel action='volumecreate' pool='lab' name='a' {SIZE}/>",
         None,
         "",
     ),
     Shape(
         storage_pools.CreateVolume(pool="lab", name="a", size=4, unit="M", allocation=1),
-        f"<archipel action='volumecreate' pool='lab' name='a' {SIZE} format='raw' allocation='1'/>",
+        f"<archipel action='volumecreate' pool='lab' name='a' {SIZE} allocation='1'/>",
+        None,
+        "",
+    ),
+    Shape(
+        storage_pools.CreateVolume(
+            pool="lab", name="a", unit="M", format="qcow2", backing="base", backing_pool="big", backing_format="raw"
+        ),
+        "<archipel action='volumecreate' pool='lab' name='a' unit='M' format='qcow2' backing='base' backingpool='big' backingformat='raw'/>",
         None,
         "",
     ),

@@ -9,6 +9,7 @@ from tests.wire.action import HYPERVISOR, Action, Wrong
 STORAGE = "archipel:hypervisor:storage"
 NAMED = "name='pool-{uuid}'"
 VOLUME = "pool='pool-{uuid}' name='data.img'"
+NEW = "pool='pool-{uuid}' name='new.img' unit='M'"
 LONG = "x" * 256
 
 
@@ -97,6 +98,12 @@ ROWS = (
             *UNITS,
             Wrong("format", f"{VOLUME} size='1' unit='M' format='vmdk'"),
             *(Wrong("allocation", f"{VOLUME} size='1' unit='M' allocation='{room}'") for room in ("-1", "2", "much")),
+            *(Wrong("backing", f"{NEW} backing='{name}' backingformat='raw'") for name in ("", LONG, "/etc/passwd", "/srv/../x")),
+            *(Wrong("backingformat", f"{NEW} backing='data.img' {which}") for which in ("", "backingformat='vmdk'")),
+            Wrong("backingformat", f"{NEW} size='1' backingformat='raw'"),
+            Wrong("backingpool", f"{NEW} size='1' backingpool='x'"),
+            Wrong("backingpool", f"{NEW} backing='/srv/x' backingpool='x' backingformat='raw'"),
+            Wrong("format", f"{NEW} format='raw' backing='data.img' backingformat='raw'"),
         ),
     ),
     Action(HYPERVISOR, STORAGE, "volumedelete", "storage_volumedelete", -3109, VOLUME, before=MADE, malformed=VOLUME_NAMES),

@@ -6,18 +6,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from archipel.agent import options as kinds
 from archipel.agent.dispatch import Caller, Chat, command
+from archipel.agent.drive_work import work_on
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.one_each import one_per_hypervisor
 from archipel.agent.options import list_of
 from archipel.agent.pool_rules import read_pool, refuse_forbidden_pool, refuse_machine_folders
 from archipel.agent.settings import STORAGE
-from archipel.agent.virt.storage_pools import StoragePools
+from archipel.agent.virt.storage_pools import Backing, StoragePools
+from archipel.agent.volume_backing import open_backing
 from archipel.agent.volume_users import refuse_running_users, refuse_users
 from archipel.protocol import storage_pools as wire
 from archipel.protocol.drives import LIMITS, MEBIBYTE, size_in_bytes
@@ -179,18 +183,37 @@ async def get_volumes(hypervisor: Hypervisor, request: wire.GetVolumes, _caller:
     failure=StorageCode.VOLUME_CREATE,
     chat=Chat(("create volume {pool} {name} {size} {unit} [format]",), _done),
 )
-async def create_volume(hypervisor: Hypervisor, request: wire.CreateVolume, _caller: Caller) -> None:
+async def create_volume(hypervisor: Hypervisor, request: wire.CreateVolume, caller: Caller) -> None:
     """Make an empty volume of so many M or G."""
-    size, allocation = _size_of(request.size, request.unit), request.allocation or 0
-    if allocation > request.size:
-        raise BadRequest(f"allocation: must be {request.size} or less, as the size is, not {allocation}")
-    room = size_in_bytes(allocation, request.unit)
-    await _pools_of(hypervisor).make_volume(request.pool, request.name, size, request.format, room)
+    pools = _pools_of(hypervisor)
+    async with open_backing(hypervisor, request, caller, pools) as backing:
+        size = _size_of_new(request, backing)
+        room = 0 if request.allocation is None else _size_of(request.allocation, request.unit, "allocation")
+        if room > size:
+            raise BadRequest(f"allocation: must be no more than the size is, not {request.allocation} {request.unit}")
+        image_format = request.format or ("raw" if backing is None else "qcow2")
+        await pools.make_volume(request.pool, request.name, size, image_format, room, backing)
     hypervisor.push(wire.TOPIC, wire.StorageChange.VOLUME_CREATED)
 
 
-async def _refuse_users(hypervisor: Hypervisor, pool: str, volume: str) -> None:
-    await refuse_users(hypervisor, pool, volume, _pools_of(hypervisor))
+def _size_of_new(request: wire.CreateVolume, backing: Backing | None) -> int:
+    if request.size is None:
+        if backing is None:
+            raise BadRequest("size: is missing")
+        return backing.size
+    size = _size_of(request.size, request.unit)
+    if backing is not None and size < backing.size:
+        raise BadRequest(f"size: {request.backing} has {backing.size} bytes, and what stands on it no fewer: make it larger")
+    return size
+
+
+@contextlib.asynccontextmanager
+async def _unused(hypervisor: Hypervisor, pool: str, volume: str) -> AsyncIterator[None]:
+    """Keep a volume, which nobody uses, as it is."""
+    pools = _pools_of(hypervisor)
+    with work_on(hypervisor).take(await pools.volume_path(pool, volume)):
+        await refuse_users(hypervisor, pool, volume, pools)
+        yield
 
 
 @command(
@@ -202,8 +225,8 @@ async def _refuse_users(hypervisor: Hypervisor, pool: str, volume: str) -> None:
 )
 async def delete_volume(hypervisor: Hypervisor, request: wire.DeleteVolume, _caller: Caller) -> None:
     """Delete a volume that nobody uses."""
-    await _refuse_users(hypervisor, request.pool, request.name)
-    await _pools_of(hypervisor).delete_volume(request.pool, request.name)
+    async with _unused(hypervisor, request.pool, request.name):
+        await _pools_of(hypervisor).delete_volume(request.pool, request.name)
     hypervisor.push(wire.TOPIC, wire.StorageChange.VOLUME_DELETED)
 
 
@@ -217,12 +240,12 @@ async def delete_volume(hypervisor: Hypervisor, request: wire.DeleteVolume, _cal
 async def resize_volume(hypervisor: Hypervisor, request: wire.ResizeVolume, _caller: Caller) -> None:
     """Make a volume that nobody uses larger, to so many M or G."""
     size = _size_of(request.size, request.unit)
-    await _refuse_users(hypervisor, request.pool, request.name)
-    await _pools_of(hypervisor).resize_volume(request.pool, request.name, size, shrink=request.shrink)
+    async with _unused(hypervisor, request.pool, request.name):
+        await _pools_of(hypervisor).resize_volume(request.pool, request.name, size, shrink=request.shrink)
     hypervisor.push(wire.TOPIC, wire.StorageChange.VOLUME_RESIZED)
 
 
-def _size_of(size: int, unit: str) -> int:
+def _size_of(size: int, unit: str, field: str = "size") -> int:
     if size >= LIMITS[unit]:
-        raise BadRequest(f"size: must be less than {LIMITS[unit]} {unit}, not {size}")
+        raise BadRequest(f"{field}: must be less than {LIMITS[unit]} {unit}, not {size}")
     return size_in_bytes(size, unit)

@@ -16,7 +16,7 @@ from archipel.agent.virt.connection import LibvirtConnection
 from archipel.agent.virt.listing import those_there
 from archipel.agent.virt.pool import READ_TIMEOUT, Lane
 from archipel.agent.virt.session import Session
-from archipel.agent.virt.storage_binding import SHRINK, XML_INACTIVE, VirPool, VirVolume, storage_of
+from archipel.agent.virt.storage_binding import NO_SUCH_STORAGE, SHRINK, XML_INACTIVE, VirPool, VirVolume, storage_of
 from archipel.protocol.errors import CommandError, Condition
 from archipel.protocol.storage_pools import Pool, PoolDescription, Volume
 
@@ -26,11 +26,28 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class Backing:
+    """The file that a new volume stands on, and the format it is read in; ``size``, in bytes, is what a guest sees of it."""
+
+    path: Path
+    format: str
+    size: int
+
+
+@dataclass(frozen=True)
 class LookedThrough:
     """What libvirt found in pools: their ``folders``, and which file each volume stands on, None: on no other."""
 
     folders: set[Path] = field(default_factory=set)
     backing: dict[Path, Path | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PoolVolume:
+    """A volume, and the pool that it is in."""
+
+    pool: str
+    told: Volume
 
 
 class StoragePools:
@@ -80,6 +97,24 @@ class StoragePools:
 
         return await self._read("backing files of volumes", look)
 
+    async def volume(self, pool: str, name: str) -> Volume:
+        """Read one volume."""
+        return await self._read(f"volume {name}", lambda session: _describe_volume(_volume(session, pool, name)))
+
+    async def find_volume(self, path: str) -> PoolVolume | None:
+        """Read the volume of an active pool that a path is."""
+
+        def read(session: Session) -> PoolVolume | None:
+            try:
+                volume = storage_of(session).storageVolLookupByPath(path)
+            except VirFailure as failure:
+                if describe_failure(failure).code in NO_SUCH_STORAGE:
+                    return None
+                raise
+            return PoolVolume(volume.storagePoolLookupByVolume().name(), _describe_volume(volume))
+
+        return await self._read("volume at a path", read)
+
     async def volume_path(self, pool: str, volume: str) -> Path:
         """Read where a volume is."""
         return await self._read(f"path of volume {volume}", lambda session: Path(_volume(session, pool, volume).path()))
@@ -122,7 +157,9 @@ class StoragePools:
         """Have libvirt look again what is in a pool."""
         await self._change_pool("refresh", name, lambda pool: pool.refresh(0))
 
-    async def make_volume(self, pool: str, name: str, size: int, volume_format: str, allocation: int = 0) -> None:
+    async def make_volume(
+        self, pool: str, name: str, size: int, volume_format: str, allocation: int = 0, backing: Backing | None = None
+    ) -> None:
         """Make an empty volume of ``size`` bytes; beyond ``allocation`` they take room as they are written where the pool can do that.
 
         Raises :class:`CommandError` for a format that the pool does not have.
@@ -137,6 +174,10 @@ class StoragePools:
             else:
                 ET.SubElement(root, "allocation", unit="bytes").text = str(allocation)
                 ET.SubElement(ET.SubElement(root, "target"), "format", type=volume_format)
+            if backing is not None:
+                below = ET.SubElement(root, "backingStore")
+                ET.SubElement(below, "path").text = str(backing.path)
+                ET.SubElement(below, "format", type=backing.format)
             found.createXML(ET.tostring(root, "unicode"), 0)
 
         await self._change_pool("make volume in", pool, make)
@@ -217,10 +258,23 @@ def _describe_pool(pool: VirPool) -> Pool:
 
 
 def _describe_volume(volume: VirVolume) -> Volume:
-    described = _parse(volume.XMLDesc(0)).find("target/format")
+    described = _parse(volume.XMLDesc(0))
     _type, capacity, allocation = volume.info()
-    image_format = "raw" if described is None else described.get("type", "raw")
-    return Volume(name=volume.name(), path=volume.path(), format=image_format, capacity=capacity, allocation=allocation)
+    backing = described.findtext("backingStore/path") or None
+    return Volume(
+        name=volume.name(),
+        path=volume.path(),
+        format=_format_in(described, "target") or "raw",
+        capacity=capacity,
+        allocation=allocation,
+        backing=backing,
+        backing_format=None if backing is None else _format_in(described, "backingStore"),
+    )
+
+
+def _format_in(volume: ET.Element, part: str) -> str | None:
+    found = volume.find(f"{part}/format")
+    return None if found is None else found.get("type")
 
 
 def _parse(text: str) -> ET.Element:

@@ -39,6 +39,19 @@ def test_what_needs_one_another_in_a_circle_is_refused_with_its_places() -> None
         build_graph({item.key: item for item in items}, [THING])
 
 
+def test_a_volume_needs_what_it_stands_on() -> None:
+    volume = next(kind for kind in KINDS if kind.name == "volume")
+    on_volume = {"volume": "base", "pool": None, "path": None}
+    on_golden = {"volume": None, "pool": None, "path": "/vm/goldens/debian.qcow2"}
+    for backing, needed in (
+        (None, set()),
+        (on_volume, {("pool", "lab"), ("volume", "lab/base")}),
+        (on_golden, {("image", "debian.qcow2")}),
+    ):
+        arguments = {**dict.fromkeys(volume.options), "pool": "lab", "name": "web", "backing": backing}
+        assert set(volume.refer(Item(Key("volume", "hyp", "lab/web"), arguments, Place("x")))) == needed
+
+
 def test_a_machine_needs_networks_filters_pools_and_volumes() -> None:
     machine = next(kind for kind in KINDS if kind.name == "machine")
     card = {"network": "lab", "filter": "clean"}
