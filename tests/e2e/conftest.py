@@ -14,6 +14,8 @@ import pytest_asyncio
 from archipel.client import Session
 from testbed.certificates import Authority
 from testbed.demo.virtualization import PrivateLibvirt
+from testbed.ejabberd import Ejabberd
+from tests.e2e.other_host import open_server
 from tests.e2e.real_guest import Place, open_libvirt, open_place
 from tests.integration.collection.platform import Platform, open_platform
 
@@ -47,3 +49,10 @@ async def admin(place: Place) -> AsyncIterator[Session]:
     """The administrator's session."""
     async with place.log_in() as session:
         yield session
+
+
+@pytest.fixture(scope="module")
+def ejabberd(authority: Authority) -> Iterator[Ejabberd]:
+    """A server, with its accounts, for agents on other hosts."""
+    with open_server(authority) as server:
+        yield server

@@ -21,11 +21,10 @@ from archipel.client import ConnectionSettings, Session, VirtualMachine
 from archipel.client.platform import prepare_platform
 from archipel.protocol import drives, network, oom, screenshots, snapshots, storage_pools
 from archipel.protocol.errors import CommandError
-from testbed.certificates import Authority
 from testbed.ejabberd import Ejabberd
 from testbed.gate import open_gate
 from testbed.systemd_host import SystemdHost
-from tests.e2e.other_host import open_host, open_server
+from tests.e2e.other_host import open_host
 from tests.integration.collection.platform import DOMAIN, HYPERVISOR, password_of
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
@@ -76,13 +75,6 @@ def host() -> Iterator[SystemdHost]:
         host.run("qemu-img", "create", "-q", "-f", "qcow2", THEIR_IMAGE, "1M")
         host.run("virsh", "define", "/dev/stdin", given=MACHINE.format(name="theirs", uuid=OTHERS, image=THEIR_IMAGE))
         yield host
-
-
-@pytest.fixture(scope="module")
-def ejabberd(authority: Authority) -> Iterator[Ejabberd]:
-    """The server, outside of that host, with its accounts."""
-    with open_server(authority) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -19,11 +19,10 @@ from archipel.client import Hypervisor
 from archipel.protocol import storage_pools
 from archipel.protocol.errors import CommandError, Condition
 from testbed.agent import make_agent
-from testbed.certificates import Authority
 from testbed.ejabberd import Ejabberd
 from testbed.guest import GuestImage, make_guest
 from testbed.kernel_host import GATEWAY, KernelHost
-from tests.e2e.other_host import log_in, open_server
+from tests.e2e.other_host import log_in
 from tests.integration.collection.platform import password_of
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(1800)]
@@ -63,13 +62,6 @@ DEFINITION = """<domain type='qemu'><name>stored</name><uuid>{uuid}</uuid><memor
 @pytest.fixture(scope="module")
 def image(root: Path) -> GuestImage:
     return make_guest(root / ".cache" / "guest")
-
-
-@pytest.fixture(scope="module")
-def ejabberd(authority: Authority) -> Iterator[Ejabberd]:
-    """The server, outside of that host."""
-    with open_server(authority) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

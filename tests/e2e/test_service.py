@@ -20,12 +20,11 @@ from PIL import Image
 
 from archipel.client import VirtualMachine
 from archipel.protocol import drives, health, screenshots, snapshots
-from testbed.certificates import Authority
 from testbed.ejabberd import Ejabberd
 from testbed.gate import open_gate
 from testbed.guest import make_guest
 from testbed.systemd_host import SystemdHost
-from tests.e2e.other_host import log_in, open_host, open_server, start
+from tests.e2e.other_host import log_in, open_host, start
 from tests.integration.collection.platform import DOMAIN, HYPERVISOR, password_of
 from tests.wire.waiting import eventually
 
@@ -50,13 +49,6 @@ def host() -> Iterator[SystemdHost]:
     """A host with systemd, libvirt and QEMU, and an image that guests boot from."""
     with open_host() as host:
         yield host
-
-
-@pytest.fixture(scope="module")
-def ejabberd(authority: Authority) -> Iterator[Ejabberd]:
-    """The server, outside of that host, with its accounts."""
-    with open_server(authority) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,13 @@ def person() -> str:
 @contextlib.contextmanager
 def on_behalf_of(person: str) -> Iterator[None]:
     """Do something that is this person's doing; of nobody known: of nobody."""
-    act = Act(person, "")
+    with _being_done(Act(person, "")):
+        yield
+
+
+@contextlib.contextmanager
+def _being_done(act: Act) -> Iterator[None]:
+    """Know of an act meanwhile, and when it ended."""
     token = _current.set(act)
     try:
         yield
@@ -79,15 +85,14 @@ class Acts:
         act = Act(person, action)
         if action in _CAUSED_BY:
             self._acts.append(act)
-        token = _current.set(act)
         try:
-            yield
+            with _being_done(act):
+                yield
         finally:
-            act.ended = time.monotonic()
-            _current.reset(token)
-            self._forget(act.ended)
+            self._forget()
 
-    def _forget(self, now: float) -> None:
+    def _forget(self) -> None:
+        now = time.monotonic()
         self._acts = [act for act in self._acts if act.ended is None or now - act.ended <= SHUTDOWN_PATIENCE]
 
     def cause_of(self, event: DomainEvent) -> str:

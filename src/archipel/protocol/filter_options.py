@@ -167,7 +167,7 @@ FILTER: Final = Record(
 
 def read_declaration(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is declared of a filter, in its normal form; raises :class:`DeclarationError`, which names every wrong option."""
-    declared: dict[str, Any] = FILTER.check({name: value for name, value in options.items() if value is not None}, "")
+    declared = FILTER.check(options, "")
     for index, rule in enumerate(declared.get("rules", ())):
         missing = [name for name in ("action", "direction") if name not in rule]
         if missing or ("fields" in rule and "protocol" not in rule):

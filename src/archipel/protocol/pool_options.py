@@ -47,8 +47,7 @@ POOL: Final = Record(
 
 def read_declaration(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is declared of a pool, in its normal form; raises :class:`DeclarationError`, which names every wrong option."""
-    declared: dict[str, Any] = POOL.check({name: value for name, value in options.items() if value is not None}, "")
-    return declared
+    return POOL.check(options, "")
 
 
 def make_pool(declared: Mapping[str, Any], name: str, uuid: str | None) -> ET.Element:

@@ -164,6 +164,14 @@ async def machine(hypervisor: Hypervisor, host: FakeHost, xmpp: FakeXmpp) -> Vir
     return await manage_machine(hypervisor, host, xmpp)
 
 
+@pytest.fixture
+async def stream(machine: VirtualMachine) -> FakeStream:
+    """The stream of the machine, which is online; what it sent for that is forgotten."""
+    stream = await go_online(machine)
+    stream.sent.clear()
+    return stream
+
+
 async def manage_machine(hypervisor: Hypervisor, host: FakeHost, xmpp: FakeXmpp) -> VirtualMachine:
     """Take in a machine that is off; its owner has all rights on it."""
     record = MachineRecord(uuid=UUID, name="web", password=Secret("machine"), phase=Phase.ACTIVE)

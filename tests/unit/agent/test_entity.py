@@ -30,14 +30,6 @@ from tests.unit.protocol.golden import xml
 NODE = events_node(VM)
 
 
-@pytest.fixture
-async def stream(machine: VirtualMachine) -> FakeStream:
-    """The stream of the machine, which is online; what it sent for that is forgotten."""
-    stream = await go_online(machine)
-    stream.sent.clear()
-    return stream
-
-
 def presences(stream: FakeStream) -> list[tuple[str | None, str | None, str | None]]:
     """Return to whom which show and status were sent."""
     found = [parse_stanza(text) for text in stream.took("<presence") if "type=" not in text]

@@ -22,13 +22,6 @@ from tests.unit.agent.fakes import ADMIN, HYP, OWNER, STRANGER, STUDENT, UUID, V
 NODE = events_node(VM)
 
 
-@pytest.fixture
-async def stream(machine: VirtualMachine) -> FakeStream:
-    stream = await go_online(machine)
-    stream.sent.clear()
-    return stream
-
-
 def permission(token: str, value: str = "1", target: str = STUDENT.bare, kind: str = "user") -> str:
     what = f"permission_name='{token}' permission_value='{value}'"
     return f"<permission permission_type='{kind}' permission_target='{target}' {what}/>"

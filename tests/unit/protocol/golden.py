@@ -25,11 +25,21 @@ class Shape:
     def name(self) -> str:
         return f"{self.request.namespace} {self.request.action}"
 
+    def read_request(self) -> Request[Any]:
+        return type(self.request).read(archipel_of(self.request.namespace, self.asked))
+
     def written_answer(self) -> str:
         return canonical(*write_answer(self.answer))
 
     def read_answer(self) -> Any:
         return type(self.request).read_answer(query(self.request.namespace, self.answered))
+
+    def assert_on_the_wire(self) -> None:
+        """Check that request and answer are written, and read, as they stand here."""
+        assert canonical(self.request.write()) == normal(self.asked)
+        assert canonical(self.read_request().write()) == normal(self.asked)
+        assert self.written_answer() == normal(self.answered)
+        assert rewritten(self.read_answer()) == normal(self.answered)
 
 
 def xml(text: str) -> ET.Element:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from archipel.protocol.console import ConsoleLink, Display, GetDisplay, OpenConsole
-from tests.unit.protocol.golden import Shape, archipel_of, canonical, normal, rewritten
+from tests.unit.protocol.golden import Shape, archipel_of
 
 SHAPES = [
     Shape(
@@ -28,10 +28,8 @@ SHAPES = [
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
 def test_they_are_written_and_read_as_they_stand_here(shape: Shape) -> None:
-    assert canonical(shape.request.write()) == normal(shape.asked)
-    assert type(shape.request).read(archipel_of(shape.request.namespace, shape.asked)) == shape.request
-    assert shape.written_answer() == normal(shape.answered)
-    assert rewritten(shape.read_answer()) == normal(shape.answered)
+    shape.assert_on_the_wire()
+    assert shape.read_request() == shape.request
 
 
 def test_a_console_is_the_screen_unless_told_otherwise() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from archipel.protocol import guest
 from archipel.protocol.errors import BadRequest
-from tests.unit.protocol.golden import Shape, archipel_of, canonical, normal, rewritten
+from tests.unit.protocol.golden import Shape, archipel_of
 
 SYSTEM = guest.GuestSystem(
     hostname="web",
@@ -75,10 +75,8 @@ SHAPES = [
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
 def test_they_are_written_and_read_as_they_stand_here(shape: Shape) -> None:
-    assert canonical(shape.request.write()) == normal(shape.asked)
-    assert type(shape.request).read(archipel_of(shape.request.namespace, shape.asked)) == shape.request
-    assert shape.written_answer() == normal(shape.answered)
-    assert rewritten(shape.read_answer()) == normal(shape.answered)
+    shape.assert_on_the_wire()
+    assert shape.read_request() == shape.request
 
 
 @given(st.binary(max_size=200))

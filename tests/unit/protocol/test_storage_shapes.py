@@ -11,7 +11,7 @@ from archipel.protocol import namespaces as ns
 from archipel.protocol.drives import Drive, GoldenDrive, IsoImage
 from archipel.protocol.payload import Request
 from archipel.protocol.storage_pools import Pool, Volume
-from tests.unit.protocol.golden import Shape, archipel_of, canonical, normal, rewritten, xml
+from tests.unit.protocol.golden import Shape, archipel_of, xml
 
 FIGURES = "capacity='9' allocation='4' available='5'"
 POOL = Pool(
@@ -130,20 +130,11 @@ SHAPES = [
         "",
     ),
 ]
-every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
 
 
-@every_shape
-def test_a_request_is_written_and_read_as_it_is_on_the_wire(shape: Shape) -> None:
-    assert canonical(shape.request.write()) == normal(shape.asked)
-    read = type(shape.request).read(archipel_of(shape.request.namespace, shape.asked))
-    assert canonical(read.write()) == normal(shape.asked)
-
-
-@every_shape
-def test_an_answer_is_written_and_read_as_it_is_on_the_wire(shape: Shape) -> None:
-    assert shape.written_answer() == normal(shape.answered)
-    assert rewritten(shape.read_answer()) == normal(shape.answered)
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+def test_they_are_written_and_read_as_they_stand_here(shape: Shape) -> None:
+    shape.assert_on_the_wire()
 
 
 def test_every_command_has_a_shape_here() -> None:

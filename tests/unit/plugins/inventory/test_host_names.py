@@ -19,7 +19,8 @@ BAIT = {"jid": "bait@example.org", "addresses": ["198.51.100.66"], "tags": ["gre
 
 
 # What connections lead to the own machine by: short and whole numbers, addresses in addresses, nobody's, and a user before the host.
-HERE = ["127.1", "2130706433", "0x7f000001", "0177.0.0.1", "::ffff:127.0.0.1", "0", "0.0.0.0", "::", "root@localhost"]  # noqa: S104
+HERE = ["127.1", "2130706433", "0x7f000001", "0177.0.0.1", "::ffff:127.0.0.1", "0", "::", "root@localhost"]
+HERE += ["0.0.0.0"]  # noqa: S104 - nobody listens
 
 
 def bait(name: str) -> dict[str, Any]:

@@ -15,8 +15,12 @@ from hypothesis import strategies as st
 
 NEEDS = "needs"
 THING = Kind(
-    "thing", "things", {}, declare=lambda ground, item: None, refer=lambda item: (("thing", name) for name in item.arguments[NEEDS])
-)  # type: ignore[arg-type,return-value]
+    "thing",
+    "things",
+    {},
+    declare=lambda ground, item: None,  # type: ignore[arg-type,return-value]  # nobody reads or changes one here
+    refer=lambda item: (("thing", name) for name in item.arguments[NEEDS]),
+)
 
 
 def thing(name: str, needs: Iterable[str]) -> Item:

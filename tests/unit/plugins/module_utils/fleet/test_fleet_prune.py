@@ -22,7 +22,12 @@ from archipel.client import MachineEntry
 from archipel.protocol.errors import CommandError, Condition, PermissionDenied
 
 UUID = "6f0c0000-0000-4000-8000-000000000001"
-NET = Kind("network", "networks", {"name": {"type": "str"}, "state": {"type": "str"}}, declare=lambda ground, item: None)  # type: ignore[arg-type,return-value]
+NET = Kind(
+    "network",
+    "networks",
+    {"name": {"type": "str"}, "state": {"type": "str"}},
+    declare=lambda ground, item: None,  # type: ignore[arg-type,return-value]  # nobody reads or changes one here
+)
 MACHINE = next(kind for kind in KINDS if kind.name == "machine")
 HERE, THERE = {"state": "absent"}, {"state": "present"}
 
@@ -158,7 +163,8 @@ class UsedNetwork:
 @pytest.mark.parametrize("machine_goes", [True, False])
 def test_a_network_whose_machines_go_before_it_is_foreseen_to_go(machine_goes: bool) -> None:
     used = next(kind for kind in KINDS if kind.name == "network")
-    network = Step(Item(Key("network", "hyp", "lab"), {}, Place("x")), replace(used, declare=lambda _ground, _item: UsedNetwork()))  # type: ignore[arg-type,return-value]
+    used = replace(used, declare=lambda _ground, _item: UsedNetwork())  # type: ignore[arg-type,return-value]  # as much as is read of it
+    network = Step(Item(Key("network", "hyp", "lab"), {}, Place("x")), used)
     machine = Step(Item(Key("machine", "hyp" if machine_goes else "other", "web"), {}, Place("x")), MACHINE, error=ValueError("not asked"))
     asyncio.run(prune.read_removals([network, machine]))
     assert (network.foreseen, prune.will_go(network)) == (machine_goes, machine_goes)

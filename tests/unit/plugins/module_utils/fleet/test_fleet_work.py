@@ -68,7 +68,8 @@ def make_steps(world: World, needs: Mapping[str, list[str]], hypervisor: str = "
     for name, some in needs.items():
         key = Key("thing", hypervisor, name)
         needed = tuple(Key("thing", hypervisor, need) for need in some)
-        steps[key] = Step(Item(key, {}, Place("file.yml", 1)), kind, Ground("hyp", None, {}, None, None), needed)  # type: ignore[arg-type]
+        ground = Ground("hyp", None, {}, None, None)  # type: ignore[arg-type]  # things ask no agent
+        steps[key] = Step(Item(key, {}, Place("file.yml", 1)), kind, ground, needed)
     return steps
 
 
