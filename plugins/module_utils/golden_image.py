@@ -108,6 +108,12 @@ class DeclaredGoldenImage(Resource):
             raise ValueError(f"{self.title}: drive: {machine} has {what}; it has {there}")
         return found[0]
 
+    @property
+    def users(self) -> frozenset[str] | None:
+        """The paths of the images that stand on the image as it was read; ``None`` if that is not known."""
+        found = self._found
+        return None if found is None or found.problem is not None else frozenset(user.image for user in found.users)
+
     # -- what shall be --------------------------------------------------------------------------------------------------
 
     def desired(self, current: Values) -> Values:

@@ -75,7 +75,7 @@ class DeclaredRules(Resource):
         self.expires = None if arguments["expires"] is None else read_expiry(arguments["expires"])
         self.rights = list(dict.fromkeys(arguments["rights"] or ()))
         self.roles = list(dict.fromkeys(arguments["roles"] or ()))
-        self._names = self._name_rules(arguments)
+        self.named_rules = self._name_rules(arguments)
         self._check_names = check_mode
 
     def _name_rules(self, arguments: Mapping[str, Any]) -> dict[str, dict[str, str]]:
@@ -92,18 +92,18 @@ class DeclaredRules(Resource):
             await self._refuse_unknown_names()
         standing = [rule for rule in await self.entity.rules() if rule.entity == self.entity.bare and not _is_over(rule.expires)]
         there = {_spell(vars(rule)): rule.expires for rule in standing}
-        return {name: there[name] for name in self._names if name in there}
+        return {name: there[name] for name in self.named_rules if name in there}
 
     def desired(self, current: Values) -> Values:
         """Return when they shall end."""
         if self.state == "absent":
             return {}
-        return {name: self.expires or current.get(name, NEVER) for name in self._names}
+        return {name: self.expires or current.get(name, NEVER) for name in self.named_rules}
 
     async def apply(self, current: Values, desired: Values) -> None:
         """Make or take away what differs in one request: all of it, or nothing."""
         wanted = [self._describe(name) for name in desired if current.get(name) != desired[name]]
-        gone = [OldRule(**self._describe(name), effect=self._names[name]["effect"]) for name in current if name not in desired]
+        gone = [OldRule(**self._describe(name), effect=self.named_rules[name]["effect"]) for name in current if name not in desired]
         if gone:
             await self.entity.withdraw_rules(*gone)
         if wanted:
@@ -111,11 +111,11 @@ class DeclaredRules(Resource):
             await change(*(NewRule(**rule, expires=self.expires, reason=self.reason) for rule in wanted))
 
     def _describe(self, name: str) -> dict[str, str]:
-        return {field: self._names[name][field] for field in FIELDS if field in self._names[name]}
+        return {field: self.named_rules[name][field] for field in FIELDS if field in self.named_rules[name]}
 
     def report(self, change: Change) -> dict[str, Any]:
         """Return name, account and rules."""
-        rules = [{**self._names[name], "expires": expires} for name, expires in sorted(change.after.items())]
+        rules = [{**self.named_rules[name], "expires": expires} for name, expires in sorted(change.after.items())]
         return {"name": self.title, "jid": self.entity.bare, "rules": rules}
 
     async def _refuse_unknown_names(self) -> None:
@@ -124,7 +124,7 @@ class DeclaredRules(Resource):
             _refuse_unknown("role", self.roles, sorted(known), self.title)
         if isinstance(self.entity, PlatformRules):
             return  # a right that some agents do not know gives nothing there, and is no error
-        if self.rights and self._names and next(iter(self._names.values()))["scope"] == "entity":
+        if self.rights and self.named_rules and next(iter(self.named_rules.values()))["scope"] == "entity":
             _refuse_unknown("right", self.rights, [right.name for right in await self.entity.list_rights()], self.title)
 
 

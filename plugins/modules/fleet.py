@@ -42,7 +42,12 @@ options:
     type: str
   prune:
     description:
-      - Whether what the declaration owns and no longer declares is removed. Disks of machines are kept.
+      - Whether what the declaration owns and no longer declares is removed. The drives of machines are kept unless O(prune_disks=true).
+      - Rights, contacts, jobs and tags are owned one by one - a person or a right that is taken out of a list loses what the list gave.
+        What somebody had before the declaration is adopted, as everything else is.
+      - The account that prunes keeps its own rights, and the last one who has all rights on something keeps these.
+      - Accounts (C(users)) and the server's C(groups) are never pruned. They go by C(state=absent). What stands in an entry of a machine
+        or hypervisor and is not a thing of its own, such as a machine's C(tags), stays as it is when it is no longer said.
       - Nothing is removed from a hypervisor on which something failed.
       - Nor is a machine that is declared on another hypervisor now, and is not there yet.
     type: bool
@@ -51,11 +56,20 @@ options:
     description:
       - How much one run may remove, as a number of objects or as a share of those that the declaration owns, such as V(20%).
       - If more would go, the module fails before anything is done.
+      - A machine with its drives, and with the rights, contacts, jobs and tags on it, is one object. So is all that somebody may do
+        on one machine or hypervisor.
     type: str
     default: "10"
   prune_adopted:
     description:
       - Whether what was there before the declaration is removed as well when it is no longer declared.
+    type: bool
+    default: false
+  prune_disks:
+    description:
+      - Whether the drives in the folder of a machine go with it when it is pruned. They are gone for good.
+      - The plan tells them and what they take. A drive through which something else reads keeps itself and its machine, and is an error.
+      - Golden images and volumes of pools are things of their own, and go only where the declaration owns these.
     type: bool
     default: false
   boots_at_once:
@@ -142,7 +156,7 @@ plan:
     action:
       description:
         - V(create), V(change), V(restart) (a change that takes effect with a restart of the machine, which O(document) asks for or
-          which is left to you), V(remove) or V(none).
+          which is left to you), V(remove), V(forget) (what the declaration owned is gone, and it owns it no more) or V(none).
       type: str
       sample: change
     kind:
@@ -229,6 +243,7 @@ counts:
     change: 1
     restart: 0
     remove: 0
+    forget: 0
     none: 39
     failed: 0
     skipped: 0
@@ -250,6 +265,7 @@ ARGUMENTS = {
     "prune": {"type": "bool", "default": False},
     "prune_limit": {"type": "str", "default": "10"},
     "prune_adopted": {"type": "bool", "default": False},
+    "prune_disks": {"type": "bool", "default": False},
     "boots_at_once": {"type": "int"},
     "limit": {"type": "list", "elements": "str"},
     "hypervisors": {"type": "dict"},

@@ -23,9 +23,9 @@ FLEET, DEFAULTS, PROFILES, HYPERVISORS = "fleet", "defaults", "profiles", "hyper
 
 
 class Located(dict[str, Any]):
-    """A mapping that knows the line it begins at."""
+    """A mapping that knows the file and the line it begins at."""
 
-    line: int | None = None
+    place: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -49,24 +49,29 @@ class Document:
         return self.sections.get(section, [])
 
 
-def read_document(source: Path | None, inline: Mapping[str, Any] | None, sections: Iterable[str]) -> Document:
+def read_document(
+    source: Path | None, inline: Mapping[str, Any] | None, sections: Iterable[str], problems: Problems | None = None
+) -> Document:
     """Return what is declared in a file or folder, or inline; ``sections`` are the kinds that there are.
 
-    Raises :class:`DeclarationProblems`.
+    Raises :class:`DeclarationProblems`; with ``problems``, where what is wrong is noted, only for files that cannot be read: nobody
+    knows what else is wrong then.
     """
-    problems, document = Problems(), Document()
+    found, unread, document = problems or Problems(), Problems(), Document()
     known = (FLEET, DEFAULTS, PROFILES, HYPERVISORS, *sections)
-    for place, content in _contents(source, inline, problems):
-        _merge(document, place, content, known, problems)
-    problems.stop()
+    for place, content in _contents(source, inline, found, unread):
+        _merge(document, place, content, known, found)
+    if unread.found or problems is None:
+        unread.found[:0] = found.found
+        unread.stop()
     return document
 
 
-def _contents(source: Path | None, inline: Mapping[str, Any] | None, problems: Problems) -> Iterator[tuple[Place, Any]]:
+def _contents(source: Path | None, inline: Mapping[str, Any] | None, problems: Problems, unread: Problems) -> Iterator[tuple[Place, Any]]:
     if inline is not None:
         yield Place(INLINE), inline
     for file in () if source is None else files_of(source):
-        yield from _load(file, problems)
+        yield from _load(file, problems, unread)
 
 
 def files_of(source: Path) -> list[Path]:
@@ -82,23 +87,23 @@ def files_of(source: Path) -> list[Path]:
     return files
 
 
-def _load(file: Path, problems: Problems) -> Iterator[tuple[Place, Any]]:
+def _load(file: Path, problems: Problems, unread: Problems) -> Iterator[tuple[Place, Any]]:
     import yaml  # late, as in the reconciler
 
     place = Place(str(file))
     try:
         text = file.read_text(encoding="utf-8")
         if (fault := find_fault(text, yaml)) is not None:
-            problems.add(Place(str(file), fault[0]), fault[1])
+            unread.add(Place(str(file), fault[0]), fault[1])
             return
         for content in yaml.load_all(text, _located_loader(yaml, place, problems)):
             if content is not None:
                 yield place, content
     except (OSError, ValueError) as error:  # also of a date or number that there is not
-        problems.add(place, f"cannot be read: {error}")
+        unread.add(place, f"cannot be read: {error}")
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        problems.add(Place(str(file), mark.line + 1 if mark else None), f"is no YAML: {getattr(error, 'problem', None) or error}")
+        unread.add(Place(str(file), mark.line + 1 if mark else None), f"is no YAML: {getattr(error, 'problem', None) or error}")
 
 
 def _located_loader(yaml: Any, place: Place, problems: Problems) -> Any:
@@ -109,7 +114,7 @@ def _located_loader(yaml: Any, place: Place, problems: Problems) -> Any:
 
     def construct(loader: Any, node: Any) -> Iterator[Located]:
         found = Located()
-        found.line = node.start_mark.line + 1
+        found.place = Place(place.file, node.start_mark.line + 1)
         yield found
         seen = set[Any]()
         for key, _value in node.value:
@@ -157,5 +162,5 @@ def parts_of(value: Any, place: Place, section: str, problems: Problems) -> Iter
 
 def place_of(value: Any, otherwise: Place) -> Place:
     """Return where a mapping stands."""
-    line = getattr(value, "line", None)
-    return otherwise if line is None else Place(otherwise.file, line)
+    place: Place | None = getattr(value, "place", None)
+    return place or otherwise

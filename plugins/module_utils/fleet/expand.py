@@ -42,16 +42,23 @@ class _Object:
     place: Place
 
 
-def expand(document: Document, kinds: Sequence[Kind], aliases: Mapping[str, str], otherwise: str | None = None) -> Declaration:
+def expand(
+    document: Document,
+    kinds: Sequence[Kind],
+    aliases: Mapping[str, str],
+    otherwise: str | None = None,
+    problems: Problems | None = None,
+) -> Declaration:
     """Return what a document declares; see :func:`read_hypervisors` for ``aliases`` and ``otherwise``.
 
-    Raises :class:`DeclarationProblems`, which tells all that is wrong.
+    Raises :class:`DeclarationProblems`, which tells all that is wrong; with ``problems`` it is noted there.
     """
-    problems = Problems()
-    hypervisors, below = read_hypervisors(document, kinds, aliases, otherwise, problems)
-    expansion = _Expansion(document, kinds, hypervisors, below, problems)
+    found = Problems() if problems is None else problems
+    hypervisors, below = read_hypervisors(document, kinds, aliases, otherwise, found)
+    expansion = _Expansion(document, kinds, hypervisors, below, found)
     expansion.run()
-    problems.stop()
+    if problems is None:
+        found.stop()
     return expansion.declaration
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,11 @@ from ansible_collections.archipel.platform.plugins.module_utils import (
     storage_volume,
 )
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.item import Item, Kind
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.pruned_machine import frees_image
 
 if TYPE_CHECKING:
     from ansible_collections.archipel.platform.plugins.module_utils.fleet.ground import Ground
+    from ansible_collections.archipel.platform.plugins.module_utils.fleet.step import Step
     from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Resource
 
 ABSENT = {"state": "absent"}
@@ -29,6 +31,10 @@ _NAMED = [("name",)]
 
 def _network(ground: Ground, item: Item) -> Resource:
     return network.DeclaredNetwork(ground.hypervisor, item.arguments, check_mode=True)
+
+
+def _leaves_with_machines(_network: Resource, machines: Collection[Step]) -> bool:
+    return bool(machines)
 
 
 def _filter(ground: Ground, item: Item) -> Resource:
@@ -102,7 +108,7 @@ HOST_KINDS: tuple[Kind, ...] = (
         declare=_network,
         constraints={"required_one_of": _NAMED, "mutually_exclusive": network_arguments.DEFINITION_OR_OPTIONS},
         describe_all=network.describe_all,
-        freed_by_machines=True,
+        freed_by=_leaves_with_machines,
     ),
     Kind(
         name="pool",
@@ -136,5 +142,6 @@ HOST_KINDS: tuple[Kind, ...] = (
         container=_machine_of_image,
         absent=ABSENT,
         describe_all=golden_image.describe_all,
+        freed_by=frees_image,
     ),
 )

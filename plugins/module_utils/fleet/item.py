@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.problems import Place
 
 if TYPE_CHECKING:
+    from ansible_collections.archipel.platform.plugins.module_utils.fleet.pieces import Pieces
+    from ansible_collections.archipel.platform.plugins.module_utils.fleet.step import Step
     from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Resource
 
     from archipel.client import Hypervisor
@@ -100,8 +102,9 @@ class Kind:
         one_by_one: whether those of one hypervisor are changed one after the other.
         of_machines: whether it is a machine's, or the hypervisor's where no machine is named.
         of_server: whether it belongs to the server, not to a hypervisor.
-        prunable: whether ``prune`` removes it when it is no longer declared.
-        freed_by_machines: whether it can go once the machines have gone that use it now.
+        prunable: whether it is owned, and ``prune`` removes it when it is no longer declared.
+        freed_by: whether it can go once these machines have gone, of which some use it now.
+        pieces: what of it is owned piece by piece; ``None`` for what is owned as a whole.
     """
 
     name: str
@@ -122,7 +125,8 @@ class Kind:
     of_machines: bool = False
     of_server: bool = False
     prunable: bool = True
-    freed_by_machines: bool = False
+    freed_by: Callable[[Resource, Collection[Step]], bool] | None = None
+    pieces: Pieces | None = None
 
     def canonical(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return values under the options' own names, not their aliases."""

@@ -16,6 +16,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.contacts import 
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.host_kinds import HOST_KINDS
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.item import Item, Kind, entries_of
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.people_kinds import ATTACHED_KINDS, PEOPLE_KINDS
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.pieces import GRANTS, PEOPLE
 from ansible_collections.archipel.platform.plugins.module_utils.golden_image import file_name
 from ansible_collections.archipel.platform.plugins.module_utils.grants import GrantedRights
 from ansible_collections.archipel.platform.plugins.module_utils.machine.arguments import DEFINITION_OR_HARDWARE, MACHINE, MachineWish
@@ -142,7 +143,7 @@ KINDS: tuple[Kind, ...] = (
         refuse=refuse_roster,
         read_inline=_read_people,
         of_machines=True,
-        prunable=False,
+        pieces=PEOPLE,
     ),
     Kind(
         name="grant",
@@ -155,7 +156,7 @@ KINDS: tuple[Kind, ...] = (
         constraints=CONSTRAINTS,
         refuse=refuse_permission,
         of_machines=True,
-        prunable=False,
+        pieces=GRANTS,
     ),
     *ATTACHED_KINDS,
 )

@@ -52,7 +52,7 @@ def fill_in(value: Any, fields: Fields) -> Any:
         return _fill_in_text(value, fields)
     if isinstance(value, Mapping):
         filled = Located({key: fill_in(inner, fields) for key, inner in value.items()})
-        filled.line = getattr(value, "line", None)
+        filled.place = getattr(value, "place", None)
         return filled
     return [fill_in(inner, fields) for inner in value] if isinstance(value, list | tuple) else value
 

@@ -15,22 +15,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.pieces import HYPERVISOR, split
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.problems import is_printable
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.step import ABSENT, STATE, Step
 from ansible_collections.archipel.platform.plugins.module_utils.machine.declared_machine import DeclaredMachine
 
 try:
+    from archipel.protocol.declaration import LONGEST_KEY
     from archipel.protocol.errors import CommandError, Condition, PermissionDenied
 except ImportError:
     pass  # library.require_library tells the user
 
 if TYPE_CHECKING:
     from ansible_collections.archipel.platform.plugins.module_utils.fleet.ground import Ground
+    from ansible_collections.archipel.platform.plugins.module_utils.fleet.item import Item
+    from ansible_collections.archipel.platform.plugins.module_utils.fleet.pieces import Pieces
 
 ADOPTED = "/adopted"
 LONGEST = 100 - len(ADOPTED)
 """Characters of a label; agents take 100, with what is behind it."""
 Claim = tuple[str, str]
+_ADOPTS = "it was there before; the declaration has it from now on"
 
 
 def proper_label(label: str | None) -> str | None:
@@ -58,6 +63,14 @@ class Ownership:
     new: set[Claim] = field(default_factory=set)
     adopted: set[Claim] = field(default_factory=set)
     ended: set[Claim] = field(default_factory=set)
+    declared: set[Claim] = field(default_factory=set)
+    _pieces: dict[Claim, list[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for (kind, key), owner in self.owners.items():
+            if owner in self.labels:
+                head, slash, tail = key.partition("/")
+                self._pieces.setdefault((kind, head), []).extend([tail] if slash else [])
 
     @classmethod
     async def read(cls, ground: Ground, label: str) -> Ownership:
@@ -75,6 +88,9 @@ class Ownership:
         """Claim what a step declares; raises :class:`OwnedByAnother`."""
         if not step.kind.prunable or self.unsupported or step.stopped:
             return
+        if step.kind.pieces is not None:
+            self._claim_pieces(step, step.kind.pieces)
+            return
         key = self._key_of(step)
         owner = self.owners.get(key)
         if step.after.get(STATE) == ABSENT:
@@ -82,11 +98,52 @@ class Ownership:
         elif owner not in {None, *self.labels}:
             raise OwnedByAnother(f"{step.key} belongs to the declaration {owner!r}: take it out there first")
         elif owner is None and step.is_there:
-            step.adopts = self.label
-            step.reason = "it was there before; the declaration has it from now on"
+            step.adopts, step.reason = self.label, _ADOPTS
             self.adopted.add(key)
         elif owner is None:
             self.new.add(key)
+
+    def _claim_pieces(self, step: Step, pieces: Pieces) -> None:
+        head, arguments = self.head_of(step.item), step.item.arguments
+        there = set[str]() if step.resource is None else pieces.there(step.resource, step.before)
+        keys, new, adopted = set[Claim](), set[Claim](), set[Claim]()
+        for tail in sorted(pieces.declared(arguments)) if head is not None else ():
+            key = (step.kind.name, f"{head}/{tail}")
+            keys.add(key)
+            owner = self.owners.get(key)
+            if owner not in {None, *self.labels}:
+                raise OwnedByAnother(f"{step.key}: {' '.join(split(tail))} belongs to the declaration {owner!r}: take it out there first")
+            if len(key[1]) > LONGEST_KEY:
+                raise ValueError(f"{step.key}: its name is too long for a thing that a declaration owns: {LONGEST_KEY} characters")
+            if owner is None:
+                (adopted if tail in there else new).add(key)
+        if adopted:
+            step.adopts, step.reason = self.label, _ADOPTS
+        self.declared |= keys
+        self.new |= new
+        self.adopted |= adopted
+        self.ended |= {(step.kind.name, f"{head}/{tail}") for tail in self.ended_by(step)}
+
+    def has(self, kind: str, key: str) -> bool:
+        """Whether anybody owns something."""
+        claim = kind, key
+        return claim in self.owners or claim in self.new or claim in self.adopted
+
+    def ended_by(self, step: Step) -> list[str]:
+        """Return the tails of those owned pieces that a step's entry takes away itself."""
+        pieces, head = step.kind.pieces, self.head_of(step.item)
+        owned = self._pieces.get((step.kind.name, head or ""), ())
+        return [tail for tail in owned if pieces is not None and pieces.ends(step.item.arguments, tail)]
+
+    def head_of(self, item: Item) -> str | None:
+        """Return what the keys of an item's pieces begin with; ``None`` for those of a machine that nobody knows."""
+        if item.machine is None:
+            return HYPERVISOR
+        entry, machine = self.ground.find(item.machine), self.ground.machines.get(item.machine)
+        if entry is not None:
+            return entry.uuid.lower()
+        uuid = None if machine is None else machine.wish.uuid or self.ground.host.new_uuids.get(item.machine)
+        return None if uuid is None else uuid.lower()
 
     @property
     def labels(self) -> tuple[str, str]:
@@ -105,7 +162,7 @@ class Ownership:
 
     async def settle(self, ended: Iterable[Claim] = ()) -> None:
         """Write the claims: new ones before anything is made, ``ended`` ones when it is gone."""
-        gone = [claim for claim in ended if self.owners.get(claim) in self.labels]
+        gone = sorted(claim for claim in {*ended} - self.declared if self.owners.get(claim) in self.labels)
         made, adopted = self.labels
         changes = [
             (made, sorted(self.new), [claim for claim in gone if self.owners[claim] == made]),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.archipel.platform.plugins.module_utils import groups, jobs, roles, tags, users
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.item import Item, Kind, entries_of
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.pieces import JOBS, WORDS
 
 try:
     from archipel.client.login import read_password_file
@@ -154,7 +155,7 @@ ATTACHED_KINDS: tuple[Kind, ...] = (
         absent={"jobs": []},
         describe_all=jobs.describe_all,
         of_machines=True,
-        prunable=False,
+        pieces=JOBS,
     ),
     Kind(
         name="tag",
@@ -167,6 +168,6 @@ ATTACHED_KINDS: tuple[Kind, ...] = (
         read_inline=_read_tags,
         describe_all=_describe_tags,
         of_machines=True,
-        prunable=False,
+        pieces=WORDS,
     ),
 )

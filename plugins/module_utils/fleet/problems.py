@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -48,6 +49,16 @@ class Problems:
     def add(self, place: Place, text: str) -> None:
         """Note a fault."""
         self.found.append(f"{place}: {text}")
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Note what the block raises as :class:`ValueError`."""
+        try:
+            yield
+        except DeclarationProblems as error:
+            self.found += error.problems
+        except ValueError as error:
+            self.found.append(str(error))
 
     def stop(self) -> None:
         """Raise :class:`DeclarationProblems` if there was any."""

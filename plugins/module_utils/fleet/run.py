@@ -19,15 +19,21 @@ from ansible_collections.archipel.platform.plugins.module_utils.fleet import pru
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.carry_out import carry_out
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.document import read_document
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.expand import Declaration, expand
-from ansible_collections.archipel.platform.plugins.module_utils.fleet.graph import build_graph
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.graph import Graph, build_graph
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.ground import Ground, ServerGround
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.item import SERVER, Item, Key
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.kinds import KINDS
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.limit import Limit
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.outcome import tell_outcome
-from ansible_collections.archipel.platform.plugins.module_utils.fleet.ownership import Ownership, proper_label, read_owners, refuse_doubles
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.ownership import (
+    ADOPTED,
+    Ownership,
+    proper_label,
+    read_owners,
+    refuse_doubles,
+)
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.plan import leave_if_needs_failed, make_plan
-from ansible_collections.archipel.platform.plugins.module_utils.fleet.problems import Place
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.problems import Place, Problems
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.step import Action, Step
 
 try:
@@ -43,19 +49,26 @@ PATIENCE = 2.0
 _KINDS = {kind.name: kind for kind in KINDS}
 
 
-def read_declaration(run: Run) -> Declaration:
-    """Return what is declared; raises :class:`ValueError` with all that is wrong with it."""
-    arguments = run.arguments
+def read_declaration(run: Run) -> tuple[Declaration, Graph]:
+    """Return what is declared, and what of it needs what; raises :class:`ValueError` with all that is wrong with it."""
+    arguments, problems = run.arguments, Problems()
     source = None if arguments["src"] is None else Path(arguments["src"])
-    document = read_document(source, arguments["document"], [kind.section for kind in KINDS])
+    document = read_document(source, arguments["document"], [kind.section for kind in KINDS], problems)
     otherwise = None
     with contextlib.suppress(ValueError):  # it may be that the declaration names its own
         otherwise = str(find_hypervisor(run.session, arguments).jid)
-    declaration = expand(document, KINDS, arguments["hypervisors"] or {}, otherwise)
-    declaration.label = proper_label(arguments["label"] or declaration.label)
-    if arguments["prune"] and declaration.label is None:
-        raise ValueError("prune: needs to know what this declaration owns: give label, or say fleet: LABEL in the declaration")
-    return declaration
+    declaration = expand(document, KINDS, arguments["hypervisors"] or {}, otherwise, problems)
+    graph: Graph = {}
+    with problems.noting():
+        graph = build_graph(declaration.items, KINDS)
+    with problems.noting():
+        declaration.label = proper_label(arguments["label"] or declaration.label)
+        if arguments["prune"] and declaration.label is None:
+            raise ValueError("prune: needs to know what this declaration owns: give label, or say fleet: LABEL in the declaration")
+    with problems.noting():
+        prune.read_limit(arguments["prune_limit"], 0)
+    problems.stop()
+    return declaration, graph
 
 
 class FleetRun:
@@ -63,8 +76,7 @@ class FleetRun:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.declaration = read_declaration(run)
-        self.graph = build_graph(self.declaration.items, KINDS)
+        self.declaration, self.graph = read_declaration(run)
         self.limit = Limit(run.arguments["limit"], self.declaration)
         self.grounds: dict[str, Ground] = {}
         self.steps: dict[Key, Step] = {}
@@ -78,9 +90,8 @@ class FleetRun:
         await self._open()
         await make_plan(self.steps)
         await self._claim()
-        if self.run.arguments["prune"]:
-            await self._plan_removals()
-            self._refuse_too_many_removals()
+        await self._plan_removals()
+        self._refuse_too_many_removals()
         if not self.run.check_mode:
             await self._carry_out()
         return self._tell_outcome()
@@ -141,6 +152,7 @@ class FleetRun:
             else:
                 raise found
         for step in self.steps.values():
+            leave_if_needs_failed(step, self.steps)
             self._claim_one(step)
         for step in self.steps.values():
             leave_if_needs_failed(step, self.steps)
@@ -159,23 +171,33 @@ class FleetRun:
     # -- what goes ------------------------------------------------------------------------------------------------------
 
     async def _plan_removals(self) -> None:
+        """Find what is no longer declared: what may be pruned goes, and what is gone already is let go of in any case."""
         declared = [Step(item, _KINDS[key.kind]) for key, item in self.declaration.items.items()]
+        disks, found = self.run.arguments["prune"] and self.run.arguments["prune_disks"], list[Step]()
         for name, ownership in self.owners.items():
             if self.limit.covers_all_of(name):
                 here = [step for step in declared if step.key.hypervisor == name]
-                self.removals += prune.removals(ownership, here, _KINDS, adopted=self.run.arguments["prune_adopted"])
-        prune.keep_moved(self.removals, self.declaration.items, self.steps)
-        await prune.read_removals(self.removals)
+                found += prune.removals(ownership, here, _KINDS, disks=disks)
+        prune.keep_moved(found, self.declaration.items, self.steps)
+        await prune.read_removals(found)
+        await prune.keep_last_rights(found)
+        self.removals = [step for step in found if step.releases or self._prunes(step)]
+
+    def _prunes(self, step: Step) -> bool:
+        """Whether something that is there, and no longer declared, is to go."""
+        adopted = step.owner is not None and step.owner.endswith(ADOPTED)
+        return bool(self.run.arguments["prune"]) and (not adopted or self.run.arguments["prune_adopted"])
 
     def _refuse_too_many_removals(self) -> None:
         """Raise :class:`PartlyFailed`, with the plan, before anything is done."""
-        owned = prune.count_owned(self.owners.values(), self.removals, adopted=self.run.arguments["prune_adopted"])
+        owned = prune.count_owned(self.owners.values(), self.removals, _KINDS, adopted=self.run.arguments["prune_adopted"])
         most = prune.read_limit(self.run.arguments["prune_limit"], owned)
         going = [step for step in self.removals if prune.will_go(step)]
         if most is not None and len(going) > most:
             names = ", ".join(str(step.key) for step in going[:10]) + (" ..." if len(going) > 10 else "")
+            drives = prune.tell_drives(going)
             text = (
-                f"prune: {len(going)} objects would be removed ({names}), and prune_limit allows {most}: nothing was done; "
+                f"prune: {len(going)} objects would be removed ({names}){drives}, and prune_limit allows {most}: nothing was done; "
                 "raise prune_limit if all of that shall go"
             )
             raise PartlyFailed(text, {**self._outcome().result, "changed": False})
@@ -187,7 +209,7 @@ class FleetRun:
         await carry_out(self.steps, self._note_progress)
         for group in prune.order_removals(self.removals, KINDS):
             for step in group:
-                if (because := self._failure_before(step)) is not None and step.error is None:
+                if (because := self._failure_before(step)) is not None and step.error is None and not step.releases:
                     step.because = because
             await carry_out({step.key: step for step in group}, self._note_progress)
         await self._end_claims()
@@ -204,13 +226,9 @@ class FleetRun:
     async def _end_claims(self) -> None:
         """Give up what is gone: an owner of nothing would stand in the way of whoever makes a thing of that name."""
         for name, ownership in self.owners.items():
-            gone = {(step.kind.name, self._name_for(step)) for step in self.removals if step.key.hypervisor == name and not step.stopped}
+            gone = {claim for step in self.removals if step.key.hypervisor == name and not step.stopped for claim in step.claims}
             with contextlib.suppress(*EXPECTED):  # it is tried again by the next run
                 await ownership.settle(gone | ownership.ended)
-
-    @staticmethod
-    def _name_for(step: Step) -> str:
-        return step.item.arguments.get("uuid") or step.key.name
 
     def _failure_before(self, removal: Step) -> str | None:
         """Return why something is not removed: what failed on its hypervisor may still stand on it."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ansible_collections.archipel.platform.plugins.module_utils.fleet.ground import Ground, ServerGround
 
 OWNER = "owner"
-STATE, ABSENT, UNMANAGED = "state", "absent", "unmanaged"
+STATE, PRESENT, ABSENT, UNMANAGED = "state", "present", "absent", "unmanaged"
 
 
 class Action(enum.StrEnum):
@@ -28,6 +28,7 @@ class Action(enum.StrEnum):
     CHANGE = "change"
     RESTART = "restart"
     REMOVE = "remove"
+    FORGET = "forget"
     NONE = "none"
 
 
@@ -36,7 +37,8 @@ class Step:
     """An object of the declaration, or one that is no longer in it (``pruned``).
 
     ``foreseen``: it cannot be read before what it is in is made, or was read of a machine that is not made yet.
-    ``adopts``: it was there before the declaration, which has it from now on.
+    ``adopts``: it was there before the declaration, which has it from now on. ``releases``: it is gone, and the declaration, which
+    had it, owns it no more. ``owner`` and ``claims``: who owns what is to go, and by what keys.
     """
 
     item: Item
@@ -49,6 +51,9 @@ class Step:
     after: Values = field(default_factory=dict)
     foreseen: bool = False
     adopts: str | None = None
+    releases: str | None = None
+    owner: str | None = None
+    claims: tuple[tuple[str, str], ...] = ()
     reason: str = ""
     error: BaseException | None = None
     because: str | None = None
@@ -67,7 +72,7 @@ class Step:
     @property
     def changes(self) -> bool:
         """Whether there is anything to do."""
-        return self.before != self.after or self.adopts is not None
+        return self.before != self.after or self.adopts is not None or self.releases is not None
 
     @property
     def appears(self) -> bool:
@@ -83,7 +88,9 @@ class Step:
     def action(self) -> Action:
         """What is, or would be, done."""
         if self.before == self.after:
-            return Action.CHANGE if self.adopts else Action.NONE
+            return Action.CHANGE if self.adopts else Action.FORGET if self.releases else Action.NONE
+        if self.pruned:
+            return Action.REMOVE
         if self.before.get(STATE) == ABSENT or (not self.before and self.after):
             return Action.CREATE
         if self.after.get(STATE) == ABSENT or not self.after:
@@ -101,9 +108,9 @@ class Step:
 
     def change(self) -> Change:
         """Return the difference, with the owner if that is part of it."""
-        if self.adopts is None:
+        if self.adopts is None and self.releases is None:
             return Change(str(self.key), self.before, self.after)
-        return Change(str(self.key), {**self.before, OWNER: None}, {**self.after, OWNER: self.adopts})
+        return Change(str(self.key), {**self.before, OWNER: self.releases}, {**self.after, OWNER: self.adopts})
 
     def row(self) -> dict[str, Any]:
         """Return what the plan says of the object, with the values that differ."""

@@ -136,6 +136,8 @@ class Platform:
                 managed = [entry.uuid for entry in await hypervisor.machines() if entry.managed]
                 await asyncio.gather(*(hypervisor.free(uuid) for uuid in managed))
                 await revoke_all(hypervisor)
+                for owned in await hypervisor.owned():
+                    await hypervisor.own(owned.label, remove=[(owned.kind, owned.key)])
                 if jid == HYPERVISOR:
                     platform = PlatformRules(hypervisor.session)
                     await platform.withdraw_rules(*(read_old(rule) for rule in await platform.rules()))

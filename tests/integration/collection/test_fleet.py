@@ -23,7 +23,7 @@ from tests.integration.collection.platform import DOMAIN, FURTHER, HYPERVISOR, P
 from tests.integration.collection.playbook import Ansible, Task
 
 LYON = f"{FURTHER}@{DOMAIN}"
-NO_WORK = {"create": 0, "change": 0, "restart": 0, "remove": 0, "failed": 0, "skipped": 0}
+NO_WORK = {"create": 0, "change": 0, "restart": 0, "remove": 0, "forget": 0, "failed": 0, "skipped": 0}
 SEATS: dict[str, Any] = {
     "fleet": "course",
     "hypervisors": {"paris": HYPERVISOR, "lyon": {"jid": LYON, "roster": "student@example.org"}},

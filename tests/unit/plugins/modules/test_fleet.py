@@ -44,7 +44,7 @@ def test_check_mode_plans_a_machine_and_what_people_may_do_there_without_changin
     assert answer["plan"][0]["after"] == {"state": "present", "memory": 64}
     assert answer["plan"][2]["after"] == {BOB: ["info"]}
     assert (answer["changed"], answer["done"], len(answer["diff"])) == (True, [], 3)
-    assert answer["counts"] == {"create": 1, "change": 2, "restart": 0, "remove": 0, "none": 0, "failed": 0, "skipped": 0}
+    assert answer["counts"] == {"create": 1, "change": 2, "restart": 0, "remove": 0, "forget": 0, "none": 0, "failed": 0, "skipped": 0}
     wire.assert_asked()
 
 

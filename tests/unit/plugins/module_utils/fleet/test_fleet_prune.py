@@ -195,7 +195,9 @@ def test_claims_on_what_is_not_there_raise_no_share() -> None:
     there, broken, gone = (Step(Item(Key("network", "hyp", name), {}, Place("x")), NET) for name in ("a", "b", "c"))
     there.before, there.after, broken.error = THERE, HERE, ValueError("no")
     owned = read(FakeHypervisor({("network", name): label for name, label in zip("abcd", ["course"] * 4, strict=True)}))
-    assert prune.count_owned([owned], [there, broken, gone], adopted=False) == 3
+    for step, name in zip((there, broken, gone), "abc", strict=True):
+        step.claims = (("network", name),)
+    assert prune.count_owned([owned], [there, broken, gone], {}, adopted=False) == 3
 
 
 def test_no_limit_is_none_and_nonsense_is_refused() -> None:

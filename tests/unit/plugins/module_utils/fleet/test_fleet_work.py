@@ -102,7 +102,7 @@ def test_all_is_made_in_order_and_then_nothing_is_left_to_do() -> None:
     assert [world.made.index(name) for name in ("network", "machine", "right")] == sorted(
         map(world.made.index, ("network", "machine", "right"))
     )
-    assert second["counts"] == {"create": 0, "change": 0, "restart": 0, "remove": 0, "none": 4, "failed": 0, "skipped": 0}
+    assert second["counts"] == {"create": 0, "change": 0, "restart": 0, "remove": 0, "forget": 0, "none": 4, "failed": 0, "skipped": 0}
     assert first["plan"][0] == {
         "action": "create", "kind": "thing", "name": "network", "hypervisor": "hyp", "keys": ["color", "state"],
         "before": {"state": "absent"}, "after": {"color": "red"}, "reason": "",
