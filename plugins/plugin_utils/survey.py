@@ -107,7 +107,7 @@ async def _survey_hypervisor(session: Session, jid: str, tags: Mapping[str, Any]
         unreachable = _unreachable(hypervisor.bare, await _read_kept_name(hypervisor))
         return {"hypervisor": unreachable, "failures": [f"{hypervisor.bare}: {describe(error)}"]}
     managed = [entry for entry in entries if entry.managed]
-    described = await _describe_machines(hypervisor, managed)
+    described = await _describe_machines(hypervisor, managed, endpoint)
     machines = await asyncio.gather(*(_survey_machine(hypervisor, entry, tags, endpoint, described.get(entry.uuid)) for entry in managed))
     found = {
         "jid": hypervisor.bare,
@@ -123,12 +123,15 @@ async def _survey_hypervisor(session: Session, jid: str, tags: Mapping[str, Any]
     return {"hypervisor": found, "failures": [failure for machine in machines for failure in machine["failures"]]}
 
 
-async def _describe_machines(hypervisor: Hypervisor, entries: list[MachineEntry]) -> dict[str, MachineDescription]:
+async def _describe_machines(
+    hypervisor: Hypervisor, entries: list[MachineEntry], endpoint: Mapping[str, Any]
+) -> dict[str, MachineDescription]:
     """Return what the hypervisor tells of its machines in their stead; what it does not is asked of them, who say why."""
     if len(entries) < WORTHWHILE:
         return {}
+    of_guests = [part for part, option in ((Part.ADDRESSES, "gather_addresses"), (Part.SYSTEM, "gather_system")) if endpoint[option]]
     try:
-        return await hypervisor.describe(None, (Part.INFO, Part.ORGANISATION))
+        return await hypervisor.describe(None, (Part.INFO, Part.ORGANISATION, *of_guests))
     except EXPECTED:
         return {}
 
@@ -146,7 +149,7 @@ async def _survey_machine(
     try:
         organisation, state = _read_description(described) or await _ask_machine(machine)
         addresses, system = await asyncio.gather(
-            _read_addresses(machine, state["state"], endpoint), _read_system(machine, state["state"], endpoint)
+            _read_addresses(machine, state["state"], endpoint, described), _read_system(machine, state["state"], endpoint, described)
         )
     except EXPECTED as error:
         return {"machine": {**known, "state": UNREACHABLE}, "failures": [f"{entry.name} ({entry.bare}): {describe(error)}"]}
@@ -179,26 +182,36 @@ def _tell_state(info: Info | None) -> dict[str, Any]:
     return {"state": str(MachineState.of(info)), **(describe_resources(info) if info is not None else {})}
 
 
-async def _read_addresses(machine: VirtualMachine, state: str, endpoint: Mapping[str, Any]) -> list[str] | None:
+async def _read_addresses(
+    machine: VirtualMachine, state: str, endpoint: Mapping[str, Any], described: MachineDescription | None
+) -> list[str] | None:
     """Return the guest's addresses, without those that are good on one link only; who does not answer in time knows none."""
     if not endpoint["gather_addresses"] or not _may_tell(state):
         return None
-    try:
-        found = await _if_permitted(machine.addresses())
-    except (NoAnswer, NotOnline):
-        return None
+    if described is not None and Part.ADDRESSES in described.parts:
+        found = described.addresses if described.gives(Part.ADDRESSES) else None
+    else:
+        try:
+            found = await _if_permitted(machine.addresses())
+        except (NoAnswer, NotOnline):
+            return None
     return None if found is None else [address.address for address in found if not _is_local(address.address)]
 
 
-async def _read_system(machine: VirtualMachine, state: str, endpoint: Mapping[str, Any]) -> dict[str, str] | None:
+async def _read_system(
+    machine: VirtualMachine, state: str, endpoint: Mapping[str, Any], described: MachineDescription | None
+) -> dict[str, str] | None:
     """Return what the guest says of its system; a guest without an agent, or one that may not be asked, says nothing."""
     if not endpoint["gather_system"] or not _may_tell(state):
         return None
     try:
-        found = await machine.guest.info()
+        if described is not None and Part.SYSTEM in described.parts:
+            found = described.system
+        else:
+            found = await machine.guest.info()
     except (CommandError, NoAnswer, NotOnline):
         return None
-    return {name: value for name in SYSTEM if (value := getattr(found, name)) is not None}
+    return found and {name: value for name in SYSTEM if (value := getattr(found, name)) is not None}
 
 
 def _may_tell(state: str) -> bool:

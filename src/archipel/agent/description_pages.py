@@ -33,8 +33,9 @@ Describer = Callable[[Sequence[Wanted]], AsyncGenerator[list[PartItem], None]]
 
 @dataclass
 class _Page:
-    """The answer as it grows; ``next`` is where it had to end."""
+    """The answer as it grows; ``next`` is where it had to end. ``at_once``: the most machines that are read together."""
 
+    at_once: int
     machines: list[MachineItem] = field(default_factory=list)
     size: int = 0
     next: Cursor | None = None
@@ -60,18 +61,18 @@ class _Page:
     def room(self) -> int:
         """How many more machines will about fit, by the size of those before."""
         if not self.machines:
-            return MOST_AT_ONCE
-        return max(1, min(MOST_AT_ONCE, (FULL_PAGE - self.size) * len(self.machines) // max(1, self.size)))
+            return self.at_once
+        return max(1, min(self.at_once, (FULL_PAGE - self.size) * len(self.machines) // max(1, self.size)))
 
 
 async def make_page(
-    machines: Iterable[VirtualMachine], parts: tuple[Part, ...], begin: Cursor | None, describe: Describer
+    machines: Iterable[VirtualMachine], parts: tuple[Part, ...], begin: Cursor | None, describe: Describer, at_once: int | None = None
 ) -> DescriptionPage:
     """Return descriptions of machines, which come in the order of their UUIDs, from where ``begin`` says on.
 
-    No more of ``machines`` is taken than the page needs.
+    No more of ``machines`` is taken than the page needs; ``at_once`` of them are read together if the page's size is not known yet.
     """
-    page, end = _Page(), time.monotonic() + LONG_PAGE
+    page, end = _Page(at_once or MOST_AT_ONCE), time.monotonic() + LONG_PAGE
     coming = ((machine, _from(parts, begin, machine)) for machine in machines if begin is None or machine.uuid >= str(begin.uuid))
     batch: list[Wanted] = []
     while page.next is None and (time.monotonic() < end or not page.machines):

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from archipel.client.errors import ClientError, MalformedAnswer
 from archipel.protocol import declaration as commands
-from archipel.protocol.declaration import MOST_CLAIMS, MachineItem, OwnedItem, Part, PartItem
+from archipel.protocol.declaration import GUEST_PARTS, MOST_CLAIMS, USUAL_PARTS, MachineItem, OwnedItem, Part, PartItem
 from archipel.protocol.domain.domain import Domain
 from archipel.protocol.domain.xml_values import DomainXmlError
 from archipel.protocol.errors import CommandError, Condition, LibvirtFailed, PermissionDenied
 from archipel.protocol.every_entity import Contact
+from archipel.protocol.guest import GuestSystem
 from archipel.protocol.rules import Rule
 from archipel.protocol.scheduler import Job
 from archipel.protocol.snapshots import Snapshot
 from archipel.protocol.vcard import Organisation
-from archipel.protocol.virtual_machine import Info
+from archipel.protocol.virtual_machine import GuestAddress, Info
 
 if TYPE_CHECKING:
     from archipel.client.entity import Entity
@@ -40,7 +41,7 @@ class MachineDescription:
     ``jid`` is the full JID; ``online``: the machine answers there itself. The properties return the parts; each raises
     :class:`~archipel.protocol.errors.PermissionDenied` (which names the right that this account lacks on that machine) or another
     :class:`~archipel.protocol.errors.CommandError` with the reason if the hypervisor could not give that part, and
-    :class:`KeyError` if it was not asked for.
+    :class:`KeyError` if it was not asked for, or the agent is older than that part.
     """
 
     uuid: str
@@ -106,6 +107,16 @@ class MachineDescription:
         """What it does later (right ``scheduler_jobs``)."""
         return self._part(Part.SCHEDULE).schedule
 
+    @property
+    def addresses(self) -> tuple[GuestAddress, ...]:
+        """The addresses of the guest; none: it is off, or nobody knows any (right ``networkinfo``)."""
+        return self._part(Part.ADDRESSES).addresses
+
+    @property
+    def system(self) -> GuestSystem | None:
+        """What the guest runs, and how it calls itself; ``None`` if the machine is off (right ``guest_info``)."""
+        return self._part(Part.SYSTEM).system
+
     def _part(self, part: Part) -> PartItem:
         found = self.parts[part]
         if found.denied is not None:
@@ -123,8 +134,18 @@ class MachineDescription:
 
 async def describe(hypervisor: Entity, uuids: Iterable[str] | None, parts: Iterable[Part] | None) -> dict[str, MachineDescription]:
     """Do what :meth:`archipel.client.hypervisor.Hypervisor.describe` says."""
+    wanted = USUAL_PARTS if parts is None else tuple(dict.fromkeys(map(Part, parts)))
+    try:
+        return await _describe(hypervisor, uuids, wanted)
+    except CommandError as error:
+        known = tuple(part for part in wanted if part not in GUEST_PARTS)
+        if error.condition != Condition.BAD_REQUEST or known == wanted or not error.text.startswith("parts"):
+            raise
+    return await _describe(hypervisor, uuids, known) if known else {}
+
+
+async def _describe(hypervisor: Entity, uuids: Iterable[str] | None, wanted: tuple[Part, ...]) -> dict[str, MachineDescription]:
     found: dict[str, list[MachineItem]] = {}
-    wanted = tuple(Part) if parts is None else tuple(dict.fromkeys(map(Part, parts)))
     batches = [()] if uuids is None else _batches(sorted({uuid.lower() for uuid in uuids}), MACHINES_AT_ONCE)
     for batch in batches:
         async for machine in _read_pages(hypervisor, tuple(batch), wanted):

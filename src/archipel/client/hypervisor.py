@@ -126,10 +126,11 @@ class Hypervisor(Entity):
         return VirtualMachine(self.session, managed[0].jid, managed[0].name)
 
     async def describe(self, uuids: Iterable[str] | None = None, parts: Iterable[Part] | None = None) -> dict[str, MachineDescription]:
-        """Return these machines, or all that are managed, by UUID, with these parts, or all: one question instead of one of each machine.
+        """Return these machines, or all that are managed, by UUID, with these parts: one question instead of one of each machine.
 
-        What this account may not see is not in it: neither machines that do not know it, nor machines that there are not; parts
-        tell which right is missing. Raises :class:`~archipel.client.declaration.DescriptionsUnsupported` if the agent does not know
+        Without ``parts`` it is all but those for which guests may be asked. What this account may not see is not in it: neither
+        machines that do not know it, nor machines that there are not; parts tell which right is missing. An older agent leaves the parts
+        out that it does not know. Raises :class:`~archipel.client.declaration.DescriptionsUnsupported` if the agent does not know
         of this or does not know this account: then the machines themselves can be asked.
         """
         return await declaration.describe(self, uuids, parts)

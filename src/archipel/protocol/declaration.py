@@ -13,11 +13,12 @@ from xml.etree import ElementTree as ET
 from archipel.protocol import namespaces as ns
 from archipel.protocol.errors import BadRequest
 from archipel.protocol.every_entity import Contact
+from archipel.protocol.guest import GuestSystem
 from archipel.protocol.payload import Payload, Request, at_most_characters, attribute, child, children, not_empty, payload, text
 from archipel.protocol.rules import Rule
 from archipel.protocol.scheduler import Job
 from archipel.protocol.snapshots import Snapshot
-from archipel.protocol.virtual_machine import Info
+from archipel.protocol.virtual_machine import GuestAddress, Info
 
 SEPARATOR: Final = " "
 LONGEST_LABEL: Final = 100
@@ -49,12 +50,19 @@ class Part(enum.StrEnum):
     TAGS = "tags"
     SNAPSHOTS = "snapshots"
     SCHEDULE = "schedule"
+    ADDRESSES = "addresses"
+    SYSTEM = "system"
+
+
+GUEST_PARTS: Final = (Part.ADDRESSES, Part.SYSTEM)
+"""Parts for which guests may have to be asked, which takes its time: only who names them gets them."""
+USUAL_PARTS: Final = tuple(part for part in Part if part not in GUEST_PARTS)
 
 
 def read_parts(words: str) -> tuple[Part, ...]:
-    """Return the parts that are named, each once; none named means all. Raises :class:`BadRequest`."""
+    """Return the parts that are named, each once; none named means the usual ones. Raises :class:`BadRequest`."""
     try:
-        return tuple(dict.fromkeys(map(Part, words.split()))) or tuple(Part)
+        return tuple(dict.fromkeys(map(Part, words.split()))) or USUAL_PARTS
     except ValueError:
         raise BadRequest(f"parts: must be some of {', '.join(Part)}, not {words[:60]!r}") from None
 
@@ -138,7 +146,8 @@ class PartItem(Payload, tag="part"):
 
     ``denied`` names the right that the asker lacks there, ``failed`` says why a part cannot be told (and ``code`` libvirt's number, if
     it was libvirt that failed); otherwise the part is what it holds. Nothing in ``info`` or ``definition``: the machine has no domain.
-    A snapshot's own definition is left out.
+    Nothing in ``addresses``: it is off, or nobody knows any; in ``system``: it is off. A snapshot's own definition is left out, and of
+    ``system`` all but what the guest runs and how it calls itself.
     """
 
     name: str = attribute()
@@ -154,6 +163,8 @@ class PartItem(Payload, tag="part"):
     tags: tuple[TagItem, ...] = children()
     snapshots: tuple[Snapshot, ...] = children()
     schedule: tuple[Job, ...] = children()
+    addresses: tuple[GuestAddress, ...] = children()
+    system: GuestSystem | None = child("guest", default=None)
 
     @classmethod
     def of(cls, name: str = "", **content: Any) -> Self:
@@ -185,7 +196,7 @@ class DescriptionPage(Payload, tag="machines"):
 
 @payload
 class Describe(Request[DescriptionPage], namespace=ns.DECLARATION, action="describe", reads=True):
-    """These machines, or all that the hypervisor manages, with these parts (separated by blanks; none: all).
+    """These machines, or all that the hypervisor manages, with these parts (separated by blanks; none: all but those of guests).
 
     Machines that do not know the asker are not in it, as if there were none. ``next`` is what the page before said.
     """

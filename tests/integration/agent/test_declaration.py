@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.documentation import read_blocks, read_talks
+from tests.integration.agent.test_guest_addresses import CARD
 from tests.integration.agent.test_parking import park, unpark
 from tests.wire.actions.declaration import DECLARATION
 from tests.wire.actions.parking import PARKING
@@ -101,6 +102,26 @@ async def test_one_answer_says_what_single_questions_say(platform: Platform, adm
     assert (admin.bare, "all") in {(rule.get("subject"), rule.get("right")) for rule in parts["rights"]}
     assert admin.bare in {contact.get("jid") for contact in parts["roster"]}
     assert [list(found[off.uuid][name]) for name in ("info", "definition", "snapshots")] == [[], [], []]
+
+
+async def test_addresses_are_those_that_the_machine_tells(platform: Platform, admin: Person, student: Person):
+    running, off = await platform.make_machine(admin, more=CARD), await platform.make_machine(admin, more=CARD)
+    answer = await admin.command(running.full, CONTROL, "<archipel action='create'/>")
+    assert answer.get("type") == "result", show(answer)
+    asked = await describe(platform, admin, "addresses system", named(running, off))
+    parts = machines_of(asked)
+    told = await single(running, admin, CONTROL, "<archipel action='addresses'/>")
+    assert [content(part) for part in parts[running.uuid]["addresses"]] == [content(part) for part in told]
+    assert len(told) == 1
+    assert "not supported" in (parts[running.uuid]["system"].get("failed") or "")  # libvirt's test driver has no guests
+    assert [(dict(part.attrib), len(part)) for part in parts[off.uuid].values()] == [({"name": "addresses"}, 0), ({"name": "system"}, 0)]
+    await platform.grant(admin, platform.host, student, "message")
+    await platform.grant(admin, running.full, student, "info")
+    denied = machines_of(await describe(platform, student, "addresses system"))[running.uuid]
+    assert [part.get("denied") for part in denied.values()] == ["networkinfo", "guest_info"]
+    await platform.grant(admin, running.full, student, "networkinfo")
+    allowed = machines_of(await describe(platform, student, "addresses system"))[running.uuid]
+    assert [(len(part), part.get("denied")) for part in allowed.values()] == [(1, None), (0, "guest_info")]
 
 
 async def single(machine: Machine, person: Person, namespace: str, request: str) -> ET.Element:

@@ -21,6 +21,7 @@ from archipel.agent.virt.connection import ConnectionState
 from archipel.agent.virt.domain import DomainInfo
 from archipel.agent.virt.errors import DomainNotFound, LibvirtError, LibvirtUnavailable, VirtError
 from archipel.agent.virt.host import DomainSummary, NodeInfo
+from archipel.agent.virt.interfaces import HostsWord, Leases
 from archipel.agent.virt.lifecycle import DomainEvent, DomainState
 from archipel.agent.virt.network_events import NetworkEvents
 from archipel.agent.virt.sights import Outcome, Sight
@@ -148,6 +149,7 @@ class FakeDomain:
     persistent: bool = True
     refuse: dict[str, Exception] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
+    addresses: HostsWord = field(default_factory=HostsWord)
 
     def _visit(self, call: str, *, needs_domain: bool = True) -> str:
         self.calls.append(call)
@@ -258,6 +260,20 @@ class FakeDomain:
         self._visit("update device")
 
 
+class FakeNetworks:
+    """The networks, which gave away nothing."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.refuse: Exception | None = None
+
+    async def all_leases(self) -> Leases:
+        self.asked += 1
+        if self.refuse is not None:
+            raise self.refuse
+        return {}
+
+
 class FakeHost:
     """libvirt's host; ``refuse`` maps calls to errors, as for its domains."""
 
@@ -266,6 +282,7 @@ class FakeHost:
         self.refuse: dict[str, Exception] = {}
         self.visits: list[list[str]] = []
         self.not_reached: set[str] = set()
+        self.networks = FakeNetworks()
 
     def domain(self, uuid: str) -> FakeDomain:
         return self.known.setdefault(uuid, FakeDomain(uuid))
@@ -296,7 +313,8 @@ class FakeHost:
             text = await item.domain.xml() if item.definitions else None
         except VirtError as error:
             return error
-        return Sight(info, text, text if item.domain.runs else None, False if item.snapshots else None)
+        addresses = None if item.leases is None else item.domain.addresses if item.domain.runs else HostsWord()
+        return Sight(info, text, text if item.domain.runs else None, False if item.snapshots else None, addresses)
 
     async def capabilities(self) -> str:
         return "<capabilities><host/></capabilities>"

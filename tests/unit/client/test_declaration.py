@@ -10,14 +10,14 @@ from archipel.client.declaration import MACHINES_AT_ONCE, DescriptionsUnsupporte
 from archipel.client.errors import MalformedAnswer
 from archipel.client.hypervisor import Hypervisor
 from archipel.protocol import namespaces as ns
-from archipel.protocol.declaration import MOST_CLAIMS, Part
+from archipel.protocol.declaration import MOST_CLAIMS, USUAL_PARTS, Part
 from archipel.protocol.errors import CommandError, LibvirtFailed, PermissionDenied
 from archipel.protocol.vcard import Organisation
 from tests.unit.client.scripted_stream import HYPERVISOR_FULL, MACHINE_FULL, UUID, ScriptedStream, command, error, no_right, normal
 
 SECOND = "6f0c0000-0000-4000-8000-000000000002"
 INFO = f"<info state='1' maxMem='2048' memory='1024' nrVirtCpu='2' cpuPrct='0' hypervisor='{HYPERVISOR_FULL}' autostart='1'/>"
-ALL = " ".join(Part)
+ALL = " ".join(USUAL_PARTS)
 
 
 def describe(parts: str, inner: str = "") -> str:
@@ -151,6 +151,32 @@ async def test_other_errors_stay_what_they_are(hypervisor: Hypervisor, stream: S
     stream.answer(describe(ALL), error("internal-server-error", f"<archipel-error-generic xmlns='{ns.ERROR_GENERIC}'/>"))
     with pytest.raises(CommandError):
         await hypervisor.describe()
+
+
+async def test_what_guests_are_asked_for_is_told_in_the_same_answer(hypervisor: Hypervisor, stream: ScriptedStream) -> None:
+    address = "<address interface='eth0' mac='52:54:00:0a:0b:0c' address='192.0.2.7' prefix='24' source='agent'/>"
+    parts = (part("addresses", address), part("system", "<guest os='debian' hostname='web'/>"))
+    off = machine(part("addresses"), part("system"), uuid=SECOND)
+    stream.answer(describe("addresses system"), page(machine(*parts), off))
+    found = await hypervisor.describe(None, [Part.ADDRESSES, Part.SYSTEM])
+    assert [(address.address, address.source) for address in found[UUID].addresses] == [("192.0.2.7", "agent")]
+    assert found[UUID].system is not None
+    assert (found[UUID].system.os, found[UUID].system.hostname) == ("debian", "web")
+    assert (found[SECOND].addresses, found[SECOND].system) == ((), None)
+
+
+async def test_an_agent_that_does_not_know_a_part_is_asked_for_the_others(hypervisor: Hypervisor, stream: ScriptedStream) -> None:
+    refusal = f"<archipel-error-generic xmlns='{ns.ERROR_GENERIC}'/>"
+    old = error("bad-request", f"<text xmlns='{ns.STANZAS}'>parts: must be some of info, tags</text>", refusal, code=-470001)
+    stream.answer(describe("info addresses"), old)
+    stream.answer(describe("info"), page(machine(part("info", INFO))))
+    stream.answer(describe("addresses"), old)
+    found = (await hypervisor.describe(None, [Part.INFO, Part.ADDRESSES]))[UUID]
+    assert found.info is not None
+    assert not found.gives(Part.ADDRESSES)
+    with pytest.raises(KeyError):
+        _ = found.addresses
+    assert await hypervisor.describe(None, [Part.ADDRESSES]) == {}
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ ROWS = (
         "describe",
         None,
         -470001,
-        "parts='info tags'",
+        "parts='info tags addresses system'",
         "<machine uuid='{uuid}'/>",
         answer="<machines/>",  # the asker is known to the hypervisor, but not to the machine
         malformed=(

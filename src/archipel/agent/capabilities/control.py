@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
 from archipel.agent import allocation, definition
@@ -14,7 +15,7 @@ from archipel.agent.domain_rules import refuse_changed_images
 from archipel.agent.events import EPOCH
 from archipel.agent.virt.domain import DomainInfo
 from archipel.agent.virt.errors import DomainNotFound, TooManyVcpus
-from archipel.agent.virt.interfaces import InterfaceStats
+from archipel.agent.virt.interfaces import InterfaceAddresses, InterfaceStats
 from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import presence
@@ -215,9 +216,13 @@ async def get_network_info(vm: VirtualMachine, _request: wire.GetNetworkInfo, _c
 async def get_addresses(vm: VirtualMachine, _request: wire.GetAddresses, _caller: Caller) -> tuple[wire.GuestAddress, ...]:
     """Network addresses of this machine, as far as anybody knows them."""
     try:
-        cards = await vm.domain.interface_addresses()
+        return tell_addresses(await vm.domain.interface_addresses())
     except DomainNotFound:
         return ()
+
+
+def tell_addresses(cards: Iterable[InterfaceAddresses]) -> tuple[wire.GuestAddress, ...]:
+    """Return addresses in the protocol's words."""
     return tuple(
         wire.GuestAddress(
             interface=card.name, mac=card.mac or "", address=found.address, prefix=found.prefix, source=card.source.name.lower()

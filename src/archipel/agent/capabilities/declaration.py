@@ -5,31 +5,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, Final, cast
 
-from archipel.agent import definition
-from archipel.agent.capabilities import control, rules
+from archipel.agent import definition, guest_facts
+from archipel.agent.capabilities import control, guest, rules
 from archipel.agent.description_pages import Wanted, make_page
 from archipel.agent.dispatch import Caller, Command, command, perform
+from archipel.agent.guest_round import Question, Read, Told, ask_guests
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.store import StoreError
-from archipel.agent.virt import sights
+from archipel.agent.virt import guest_agent, sights
 from archipel.agent.virt.errors import DomainNotFound, VirtError
-from archipel.agent.virt.sights import Outcome
+from archipel.agent.virt.interfaces import Leases
+from archipel.agent.virt.sights import Outcome, Sight
 from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import declaration as wire
-from archipel.protocol.declaration import DeclarationCode, Part, PartItem
+from archipel.protocol.declaration import GUEST_PARTS, DeclarationCode, Part, PartItem
 from archipel.protocol.errors import CommandError, Condition, LibvirtFailed, PermissionDenied
 from archipel.protocol.every_entity import GetRoster
+from archipel.protocol.guest import GetGuest
 from archipel.protocol.payload import Request
 from archipel.protocol.rights import EntityKind
 from archipel.protocol.rules import ListRules
 from archipel.protocol.scheduler import ListJobs
 from archipel.protocol.snapshots import GetSnapshots, Snapshot
-from archipel.protocol.virtual_machine import GetDescription, GetInfo
+from archipel.protocol.virtual_machine import GetAddresses, GetDescription, GetInfo
 
 HYPERVISOR = EntityKind.HYPERVISOR
 _QUESTIONS: Final[Mapping[Part, Request[Any]]] = {
@@ -39,16 +42,22 @@ _QUESTIONS: Final[Mapping[Part, Request[Any]]] = {
     Part.RIGHTS: ListRules(),
     Part.SNAPSHOTS: GetSnapshots(),
     Part.SCHEDULE: ListJobs(),
+    Part.ADDRESSES: GetAddresses(),
+    Part.SYSTEM: GetGuest(),
 }
 """What a machine itself is asked for a part; who may not ask that gets no such part. The others everybody sees who is known."""
 VISIT: Final = 8
 """Machines that are read in one visit to libvirt: to hand each question to a thread and back takes longer than libvirt does."""
+MOST_GUESTS_AT_ONCE: Final = 128
+"""Machines that are read at once where guests may be asked: those that are silent are then waited for together."""
 _NOTHING: Final = wire.Describe.of((), (), None)
-_OF_LIBVIRT: Final = frozenset({Part.INFO, Part.DEFINITION, Part.SNAPSHOTS})
+_OF_LIBVIRT: Final = frozenset({Part.INFO, Part.DEFINITION, Part.SNAPSHOTS, *GUEST_PARTS})
 
 Teller = Callable[..., Coroutine[Any, Any, PartItem]]
 """Returns a part, as handlers of commands return answers, told their command first; its name is put in later."""
 Tags = Mapping[str, tuple[str, ...]] | StoreError
+Guests = Mapping[tuple[str, Part], Told]
+"""What guests told, by the UUIDs of their machines; about whom none was asked, the host knows all."""
 
 
 @command(wire.Describe, on=HYPERVISOR, right=None, failure=DeclarationCode.DESCRIBE)
@@ -56,33 +65,58 @@ async def describe(hypervisor: Hypervisor, request: wire.Describe, caller: Calle
     """Machines with as much of each as you may see, all in one answer."""
     wanted = {str(machine.uuid) for machine in request.machines} or hypervisor.machines.keys()
     known = (vm for uuid, vm in sorted(hypervisor.machines.items()) if uuid in wanted and vm.knows(caller.bare))
-    return await make_page(known, wire.read_parts(request.parts), request.next, partial(_describe, hypervisor, caller))
+    parts = wire.read_parts(request.parts)
+    at_once = None if set(parts).isdisjoint(GUEST_PARTS) else MOST_GUESTS_AT_ONCE
+    return await make_page(known, parts, request.next, partial(_describe, hypervisor, caller), at_once)
 
 
 async def _describe(hypervisor: Hypervisor, caller: Caller, wanted: Sequence[Wanted]) -> AsyncGenerator[list[PartItem], None]:
     """Yield the parts of machines; what one may not see, or what cannot be read, says so in its place.
 
-    While some are told, libvirt is asked for those after them.
+    While some are told, libvirt is asked for those after them; guests are asked all at once.
     """
     views = [_View(vm, parts, caller) for vm, parts in wanted]
+    leases = await _read_leases(hypervisor, views)
     groups = [views[start : start + VISIT] for start in range(0, len(views), VISIT)]
-    visits = [asyncio.create_task(_look(hypervisor, group)) for group in groups]
+    visits = [asyncio.create_task(_look(hypervisor, group, leases)) for group in groups]
     try:
         tags = await _read_tags(hypervisor, views)
+        guests = await _ask_guests(views, visits)
         for group, visit in zip(groups, visits, strict=True):
             seen = await visit
             for view in group:
                 if view.of_libvirt and view.vm.uuid not in seen:
                     return
-                yield await view.tell(seen.get(view.vm.uuid), tags)
+                yield await view.tell(seen.get(view.vm.uuid), tags, guests)
     finally:
         for visit in visits:
             visit.cancel()
 
 
-async def _look(hypervisor: Hypervisor, views: Iterable[_View]) -> dict[str, Outcome]:
-    asked = [view.sight_wanted for view in views if view.of_libvirt]
+async def _look(hypervisor: Hypervisor, views: Iterable[_View], leases: Leases) -> dict[str, Outcome]:
+    asked = [view.want_sight(leases) for view in views if view.of_libvirt]
     return await hypervisor.services.host.look_at(asked) if asked else {}
+
+
+async def _read_leases(hypervisor: Hypervisor, views: Iterable[_View]) -> Leases:
+    """Return what the networks gave away, if that is wanted; where they cannot be asked, each domain is."""
+    if not any(Part.ADDRESSES in view.permitted for view in views):
+        return {}
+    try:
+        return await hypervisor.services.host.networks.all_leases()
+    except VirtError:
+        return {}
+
+
+async def _ask_guests(views: Iterable[_View], visits: Iterable[asyncio.Task[dict[str, Outcome]]]) -> Guests:
+    """Ask the guests of all machines for what only they know."""
+    asking = [view for view in views if not view.permitted.keys().isdisjoint(GUEST_PARTS)]
+    if not asking:
+        return {}
+    seen = {uuid: outcome for visit in visits for uuid, outcome in (await visit).items()}
+    questions = {(view.vm.uuid, part): asked for view in asking for part, asked in view.question_guest(seen.get(view.vm.uuid))}
+    told = await ask_guests(list(questions.values()))
+    return {place: told[asked] for place, asked in questions.items()}
 
 
 async def _read_tags(hypervisor: Hypervisor, views: Iterable[_View]) -> Tags:
@@ -114,12 +148,21 @@ class _View:
         """Whether libvirt has to be asked."""
         return not self.permitted.keys().isdisjoint(_OF_LIBVIRT)
 
-    @property
-    def sight_wanted(self) -> sights.Wanted:
-        """What libvirt is asked."""
-        return sights.Wanted(self.vm.domain, Part.DEFINITION in self.permitted, Part.SNAPSHOTS in self.permitted)
+    def want_sight(self, leases: Leases) -> sights.Wanted:
+        """Return what libvirt is asked."""
+        asked = leases if Part.ADDRESSES in self.permitted else None
+        return sights.Wanted(self.vm.domain, Part.DEFINITION in self.permitted, Part.SNAPSHOTS in self.permitted, asked)
 
-    async def tell(self, seen: Outcome | None, tags: Tags) -> list[PartItem]:
+    def question_guest(self, seen: Outcome | None) -> Iterator[tuple[Part, Question]]:
+        """Yield what the guest is asked: nothing if the machine is off, and no address that the host knows."""
+        if not isinstance(seen, Sight) or not seen.runs:
+            return
+        if Part.ADDRESSES in self.permitted and seen.addresses is not None and seen.addresses.guest_knows:
+            yield Part.ADDRESSES, Question(self.vm, "guest addresses", guest_agent.read_addresses, _ask_addresses)
+        if Part.SYSTEM in self.permitted:
+            yield Part.SYSTEM, Question(self.vm, "guest system", guest_agent.read_system, guest.ask)
+
+    async def tell(self, seen: Outcome | None, tags: Tags, guests: Guests) -> list[PartItem]:
         """Return the parts."""
         sources: dict[Part, Teller] = {
             Part.INFO: partial(_tell_info, seen, self.sequence),
@@ -130,6 +173,8 @@ class _View:
             Part.TAGS: partial(_tell_tags, tags),
             Part.SNAPSHOTS: partial(_tell_snapshots, seen),
             Part.SCHEDULE: _tell_schedule,
+            Part.ADDRESSES: partial(_tell_addresses, seen, guests.get((self.vm.uuid, Part.ADDRESSES))),
+            Part.SYSTEM: partial(_tell_system, seen, guests.get((self.vm.uuid, Part.SYSTEM))),
         }
         for part, found in self.permitted.items():
             self._told[part] = await self._try(found, partial(sources[part], found))
@@ -220,3 +265,26 @@ async def _tell_snapshots(seen: Outcome | None, found: Command, vm: VirtualMachi
 
 async def _tell_schedule(found: Command, vm: VirtualMachine, _request: object, caller: Caller) -> PartItem:
     return PartItem.of(schedule=await found.handler(vm, ListJobs(), caller))
+
+
+async def _tell_addresses(
+    seen: Outcome | None, told: Told | None, _found: Command, _vm: VirtualMachine, _request: object, _caller: Caller
+) -> PartItem:
+    sight = _require(seen)
+    if sight is None or sight.addresses is None:
+        return PartItem.of()
+    return PartItem.of(addresses=control.tell_addresses(sight.addresses.cards if told is None else told.tell()))
+
+
+async def _tell_system(
+    seen: Outcome | None, told: Told | None, _found: Command, _vm: VirtualMachine, _request: object, _caller: Caller
+) -> PartItem:
+    _require(seen)
+    return PartItem.of(system=None if told is None else guest_facts.describe(told.tell(), None))
+
+
+async def _ask_addresses(vm: VirtualMachine, call: str, read: Read) -> Any:
+    """Ask a guest by the connection for guests alone; without that capability by the one that there is."""
+    if vm.services.registry.serves(EntityKind.VIRTUAL_MACHINE, GetGuest.namespace):
+        return await guest.ask(vm, call, read)
+    return await vm.domain.ask_guest(call, read)

@@ -19,16 +19,19 @@ from typing import Any, Final, cast
 import libvirt
 import libvirt_qemu
 
-from archipel.agent.virt import binding
+from archipel.agent.virt import binding, interfaces
 from archipel.agent.virt.binding import VirDomain, VirFailure
 from archipel.agent.virt.errors import VirtError
+from archipel.agent.virt.interfaces import AddressSource, InterfaceAddresses
 
 ANSWER_TIMEOUT: Final = 5  # seconds for one answer; libvirt waits as long for the guest agent to be there at all
+BRIEF_TIMEOUT: Final = 2  # seconds for an answer where many guests are asked: as long one that is silent occupies a thread
 SLOW_TIMEOUT: Final = 20  # seconds for what waits for the guest's disks
 LONGEST: Final = 300  # characters of a word of the guest
 
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
+_SYSTEM: Final[int] = libvirt.VIR_DOMAIN_GUEST_INFO_OS | libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME
 NOT_RUNNING: Final[int] = libvirt.VIR_ERR_OPERATION_INVALID
 NO_CHANNEL: Final[int] = libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED
 SILENT: Final[frozenset[int]] = frozenset(
@@ -217,6 +220,45 @@ def read_facts(domain: VirDomain) -> tuple[dict[str, Any], float | None]:
         return facts, read_time(domain)
     except (VirFailure, MalformedGuestAnswer):
         return facts, None
+
+
+def read_system(domain: VirDomain) -> dict[str, Any]:
+    """Return what the guest says of its system alone, in the words of :func:`read_facts`; waits for it only briefly."""
+    with _briefly(domain) as found, _doubting("guest-get-osinfo"):
+        try:
+            return dict(found.guestInfo(_SYSTEM, 0))
+        except VirFailure as failure:
+            if binding.describe(failure).code not in binding.REFUSED_FLAGS:
+                raise
+        return dict(found.guestInfo(0, 0))  # a guest agent that knows only one of the two
+
+
+def read_addresses(domain: VirDomain) -> list[InterfaceAddresses]:
+    """Return the addresses that the guest tells, or else the host's neighbours; waits for the guest only briefly.
+
+    Raises its silence if nobody knows any; if it may not tell them it knows none.
+    """
+    silence: Exception | None = None
+    with _briefly(domain):
+        try:
+            found = interfaces.read_source(domain, AddressSource.AGENT)
+        except VirFailure as failure:
+            found, silence = [], failure if binding.describe(failure).code in SILENT else None
+    found = found or interfaces.read_addresses(domain, (AddressSource.ARP,))
+    if silence is not None and not found:
+        raise silence
+    return found
+
+
+@contextlib.contextmanager
+def _briefly(domain: VirDomain) -> Iterator[Any]:
+    """Have libvirt wait only briefly for the guest agent; whoever asks next has as long as ever."""
+    found = _hurry(domain, BRIEF_TIMEOUT)
+    try:
+        yield found
+    finally:
+        with contextlib.suppress(VirFailure):
+            _hurry(domain, ANSWER_TIMEOUT)
 
 
 def read_time(domain: VirDomain) -> float:

@@ -13,6 +13,7 @@ import libvirt
 from archipel.agent.virt.binding import VirConnect
 
 XML_INACTIVE: Final[int] = libvirt.VIR_NETWORK_XML_INACTIVE
+LIST_ACTIVE: Final[int] = libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE
 NO_NETWORK: Final[int] = libvirt.VIR_ERR_NO_NETWORK
 UPDATE_LIVE: Final[int] = libvirt.VIR_NETWORK_UPDATE_AFFECT_LIVE
 NO_SUPPORT: Final[int] = libvirt.VIR_ERR_NO_SUPPORT

@@ -16,6 +16,7 @@ from archipel.agent.virt.binding import VirFailure
 from archipel.agent.virt.connection import LibvirtConnection
 from archipel.agent.virt.domain import Domain, DomainInfo
 from archipel.agent.virt.errors import LibvirtTimeout, VirtError
+from archipel.agent.virt.interfaces import HostsWord, Leases, ask_host
 from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virt.pool import READ_TIMEOUT
 from archipel.agent.virt.session import Session
@@ -25,11 +26,12 @@ _WITHOUT_RUNNING_HALF: Final = frozenset({DomainState.SHUTOFF, DomainState.CRASH
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A domain, and what is wanted of it beside its state."""
+    """A domain, and what is wanted of it beside its state; ``leases``, if its addresses are wanted, are those of all networks."""
 
     domain: Domain
     definitions: bool = False
     snapshots: bool = False
+    leases: Leases | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +39,19 @@ class Sight:
     """A domain as it was seen.
 
     ``stored`` is the definition of the next start and ``running`` the one in force while it runs, without secrets; ``has_snapshots``
-    whether there are any. ``None``: not asked for.
+    whether there are any; ``addresses`` is what the host knows of them. ``None``: not asked for.
     """
 
     info: DomainInfo
     stored: str | None = None
     running: str | None = None
     has_snapshots: bool | None = None
+    addresses: HostsWord | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is a guest in it."""
+        return self.info.state not in _WITHOUT_RUNNING_HALF
 
 
 Outcome = Sight | VirtError
@@ -160,11 +168,16 @@ def _look(session: Session, item: Wanted, with_snapshots: frozenset[str] | None)
     if item.snapshots and with_snapshots is None:
         with_snapshots = _find_with_snapshots(session)
     has_snapshots = None if with_snapshots is None or not item.snapshots else uuid in with_snapshots
-    if not item.definitions:
+    if not item.definitions and item.leases is None:
         return Sight(info, has_snapshots=has_snapshots)
-    stored = session.visit(uuid, lambda domain: domain.XMLDesc(binding.XML_INACTIVE))
+    stored = session.visit(uuid, lambda domain: domain.XMLDesc(binding.XML_INACTIVE)) if item.definitions else None
     running = None if info.state in _WITHOUT_RUNNING_HALF else session.visit(uuid, lambda domain: domain.XMLDesc(0))
-    return Sight(info, stored, running, has_snapshots)
+    addresses = None if item.leases is None else _find_addresses(session, uuid, running, item.leases)
+    return Sight(info, stored, running if item.definitions else None, has_snapshots, addresses)
+
+
+def _find_addresses(session: Session, uuid: str, running: str | None, leases: Leases) -> HostsWord:
+    return HostsWord() if running is None else session.visit(uuid, lambda domain: ask_host(domain, running, leases))
 
 
 def _find_with_snapshots(session: Session) -> frozenset[str] | None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from archipel.agent.virt import guest_agent
 from archipel.agent.virt.guest_agent import MalformedGuestAnswer, ProgramState, clean
+from archipel.agent.virt.interfaces import AddressSource
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
@@ -275,3 +276,78 @@ def test_a_refusal_names_the_setting_to_change(text: str, advice: str) -> None:
     found = guest_agent.advise(f"internal error: unable to execute QEMU agent command 'x': {text}")
     assert advice in found
     assert bool(advice) == bool(found)
+
+
+# -- many guests --------------------------------------------------------------------------------------------------------
+
+
+class ManyWords:
+    """A domain whose sources of addresses are set, and which notes how long libvirt may wait."""
+
+    def __init__(self, **sources: Any) -> None:
+        self.sources = {AddressSource[name.upper()]: answer for name, answer in sources.items()}
+        self.facts: dict[int, Any] = {}
+        self.waits: list[int] = []
+
+    def agentSetResponseTimeout(self, timeout: int, _flags: int) -> None:
+        self.waits.append(timeout)
+
+    def interfaceAddresses(self, source: int, _flags: int) -> Any:
+        return raise_or_return(self.sources[AddressSource(source)])
+
+    def guestInfo(self, types: int, _flags: int) -> Any:
+        return raise_or_return(self.facts[types])
+
+
+def raise_or_return(answer: Any) -> Any:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def refusal(code: int) -> libvirt.libvirtError:
+    error = libvirt.libvirtError("no")
+    error.err = (code, 0, "no", 0, None, None, None, 0, 0)
+    return error
+
+
+CARD = {"eth0": {"hwaddr": "52:54:00:0a:0b:0c", "addrs": [{"addr": "192.0.2.7", "prefix": 24}]}}
+NOBODY: dict[str, Any] = {"lo": {"hwaddr": None, "addrs": None}}
+BRIEFLY = [guest_agent.BRIEF_TIMEOUT, guest_agent.ANSWER_TIMEOUT]
+
+
+@pytest.mark.parametrize(
+    "agent, arp, source",
+    [
+        (CARD, NOBODY, AddressSource.AGENT),
+        (NOBODY, CARD, AddressSource.ARP),
+        (refusal(libvirt.VIR_ERR_AGENT_UNRESPONSIVE), CARD, AddressSource.ARP),
+        (refusal(libvirt.VIR_ERR_INTERNAL_ERROR), NOBODY, None),
+        (NOBODY, refusal(libvirt.VIR_ERR_NO_SUPPORT), None),
+    ],
+    ids=["the guest", "the host, of a guest without", "the host, of a silent guest", "a guest that may not tell", "nobody"],
+)
+def test_addresses_are_the_guests_or_those_of_its_neighbours(agent: Any, arp: Any, source: AddressSource | None) -> None:
+    domain = ManyWords(agent=agent, arp=arp)
+    found = guest_agent.read_addresses(domain)  # type: ignore[arg-type] # stands for a virDomain
+    assert {card.source for card in found} == ({source} if source is not None else set())
+    assert domain.waits == BRIEFLY
+
+
+def test_silence_is_no_lack_of_addresses() -> None:
+    domain = ManyWords(agent=refusal(libvirt.VIR_ERR_AGENT_UNRESPONSIVE), arp=NOBODY)
+    with pytest.raises(libvirt.libvirtError):
+        guest_agent.read_addresses(domain)  # type: ignore[arg-type] # stands for a virDomain
+    assert domain.waits == BRIEFLY
+
+
+def test_the_system_is_asked_for_alone_and_of_older_guests_with_the_rest() -> None:
+    domain = ManyWords()
+    domain.facts = {guest_agent._SYSTEM: {"os.id": "debian"}}
+    assert guest_agent.read_system(domain) == {"os.id": "debian"}  # type: ignore[arg-type] # stands for a virDomain
+    assert domain.waits == BRIEFLY
+    domain.facts = {guest_agent._SYSTEM: refusal(libvirt.VIR_ERR_OPERATION_UNSUPPORTED), 0: {"hostname": "web"}}
+    assert guest_agent.read_system(domain) == {"hostname": "web"}  # type: ignore[arg-type] # stands for a virDomain
+    domain.facts = {guest_agent._SYSTEM: refusal(libvirt.VIR_ERR_AGENT_UNRESPONSIVE)}
+    with pytest.raises(libvirt.libvirtError):
+        guest_agent.read_system(domain)  # type: ignore[arg-type] # stands for a virDomain

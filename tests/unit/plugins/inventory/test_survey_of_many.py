@@ -17,7 +17,9 @@ __all__ = ["ask"]
 SECOND = "6f0c0000-0000-4000-8000-000000000002"
 SECOND_FULL = f"{SECOND}@example.org/hyp"
 LISTED = f"<item managed='True' name='web'>{MACHINE_FULL}</item><item managed='True' name='db'>{SECOND_FULL}</item>"
-DESCRIBE = command("get", HYPERVISOR_FULL, ns.DECLARATION, "<archipel parts='info organisation' action='describe'/>")
+DESCRIBE = command("get", HYPERVISOR_FULL, ns.DECLARATION, "<archipel parts='info organisation addresses' action='describe'/>")
+TOLD = "".join(f"<address interface='net0' address='{ip}' source='agent'/>" for ip in ("127.0.0.1", "192.0.2.7", "fe80::1", "2001:db8::7"))
+ADDRESSES = f"<part name='addresses'>{TOLD}</part>"
 OWNED = "<organisation userid='bob@example.org'/>"
 OFF = INFO.replace("state='1'", "state='5'")
 
@@ -26,10 +28,10 @@ def second(request: str) -> str:
     return command("get", SECOND_FULL, ns.VM_CONTROL, request)
 
 
-def machine(uuid: str, name: str, info: str, online: int = 1) -> str:
+def machine(uuid: str, name: str, info: str, online: int = 1, addresses: str = ADDRESSES) -> str:
     told = f"<part name='info'>{info}</part>" if info.startswith("<") or not info else f"<part name='info' {info}/>"
-    organisation = f"<part name='organisation'>{OWNED}</part>"
-    return f"<machine uuid='{uuid}' name='{name}' jid='{uuid}@example.org/hyp' online='{online}'>{told}{organisation}</machine>"
+    rest = f"<part name='organisation'>{OWNED}</part>{addresses}"
+    return f"<machine uuid='{uuid}' name='{name}' jid='{uuid}@example.org/hyp' online='{online}'>{told}{rest}</machine>"
 
 
 def page(*machines: str) -> str:
@@ -41,7 +43,7 @@ EACH: dict[str, Answer] = {
     vcard(f"{SECOND}@example.org"): card("db", "bob@example.org"),
     second("<archipel action='info'/>"): query(ns.VM_CONTROL, OFF),
 }
-SILENT = {request for request in SCRIPT if request in {guest("<archipel action='info'/>"), vcard(f"{UUID}@example.org")}}
+SILENT = set(SCRIPT) & {guest("<archipel action='info'/>"), guest("<archipel action='addresses'/>"), vcard(f"{UUID}@example.org")}
 
 
 def machines(survey: dict[str, Any]) -> list[dict[str, Any]]:
@@ -81,3 +83,37 @@ def test_a_hypervisor_that_cannot_describe_just_now_hides_nothing(ask: Ask) -> N
 def test_a_machine_without_domain_is_not_defined(ask: Ask) -> None:
     survey = ask({**EACH, DESCRIBE: page(machine(UUID, "web", INFO), machine(SECOND, "db", ""))})
     assert machines(survey)[1]["state"] == "not defined"
+
+
+@pytest.mark.parametrize("told", ["denied='networkinfo'", "failed='the guest of web did not answer within 3 s'"])
+def test_addresses_that_could_not_be_read_are_not_known_and_not_asked_for_again(
+    ask: Ask, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(SCRIPT, guest("<archipel action='addresses'/>"))
+    web = machine(UUID, "web", INFO, addresses=f"<part name='addresses' {told}/>")
+    survey = ask({**EACH, DESCRIBE: page(web, machine(SECOND, "db", OFF))})
+    assert (survey["failures"], [found["addresses"] for found in machines(survey)]) == ([], [None, None])
+
+
+def test_an_agent_that_knows_no_addresses_of_many_is_asked_for_those_of_each(ask: Ask) -> None:
+    refusal = error("bad-request", f"<text xmlns='{ns.STANZAS}'>parts: must be some of info, organisation</text>")
+    known = DESCRIBE.replace(" addresses", "")
+    pages = page(machine(UUID, "web", INFO, addresses=""), machine(SECOND, "db", OFF, addresses=""))
+    survey = ask({**EACH, DESCRIBE: refusal, known: pages})
+    assert [found["addresses"] for found in machines(survey)] == [["192.0.2.7", "2001:db8::7"], None]
+
+
+@pytest.mark.parametrize(
+    "told, system",
+    [
+        ("><guest os='debian' hostname='web'/></part>", {"os": "debian", "hostname": "web"}),
+        (" denied='guest_info'/>", None),
+        (" failed='the guest of web did not answer within 3 s'/>", None),
+    ],
+    ids=["told", "denied", "failed"],
+)
+def test_systems_come_in_the_same_answer(ask: Ask, told: str, system: dict[str, str] | None) -> None:
+    off = machine(SECOND, "db", OFF, addresses=f"{ADDRESSES}<part name='system'/>")
+    pages = page(machine(UUID, "web", INFO, addresses=f"{ADDRESSES}<part name='system'{told}"), off)
+    survey = ask({**EACH, DESCRIBE.replace("addresses", "addresses system"): pages}, gather_system=True)
+    assert [found["system"] for found in machines(survey)] == [system, None]
