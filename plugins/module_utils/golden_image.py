@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from ansible_collections.archipel.platform.plugins.module_utils.directory import Directory
 from ansible_collections.archipel.platform.plugins.module_utils.entries import EntryList, refuse_doubles
@@ -19,16 +16,16 @@ from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot
 from ansible_collections.archipel.platform.plugins.module_utils.machine_drives import disk_of, file_of
 from ansible_collections.archipel.platform.plugins.module_utils.progress import Say, say_nothing, telling
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
+from ansible_collections.archipel.platform.plugins.module_utils.turns import turn
 
 if TYPE_CHECKING:
-    from archipel.client import Hypervisor, Session, VirtualMachine
+    from archipel.client import Hypervisor, VirtualMachine
     from archipel.protocol.drives import Drive
     from archipel.protocol.golden_images import GoldenImage
 
 PRESENT, ABSENT = "present", "absent"
 CURRENT, OUTDATED = "as the drive is", "older than the drive"
 ENDING = ".qcow2"
-_TURNS: WeakKeyDictionary[Session, defaultdict[str, asyncio.Lock]] = WeakKeyDictionary()
 
 GOLDEN_IMAGE: Mapping[str, Mapping[str, Any]] = {
     "name": {"type": "str"},
@@ -143,12 +140,9 @@ class DeclaredGoldenImage(Resource):
             return
         if self._machine is None or self._drive is None:
             raise ValueError(f"{self.title}: machine: say of which machine's drive it is made")
-        async with self._turn(), telling(self._tell, f"{self.title}: copying {file_of(self._drive)} of {self._machine.name}"):
+        copied = turn(self.hypervisor.session, (self.hypervisor.bare, self._drive.path))  # agents refuse a second copy meanwhile
+        async with copied, telling(self._tell, f"{self.title}: copying {file_of(self._drive)} of {self._machine.name}"):
             await self._machine.drives.make_golden(file_of(self._drive), self.title, replace=self._found is not None)
-
-    def _turn(self) -> asyncio.Lock:
-        """Return what is held while the drive is copied: agents refuse a second copy meanwhile."""
-        return _TURNS.setdefault(self.hypervisor.session, defaultdict(asyncio.Lock))[self._drive.path]
 
     # -- what is told ---------------------------------------------------------------------------------------------------
 

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from ansible_collections.archipel.platform.plugins.module_utils.entries import is_present
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
+from ansible_collections.archipel.platform.plugins.module_utils.turns import turn
 
 try:
     from archipel.client.addresses import bare_address
@@ -33,7 +32,6 @@ KIND: Mapping[str, Mapping[str, Any]] = {
     "exclusive": {"type": "bool"},
     "state": {"type": "str", "choices": ["present", "absent"]},
 }
-_CHANGES: WeakKeyDictionary[Session, asyncio.Lock] = WeakKeyDictionary()  # one change at a time: groups display each other
 OF_SERVER = ("label", "description", "displayed")
 
 
@@ -117,7 +115,7 @@ class ServerGroup(DeclaredGroup):
 
     async def apply(self, current: Values, desired: Values) -> None:
         """Make, change or remove it; what is not declared stays. A new group is shown under its name."""
-        async with _CHANGES.setdefault(self.session, asyncio.Lock()):
+        async with turn(self.session, "group"):  # groups display each other
             await (self._write() if desired else self.groups.delete(self.name))
         if await self.read() != desired:
             raise ValueError(f"{self.title}: ejabberd took the group otherwise than it was declared: {self._found}")

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from ansible_collections.archipel.platform.plugins.module_utils.asked_together import ask_together
 from ansible_collections.archipel.platform.plugins.module_utils.entries import is_present
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
+from ansible_collections.archipel.platform.plugins.module_utils.turns import turn
 
 try:
     from archipel.client import Session
@@ -33,7 +32,6 @@ KIND: Mapping[str, Mapping[str, Any]] = {
     "entities": {"type": "bool"},
 }
 AS_DECLARED, ANOTHER = "as declared", "another"
-_CHECKS: WeakKeyDictionary[Session, asyncio.Lock] = WeakKeyDictionary()  # one login at a time: the server counts refused ones
 
 
 async def _list_accounts(session: Session) -> tuple[str, ...]:
@@ -77,7 +75,7 @@ class DeclaredUser(Resource):
             await self._refuse_hypervisors()
         if not (self.present and self.always):
             return {"account": self.jid}
-        async with _CHECKS.setdefault(self.session, asyncio.Lock()):
+        async with turn(self.session, "password"):  # the server counts refused logins
             fits = await self.accounts.accepts(self.jid, str(self.password))
         return {"account": self.jid, "password": AS_DECLARED if fits else ANOTHER}
 

@@ -80,6 +80,16 @@ def test_nobody_is_told_to_install_whatever_an_index_has_under_our_name(page: Pa
     assert [what for what in told if not re.fullmatch(r"'PATH-OF-THE-COLLECTION\[(cli|agent)\]'", what)] == []
 
 
+# -- README.md -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_readme_names_every_module(root: Path) -> None:
+    chapter = (root / "README.md").read_text().partition("\n## What is in it\n")[2].partition("\n## ")[0]
+    rows = [line for line in chapter.splitlines() if line.startswith("|")]
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(named) == sorted(file.stem for file in (root / "plugins" / "modules").glob("*.py"))
+
+
 # -- docs/features.md ---------------------------------------------------------------------------------------------------
 
 

@@ -43,13 +43,13 @@ def readme_tasks(root: Path, tmp_path: Path) -> list[Task]:
     """The tasks of the README's play, each with what the play says for all of them, and with a password file that is there."""
     [block] = read_blocks(root / "README.md", "yaml")
     [play] = yaml.safe_load(block)
-    assert (play["hosts"], set(play)) == ("localhost", {"name", "hosts", "vars", "module_defaults", "tasks"})
+    assert (play["hosts"], set(play)) == ("localhost", {"name", "hosts", "module_defaults", "tasks"})
     password_file = tmp_path / "admin.password"
     password_file.touch(mode=0o600)
     password_file.write_text(password_of("admin"))
     [connection] = play["module_defaults"].values()
     connection["xmpp_password_file"] = str(password_file)
-    return [{**task, "vars": play["vars"], "module_defaults": play["module_defaults"]} for task in play["tasks"]]
+    return [{**task, "module_defaults": play["module_defaults"]} for task in play["tasks"]]
 
 
 def test_the_play_of_the_readme_works(readme_tasks: list[Task], readers_ansible: Ansible, platform: Platform) -> None:
