@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.item import Kind
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.problems import Place, Problems, nearest
+from ansible_collections.archipel.platform.plugins.module_utils.shapes import find_wrong_forms
 
 Options = Mapping[str, Mapping[str, Any]]
 
@@ -22,6 +23,8 @@ def validate(kind: Kind, values: Mapping[str, Any], title: str, place: Place, pr
     before = len(problems.found)
     for path, known in unknown_options(values, kind.options):
         problems.add(place, f"{title}: {path} is no option{nearest(path.rpartition('.')[2], known)}")
+    for wrong in find_wrong_forms(values, kind.options):
+        problems.add(place, f"{title}: {wrong}")
     if len(problems.found) > before:
         return None
     result = kind.validator.validate(dict(values))
