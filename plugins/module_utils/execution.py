@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_settings, find_hypervisor
 from ansible_collections.archipel.platform.plugins.module_utils.library import require_library
 from ansible_collections.archipel.platform.plugins.module_utils.progress import telling
+from ansible_collections.archipel.platform.plugins.module_utils.secrecy import find_secrets
+from ansible_collections.archipel.platform.plugins.module_utils.shapes import find_wrong_forms
 
 try:
     from archipel.client import Session
@@ -31,6 +33,17 @@ NOT_MADE = " (this is check mode: what an earlier task would make is not there)"
 Say = Callable[[str], None]
 
 
+class _DiscreetModule(AnsibleModule):  # type: ignore[misc] - Ansible has no types
+    """Shows no secret, also where it is the arguments that are wrong; ``given`` are the arguments as they came."""
+
+    given: Mapping[str, Any]
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        self.given = dict(self.params)
+        self.no_log_values.update(find_secrets(self.given))
+
+
 class PartlyFailed(ValueError):
     """Some of several entities failed; ``result`` is what the module has to tell all the same."""
 
@@ -44,7 +57,7 @@ class Run:
     """One run of a module, as its work sees it.
 
     ``warn`` takes what the user should know although nothing failed, ``tell`` how far long work has come: who runs a playbook
-    sees that at once.
+    sees that at once. Nothing that is added to ``secrets`` is shown of the run.
     """
 
     arguments: Mapping[str, Any]
@@ -53,6 +66,7 @@ class Run:
     diff_mode: bool
     warn: Say
     tell: Say
+    secrets: set[str] = field(default_factory=set)
 
     @property
     def hypervisor(self) -> Hypervisor:
@@ -67,32 +81,29 @@ def _nothing_to_refuse(_arguments: Mapping[str, Any]) -> None:
     """Stand in for the check of a module whose argument specification says all."""
 
 
-def _no_secrets(_arguments: Mapping[str, Any]) -> Collection[str]:
-    return ()
-
-
 @dataclass(frozen=True)
 class Module:
     """A module: what it takes, and what it does in a session.
 
     ``constraints`` are further arguments of :class:`AnsibleModule` (``mutually_exclusive``, ``required_if``, ...). ``refuse``
-    raises :class:`ValueError` for arguments that contradict each other, before anybody is asked. ``find_secrets`` names what is
-    never shown besides the arguments marked ``no_log``. A module whose arguments hold secrets in other words keeps them all out
-    of the system's log with ``log_arguments=False``.
+    raises :class:`ValueError` for arguments that contradict each other, before anybody is asked. What :mod:`secrecy` finds in the
+    arguments is never shown. A module whose arguments hold secrets in other words keeps them all out of the system's log with
+    ``log_arguments=False``.
     """
 
     arguments: Mapping[str, Any]
     work: Work
     constraints: Mapping[str, Any] = field(default_factory=dict)
     refuse: Callable[[Mapping[str, Any]], None] = _nothing_to_refuse
-    find_secrets: Callable[[Mapping[str, Any]], Collection[str]] = _no_secrets
     log_arguments: bool = True
 
     def run(self) -> None:
         """Run as Ansible runs modules: in a process of its own, which ends here."""
-        module = AnsibleModule(dict(self.arguments), supports_check_mode=True, no_log=not self.log_arguments, **self.constraints)
+        module = _DiscreetModule(dict(self.arguments), supports_check_mode=True, no_log=not self.log_arguments, **self.constraints)
         require_library(module)
-        module.no_log_values.update(self.find_secrets(module.params))
+        wrong_forms = "; ".join(find_wrong_forms(module.given, self.arguments))
+        if wrong_forms:
+            module.fail_json(wrong_forms)
         try:
             self.refuse(module.params)
             result = asyncio.run(self._log_in_and_work(module))
@@ -102,7 +113,8 @@ class Module:
 
     async def _log_in_and_work(self, module: AnsibleModule) -> Mapping[str, Any]:
         async with Session(connection_settings(module.params)) as session:
-            return await self.work_in(Run(module.params, session, module.check_mode, module._diff, warn=module.warn, tell=module.log))
+            modes = (module.check_mode, module._diff)
+            return await self.work_in(Run(module.params, session, *modes, warn=module.warn, tell=module.log, secrets=module.no_log_values))
 
     async def work_in(self, run: Run) -> Mapping[str, Any]:
         """Do the work, and tell that it goes on where nothing else is told."""

@@ -249,13 +249,12 @@ counts:
     skipped: 0
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.run import FleetRun
-from ansible_collections.archipel.platform.plugins.module_utils.machine.whole_definition import find_secrets
 
 ARGUMENTS = {
     **connection_arguments(),
@@ -277,27 +276,6 @@ def refuse(arguments: Mapping[str, Any]) -> None:
         raise ValueError("boots_at_once: must be 1 or more")
 
 
-def texts_in(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping | list):
-        for inner in value.values() if isinstance(value, Mapping) else value:
-            yield from texts_in(inner)
-
-
-def misplaced_passwords(value: Any) -> Iterator[str]:
-    """Yield passwords that a declaration has no place for: the error about them must not show them."""
-    if isinstance(value, Mapping):
-        yield from (str(value[name]) for name in ("password", "passwd") if value.get(name))
-    for inner in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
-        yield from misplaced_passwords(inner)
-
-
-def secrets_in(arguments: Mapping[str, Any]) -> set[str]:
-    document = arguments["document"]
-    return {*misplaced_passwords(document), *(secret for text in texts_in(document) for secret in find_secrets(text))}
-
-
 async def declare(run: Run) -> Mapping[str, Any]:
     return await FleetRun(run).work()
 
@@ -307,7 +285,6 @@ MODULE = Module(
     declare,
     constraints={"mutually_exclusive": [("src", "document")], "required_one_of": [("src", "document")]},
     refuse=refuse,
-    find_secrets=secrets_in,
     log_arguments=False,
 )
 

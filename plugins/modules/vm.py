@@ -175,7 +175,6 @@ from ansible_collections.archipel.platform.plugins.module_utils.execution import
 from ansible_collections.archipel.platform.plugins.module_utils.machine.arguments import DEFINITION_OR_HARDWARE, MACHINE, read_wishes
 from ansible_collections.archipel.platform.plugins.module_utils.machine.declared_machine import DeclaredMachine
 from ansible_collections.archipel.platform.plugins.module_utils.machine.host import Host
-from ansible_collections.archipel.platform.plugins.module_utils.machine.whole_definition import find_secrets
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
 from ansible_collections.archipel.platform.plugins.module_utils.results import tell_restarts, tell_single
 
@@ -190,11 +189,6 @@ ARGUMENTS = {
         "required_one_of": [("name", "uuid")],
     },
 }
-
-
-def secrets_in(arguments: Mapping[str, Any]) -> set[str]:
-    entries = (arguments, *(arguments["machines"] or ()))
-    return {secret for entry in entries for secret in find_secrets(entry["definition"] or "")}
 
 
 async def declare(run: Run) -> Mapping[str, Any]:
@@ -214,7 +208,6 @@ MODULE = Module(
         "mutually_exclusive": [*DEFINITION_OR_HARDWARE, ("machines", "name"), ("machines", "uuid")],
         "required_one_of": [("name", "uuid", "machines")],
     },
-    find_secrets=secrets_in,
     log_arguments=False,  # the system's log would get a definition with its passwords; the result shows all but those
 )
 

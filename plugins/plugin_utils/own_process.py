@@ -32,6 +32,8 @@ from ansible_collections.archipel.platform.plugins.module_utils import execution
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_settings
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Run, describe_failure
 from ansible_collections.archipel.platform.plugins.module_utils.library import MISSING
+from ansible_collections.archipel.platform.plugins.module_utils.secrecy import find_secrets
+from ansible_collections.archipel.platform.plugins.module_utils.shapes import find_wrong_forms
 from ansible_collections.archipel.platform.plugins.plugin_utils.kept_session import KeptSession
 
 try:
@@ -96,16 +98,20 @@ class ActionModule(ActionBase):
 
     def _call(self, module: Module) -> dict[str, Any]:
         """Do the work of a module; the result has no secret in it."""
-        checked = self._check_arguments(module)
+        given = _plain(self._task.args)
+        secrets = find_secrets(given)
+        checked = self._check_arguments(module, given, secrets)
         arguments = checked.validated_parameters
-        secrets = checked._no_log_values | set(module.find_secrets(arguments))
+        secrets |= checked._no_log_values
         warnings: list[str] = []
 
         async def work(session: Session) -> Mapping[str, Any]:
             def tell(progress: str) -> None:
                 self._tell(remove_values(progress, secrets))
 
-            return await module.work_in(Run(arguments, session, self._task.check_mode, self._task.diff, warn=warnings.append, tell=tell))
+            return await module.work_in(
+                Run(arguments, session, self._task.check_mode, self._task.diff, warn=warnings.append, tell=tell, secrets=secrets)
+            )
 
         try:
             module.refuse(arguments)
@@ -117,16 +123,17 @@ class ActionModule(ActionBase):
         shown: dict[str, Any] = remove_values(result | {"invocation": {"module_args": _show(arguments, module)}}, secrets)
         return shown
 
-    def _tell_wrong(self, checked: ValidationResult) -> str:
+    def _tell_wrong(self, checked: ValidationResult, wrong_forms: str) -> str:
         """Return the words for the first error; an option that there is not goes first, for another may be missing because of it."""
         unknown = next((error for error in checked.errors if isinstance(error, UnsupportedError)), None)
-        return checked.errors.msg if unknown is None else f"Unsupported parameters for ({self._name}) module: {unknown.msg}"
+        return wrong_forms or checked.errors.msg if unknown is None else f"Unsupported parameters for ({self._name}) module: {unknown.msg}"
 
-    def _check_arguments(self, module: Module) -> ValidationResult:
+    def _check_arguments(self, module: Module, given: Mapping[str, Any], secrets: set[str]) -> ValidationResult:
         """Return the arguments as the module takes them; what is wrong is told as Ansible tells it of modules."""
-        checked = ArgumentSpecValidator(dict(module.arguments), **module.constraints).validate(_plain(self._task.args))
-        if checked.error_messages:
-            raise AnsibleActionFail(remove_values(self._tell_wrong(checked), checked._no_log_values))
+        checked = ArgumentSpecValidator(dict(module.arguments), **module.constraints).validate(given)
+        wrong_forms = "; ".join(find_wrong_forms(given, module.arguments))
+        if checked.error_messages or wrong_forms:
+            raise AnsibleActionFail(remove_values(self._tell_wrong(checked, wrong_forms), secrets | checked._no_log_values))
         for old in checked._deprecations:
             deprecator = deprecator_from_collection_name(old.get("collection_name") or "archipel.platform")
             deprecate(msg=old["msg"], version=old.get("version"), date=old.get("date"), deprecator=deprecator)

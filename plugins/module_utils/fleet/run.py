@@ -35,6 +35,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.fleet.ownership 
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.plan import leave_if_needs_failed, make_plan
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.problems import Place, Problems
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.step import Action, Step
+from ansible_collections.archipel.platform.plugins.module_utils.secrecy import find_secrets
 
 try:
     from archipel.client.failures import EXPECTED
@@ -54,6 +55,7 @@ def read_declaration(run: Run) -> tuple[Declaration, Graph]:
     arguments, problems = run.arguments, Problems()
     source = None if arguments["src"] is None else Path(arguments["src"])
     document = read_document(source, arguments["document"], [kind.section for kind in KINDS], problems)
+    run.secrets.update(find_secrets([part.values for parts in document.sections.values() for part in parts]))
     otherwise = None
     with contextlib.suppress(ValueError):  # it may be that the declaration names its own
         otherwise = str(find_hypervisor(run.session, arguments).jid)

@@ -18,6 +18,7 @@ from ansible.module_utils.errors import (
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.document import place_of
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.item import Kind
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.problems import Place, Problems, nearest
+from ansible_collections.archipel.platform.plugins.module_utils.shapes import find_wrong_forms
 
 Options = Mapping[str, Mapping[str, Any]]
 _MISSING = (RequiredByError, RequiredError, RequiredIfError, RequiredOneOfError, RequiredTogetherError)
@@ -32,6 +33,11 @@ def validate(kind: Kind, values: Mapping[str, Any], title: str, place: Place, pr
     for path, known, where in unknown_options(values, kind.options, place):
         problems.add(where, f"{title}: {path} is no option{nearest(path.rpartition('.')[2], known)}")
     misspelt = len(problems.found) > before
+    wrong = [*find_wrong_forms(values, kind.options)]
+    for text in wrong:
+        problems.add(place, f"{title}: {text}")
+    if wrong:
+        return None
     result = kind.validator.validate(known_options(values, kind.options))
     # What seems to be missing may be what was misspelt.
     errors = [error for error in result.errors if not (misspelt and isinstance(error, _MISSING))]

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.machine.declared_drives import DeclaredDrives
@@ -23,6 +24,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.reconciler impor
 
 try:
     from archipel.client import MachineEntry, MachineNotFound
+    from archipel.protocol.errors import LibvirtFailed
     from archipel.protocol.vcard import Organisation
 except ImportError:
     pass  # library.require_library tells the user
@@ -194,7 +196,8 @@ class DeclaredMachine(Resource):
         wish, hypervisor = self.wish, self.host.hypervisor
         definition = self._make_definition(await self.host.domain_type() if self.specification.needs_domain_type else "")
         organisation = Organisation(**wish.organisation)
-        machine = await hypervisor.alloc(wish.name, uuid=self._new_uuid, organisation=organisation, domain=definition)
+        with self._naming_option():
+            machine = await hypervisor.alloc(wish.name, uuid=self._new_uuid, organisation=organisation, domain=definition)
         self.entry = MachineEntry(wish.name, machine.uuid, str(machine.jid), managed=True)
         # The agent gives a new machine its host's values where none is given: an empty one has to be said again.
         await self._set_off_only(machine, {name: value for name, value in wish.organisation.items() if not value})
@@ -231,7 +234,18 @@ class DeclaredMachine(Resource):
             definition.uuid = snapshot.machine.uuid
         if definition is not None:
             definition.name = self.entry.name
-            await snapshot.machine.define(definition)
+            with self._naming_option():
+                await snapshot.machine.define(definition)
+
+    @contextlib.contextmanager
+    def _naming_option(self) -> Iterator[None]:
+        """Say of what libvirt says against a whole definition that it is about that option."""
+        try:
+            yield
+        except LibvirtFailed as error:
+            if self.wish.definition is not None:
+                error.args = (f"{self.title} on {self.host.hypervisor.bare}: definition: {error}",)
+            raise
 
     async def _set_off_only(self, machine: VirtualMachine, values: Mapping[str, str]) -> None:
         """Rename the machine, or change its organisation; it is off."""

@@ -16,6 +16,7 @@ try:
     from archipel.protocol.domain.declaration import DomainDeclaration
     from archipel.protocol.domain.domain import Domain, parse
     from archipel.protocol.domain.rendering import apply, describe, render
+    from archipel.protocol.domain.xml_values import DomainXmlError
 except ImportError:
     pass  # library.require_library tells the user
 
@@ -61,7 +62,10 @@ class Specification(ABC):
 def read_specification(wish: MachineWish) -> Specification:
     """Return what is declared; raises :class:`ValueError` (``DeclarationError``, ``DomainXmlError``), which names the option."""
     if wish.definition is not None:
-        return WholeDefinition(wish.definition)
+        try:
+            return WholeDefinition(wish.definition)
+        except DomainXmlError as error:
+            raise DomainXmlError(f"{wish.title}: definition: {str(error).removeprefix('the definition ')}") from None
     options = {("type" if name == "domain_type" else name): value for name, value in wish.hardware.items()}
     return SingleOptions(DomainDeclaration.from_options({"name": wish.title, **options}))  # a UUID where no name is declared
 

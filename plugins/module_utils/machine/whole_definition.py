@@ -12,8 +12,6 @@ is there beyond them is part of the difference.
 from __future__ import annotations
 
 import copy
-import html
-import re
 from collections.abc import Callable, Iterator
 from xml.etree import ElementTree as ET
 
@@ -32,8 +30,6 @@ GOVERNED_IN = {
 # Not the definition's matter: identity, and what libvirt itself writes at each start.
 _NOT_STATED = ("name", "uuid", "seclabel")
 _SECRETS = ("passwd", "passwdValidTo")
-# By the text, for a definition that is not well-formed holds secrets, too.
-_PASSWORD = re.compile(r"""\bpasswd\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)')""")
 _PLACES = ("address", "alias")
 # Units of libvirt's memory sizes, in bytes (libvirt's documentation, "Memory Allocation"); KiB where none is written.
 _UNITS = {
@@ -42,12 +38,6 @@ _UNITS = {
 }  # fmt: skip
 _MEMORIES = frozenset({"memory", "currentMemory", "maxMemory"})
 _FAMILIES = {"pc": "pc-i440fx", "q35": "pc-q35"}
-
-
-def find_secrets(definition: str) -> set[str]:
-    """Return the passwords in the text of a definition, as they stand there and as they are meant."""
-    written = {match["double"] or match["single"] or "" for match in _PASSWORD.finditer(definition)} - {""}
-    return written | {html.unescape(secret) for secret in written}
 
 
 def statement(written: ET.Element, *, without: tuple[str, ...] = ()) -> ET.Element:

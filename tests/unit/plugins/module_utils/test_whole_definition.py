@@ -7,7 +7,6 @@ from xml.etree import ElementTree as ET
 import pytest
 from ansible_collections.archipel.platform.plugins.module_utils.machine.whole_definition import (
     differing_parts,
-    find_secrets,
     keep_card_addresses,
     project,
     statement,
@@ -142,17 +141,3 @@ def test_a_card_keeps_the_address_that_was_written() -> None:
     written = read(WRITTEN.replace("<source network", "<mac address='52:54:00:00:00:09'/><source network"))
     keep_card_addresses(written, read(STORED))
     assert [mac.get("address") for mac in written.iter("mac")] == ["52:54:00:00:00:09"]
-
-
-@pytest.mark.parametrize(
-    "definition, secrets",
-    [
-        ("<graphics passwd='one'/><graphics passwd = \"two\"/>", {"one", "two"}),
-        ("<graphics passwd='a&amp;b'/>", {"a&amp;b", "a&b"}),
-        ("<graphics passwd='with \"quotes\"'/>", {'with "quotes"'}),
-        ("<graphics passwd='not closed'", {"not closed"}),
-        ("<graphics passwd=''/><name>passwd</name>", set()),
-    ],
-)
-def test_the_passwords_in_a_definition_are_found_even_if_it_is_broken(definition: str, secrets: set[str]) -> None:
-    assert find_secrets(definition) == secrets

@@ -22,7 +22,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("vm", {"machines": [{"name": "web"}, {"name": "web"}]}, "machines: name web is there twice"),
     ("vm", {"name": "web", "memory": "much"}, "memory: 'much' is no amount of memory"),
     ("vm", {"name": "web", "memory": 64, "definition": "<domain/>"}, "mutually exclusive: definition|memory"),
-    ("vm", {"name": "web", "definition": "<domain>"}, "the definition is not well-formed XML"),
+    ("vm", {"name": "web", "definition": "<domain>"}, "web: definition: is not well-formed XML"),
     ("vm", {"name": "web", "state": "adopted", "memory": 64}, "state: adopted takes a machine as it is"),
     ("vm", {"name": "web", "state": "adopted"}, "has no such domain to adopt"),
     ("vm", {"uuid": "6f0c0000-0000-4000-8000-000000000009"}, "there is no such machine; give the name of the machine"),

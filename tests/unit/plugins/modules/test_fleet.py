@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.archipel.platform.plugins.modules.fleet import secrets_in
+import yaml
 
 from archipel.protocol import namespaces as ns
 from tests.unit.client.scripted_stream import HYPERVISOR_FULL, MACHINE_FULL, UUID, error, no_right
@@ -117,7 +117,12 @@ def test_a_users_password_is_referred_to_and_never_told(wire: Wire, tmp_path: Pa
     assert "secret-of-bob" not in str(failed)
 
 
-def test_passwords_that_have_no_place_in_a_declaration_are_not_shown_either() -> None:
-    document = {"users": [{"name": "bob", "password": "geheim"}, {"name": "eve", "password": None}], "vms": {"a": {"passwd": 1234}}}
-    assert secrets_in({"document": document}) == {"geheim", "1234"}
-    assert secrets_in({"document": None}) == set()
+@pytest.mark.parametrize("where", ["document", "src"])
+def test_passwords_that_have_no_place_in_a_declaration_are_not_shown_either(where: str, wire: Wire, tmp_path: Path) -> None:
+    display = "<domain><graphics passwd='top-secret'></domain>"
+    machines = [{"name": "a", "passwd": 987654, "definition": display}, {"name": "b", "boot": [{"password": "it's \\ odd"}]}]
+    document = {"users": [{"name": "bob", "password": "geheim"}], "vms": machines}
+    (tmp_path / "all.yml").write_text(yaml.safe_dump(document))
+    failed = wire.run("fleet", **({"document": document} if where == "document" else {"src": str(tmp_path)}))
+    assert "users bob: password is no option" in failed["msg"]
+    assert not [secret for secret in ("geheim", "top-secret", "987654", "it's", "odd") if secret in str(failed)]
