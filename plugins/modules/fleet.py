@@ -132,6 +132,14 @@ EXAMPLES = r"""
         - name: seat-{n:02}
           count: 3
           state: running
+          roster: student@example.org
+          permissions:
+            - subject: student@example.org
+              rights:
+                - presence
+                - info
+                - create
+                - shutdown
 
 - name: A folder of declarations, two machines booting at a time
   archipel.platform.fleet:
