@@ -118,6 +118,11 @@ def _name_place(error: BaseException, title: str, run: Run) -> BaseException:
     return error
 
 
+def _tell_place(run: Run) -> str:
+    """Return where it failed, if it is about one hypervisor."""
+    return f" on {run.hypervisor.bare}" if names_hypervisor(run.arguments) else ""
+
+
 async def reconcile_all(resources: Sequence[Resource], key: str, run: Run) -> dict[str, Any]:
     """Bring all resources to their declared states, at once, and return the module's result, with a report of each in ``key``.
 
@@ -140,7 +145,7 @@ async def reconcile_all(resources: Sequence[Resource], key: str, run: Run) -> di
         result["diff"] = [change.diff() for _resource, change in done]
     if failed:
         texts = "; ".join(f"{title}: {describe(error)}" for title, error in failed.items())
-        raise PartlyFailed(f"{len(failed)} of {len(resources)} failed: {texts}", result)
+        raise PartlyFailed(f"{len(failed)} of {len(resources)} failed{_tell_place(run)}: {texts}", result)
     return result
 
 

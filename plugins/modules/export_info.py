@@ -13,6 +13,11 @@ author:
 description:
   - Returns what there is on hypervisors, machines and everything else that M(archipel.platform.fleet) can declare, as the document
     that it takes. Declaring that document changes nothing.
+  - Disks that lie in their machine's folder are told as C(drives), with their sizes and golden images, so that another hypervisor makes
+    such. What is in them is not part of the document.
+  - Accounts (C(users)) and groups of the server are told where this account may read them. For groups the server's API is asked,
+    whose address the environment has in E(ARCHIPEL_API_URL). Accounts have no passwords - declaring those that are there changes
+    nothing, and a new one is refused until it gets one.
   - A machine is told by single options where they say all of its definition, else by its whole definition. Passwords of displays
     are never part of it.
   - What this account may not see, or what cannot be told, is left out and named in RV(incomplete).

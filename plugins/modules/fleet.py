@@ -132,6 +132,14 @@ EXAMPLES = r"""
         - name: seat-{n:02}
           count: 3
           state: running
+          roster: student@example.org
+          permissions:
+            - subject: student@example.org
+              rights:
+                - presence
+                - info
+                - create
+                - shutdown
 
 - name: A folder of declarations, two machines booting at a time
   archipel.platform.fleet:
@@ -202,7 +210,7 @@ done:
       name: seat-01
       hypervisor: paris
 failed_objects:
-  description: What failed, with the reason, and where it is declared.
+  description: What failed, with the reason, where it is declared, and which of its options were to change.
   returned: when the hypervisors could be asked
   type: list
   elements: dict
@@ -211,6 +219,7 @@ failed_objects:
       name: seat-02
       hypervisor: paris
       declared_at: declarations/seats.yml:4
+      keys: []
       msg: you lack the right 'alloc' on hypervisor
       missing_right: alloc
 skipped_objects:

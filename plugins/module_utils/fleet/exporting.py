@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.archipel.platform.plugins.module_utils import groups, users
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.kinds import KINDS
 from ansible_collections.archipel.platform.plugins.module_utils.machine.exported import describe_rules, export_machines
 
@@ -60,7 +62,26 @@ async def export(hypervisors: Mapping[str, Hypervisor], sections: list[str] | No
             machines = await export_machines(hypervisor, unmanaged=unmanaged)
             found.add("vms", name, machines.machines)
             found.incomplete += [{HYPERVISOR: name, **missing} for missing in machines.incomplete]
+    await _tell_server(found, list(hypervisors.values()), sections)
     return found
+
+
+async def _tell_server(found: Export, hypervisors: list[Hypervisor], sections: list[str] | None) -> None:
+    """Take in what belongs to no hypervisor: the accounts and groups of the server, where this account may read them."""
+    session = hypervisors[0].session
+    parts: dict[str, Callable[[], Awaitable[list[dict[str, Any]]]]] = {
+        "users": lambda: users.describe_all(session, tuple(hypervisors)),
+        "groups": lambda: groups.describe_all(session, os.environ.get("ARCHIPEL_API_URL")),
+    }
+    for section, tell in parts.items():
+        if sections is None or section in sections:
+            try:
+                entries = await tell()
+            except (*EXPECTED, ValueError) as error:
+                missing = {HYPERVISOR: "", "name": session.settings.domain, "part": section, "reason": describe(error)}
+                found.incomplete.append(missing)
+            else:
+                found.document |= {section: entries} if entries else {}
 
 
 async def _describe_roster(hypervisor: Hypervisor) -> list[dict[str, Any]]:

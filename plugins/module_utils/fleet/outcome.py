@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.execution import describe_failure
-from ansible_collections.archipel.platform.plugins.module_utils.fleet.step import Action, Step, count_actions
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.step import Action, Step, count_actions, differing
 
 HYPERVISOR = "hypervisor"
 MOST_WORDS = 10
@@ -51,11 +51,21 @@ def _waits(step: Step) -> bool:
 
 def _tell_failure(step: Step) -> dict[str, Any]:
     why = {} if step.error is None else describe_failure(step.error)
-    return {**step.name(), "declared_at": str(step.item.place), **why}
+    return {**step.name(), "declared_at": str(step.item.place), "keys": _keys_of(step), **why}
+
+
+def _keys_of(step: Step) -> list[str]:
+    """Return the options that were to change."""
+    return differing(step.before, step.after) if step.before and step.after else []
+
+
+def _title(step: Step) -> str:
+    """Return what failed: kind, name, hypervisor, where it is declared, and what of it was to change."""
+    return ", ".join([f"{step.key} ({step.item.place})", *_keys_of(step)])
 
 
 def _words(failed: Sequence[Step], left: Sequence[Step], count: int) -> str:
-    told = [f"{step.key} ({step.item.place}): {describe_failure(step.error)['msg']}" for step in failed[:MOST_WORDS] if step.error]
+    told = [f"{_title(step)}: {describe_failure(step.error)['msg']}" for step in failed[:MOST_WORDS] if step.error]
     more = f"; and {len(failed) - MOST_WORDS} more" if len(failed) > MOST_WORDS else ""
     skipped = f"; {len(left)} others were skipped because of that" if left else ""
     return f"{len(failed)} of {count} failed: {'; '.join(told)}{more}{skipped}"

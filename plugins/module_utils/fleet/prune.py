@@ -85,10 +85,24 @@ def removals(
     gone = [claim for claim in ownership.owned_by_label(adopted=adopted) if claim not in kept and claim[0] in kinds]
     going = {key for word, key in gone if word == MACHINE} | set(_uuids_of_absent(steps, ownership))
     objects: dict[tuple[str, tuple[str, str, str]], list[Claim]] = {}
+    carried: dict[str, set[tuple[str, str, str]]] = {}
     for claim in gone:
-        if kinds[claim[0]].pieces is None or claim[1].partition("/")[0] not in going:  # what is on a machine goes with it
-            objects.setdefault((ownership.owners[claim], _object_of(claim, kinds)), []).append(claim)
-    return [_removal(claims, kinds[word], ownership, disks=disks) for (_owner, (word, *_rest)), claims in objects.items()]
+        found, head = _object_of(claim, kinds), claim[1].partition("/")[0]
+        if kinds[claim[0]].pieces is None or head not in going:
+            objects.setdefault((ownership.owners[claim], found), []).append(claim)
+        else:
+            carried.setdefault(head, set()).add(found)  # what is on a machine goes with it
+    found_steps = [_removal(claims, kinds[word], ownership, disks=disks) for (_owner, (word, *_rest)), claims in objects.items()]
+    for step in found_steps:
+        step.carries = len(carried.get(step.claims[0][1], ()))
+    return found_steps
+
+
+def exceeds(going: Iterable[Step], text: str | None, owned: int) -> bool:
+    """Whether more would go than a limit allows: of a share, machines count with all that is owned on them, as in what it is one of."""
+    most, steps = read_limit(text, owned), list(going)
+    count = len(steps) + (sum(step.carries for step in steps) if "%" in str(text) else 0)
+    return most is not None and count > most
 
 
 def keep_moved(gone: Iterable[Step], declared: Mapping[Key, Item], steps: Mapping[Key, Step]) -> None:

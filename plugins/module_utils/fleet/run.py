@@ -193,14 +193,14 @@ class FleetRun:
     def _refuse_too_many_removals(self) -> None:
         """Raise :class:`PartlyFailed`, with the plan, before anything is done."""
         owned = prune.count_owned(self.owners.values(), self.removals, _KINDS, adopted=self.run.arguments["prune_adopted"])
-        most = prune.read_limit(self.run.arguments["prune_limit"], owned)
+        limit = self.run.arguments["prune_limit"]
         going = [step for step in self.removals if prune.will_go(step)]
-        if most is not None and len(going) > most:
+        if prune.exceeds(going, limit, owned):
             names = ", ".join(str(step.key) for step in going[:10]) + (" ..." if len(going) > 10 else "")
-            drives = prune.tell_drives(going)
+            allowed = prune.read_limit(limit, owned)
             text = (
-                f"prune: {len(going)} objects would be removed ({names}){drives}, and prune_limit allows {most}: nothing was done; "
-                "raise prune_limit if all of that shall go"
+                f"prune: {len(going)} objects would be removed ({names}){prune.tell_drives(going)}, and prune_limit allows {allowed}: "
+                "nothing was done; raise prune_limit if all of that shall go"
             )
             raise PartlyFailed(text, {**self._outcome().result, "changed": False})
 

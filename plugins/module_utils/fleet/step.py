@@ -38,7 +38,8 @@ class Step:
 
     ``foreseen``: it cannot be read before what it is in is made, or was read of a machine that is not made yet.
     ``adopts``: it was there before the declaration, which has it from now on. ``releases``: it is gone, and the declaration, which
-    had it, owns it no more. ``owner`` and ``claims``: who owns what is to go, and by what keys.
+    had it, owns it no more. ``owner`` and ``claims``: who owns what is to go, and by what keys; ``carries``: how
+    much that is owned goes with it.
     """
 
     item: Item
@@ -54,6 +55,7 @@ class Step:
     releases: str | None = None
     owner: str | None = None
     claims: tuple[tuple[str, str], ...] = ()
+    carries: int = 0
     reason: str = ""
     error: BaseException | None = None
     because: str | None = None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.archipel.platform.plugins.module_utils.machine.exported_drives import tell_drives
 from ansible_collections.archipel.platform.plugins.module_utils.machine.run_state import RUN_STATES, run_state
 from ansible_collections.archipel.platform.plugins.module_utils.machine.wording import describe_definition
 
@@ -42,11 +43,15 @@ async def export_machines(hypervisor: Hypervisor, *, unmanaged: bool) -> Exporte
     wanted = (Part.INFO, Part.DEFINITION, Part.ORGANISATION, Part.ROSTER, Part.RIGHTS, Part.TAGS)
     descriptions = await hypervisor.describe(None, wanted)
     exported = Exported()
+    managed: dict[str, MachineEntry] = {}
     for entry in sorted(await hypervisor.machines(), key=lambda entry: (entry.name, entry.uuid)):
         if entry.managed:
+            managed[entry.uuid] = entry
             _export(entry, descriptions.get(entry.uuid), exported)
         elif unmanaged:
             exported.machines.append({"name": entry.name, "uuid": entry.uuid, "state": "adopted"})
+    own = [(managed[machine["uuid"]], machine) for machine in exported.machines if machine["uuid"] in managed]
+    exported.incomplete += await tell_drives(hypervisor, own)
     return exported
 
 

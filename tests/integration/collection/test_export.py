@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,6 +79,10 @@ def by_options(n: int, choose: random.Random) -> dict[str, Any]:
         {"path": f"/srv/{n}-{place}.qcow2", "bus": bus, "target": f"{targets[bus]}{'abc'[place]}", "format": "qcow2"}
         for place, bus in enumerate(buses)
     ]
+    if n % 5 == 0:
+        del machine["disks"]
+        machine["drives"] = [{"name": f"system {n}", "size": "4 MiB", "format": choose.choice(["qcow2", "raw"]), "bus": "virtio"}]
+        machine |= choose.choice([{}, {"cdrom": "none"}, {"cdrom": "/srv/install.iso"}])
     machine["networks"] = [choose.choice([{"network": "default", "model": "e1000"}, {"bridge": "br0", "vlan": 7}, {"user": True}])]
     return machine
 
@@ -142,12 +147,106 @@ def test_an_exported_platform_is_declared_already_and_can_be_made_anew(made: set
     assert all(name.startswith("by-hand-") for name in whole)
     assert "secret-word" not in yaml.safe_dump(document)
 
+    with_drives = [machine for machine in document["vms"] if "drives" in machine]
+    assert len(with_drives) == len(range(0, MACHINES // 2, 5))
+    assert all(drive["size"] == "4 MiB" for machine in with_drives for drive in machine["drives"])
+
     kept = (ansible.folder / "platform.yml").read_text()
     platform.clear()
     assert platform.domains() == set()
+    assert images(platform) == []
     again, second = ansible.run([APPLY, EXPORT[0]])
     assert not again.get("failed"), again["msg"]
     before: list[dict[str, Any]] = yaml.safe_load(kept)["vms"]
     for disk in (disk for machine in before for disk in machine.get("disks", ())):
         disk.setdefault("format", "raw")  # a definition that says nothing means that, and a new machine's says it
     assert differences(before, second["document"]["vms"]) == {}
+    assert len(images(platform)) == len(with_drives)
+
+
+def images(platform: Platform) -> list[str]:
+    """Return the paths of all images in the folders of machines."""
+    return [str(file) for ending in ("qcow2", "raw") for file in (platform.agent.folder / "vm").rglob(f"*.{ending}")]
+
+
+GOLDEN: Task = {
+    "name": "seats",
+    "archipel.platform.fleet": {
+        "document": {
+            "vms": [
+                {"name": "template", "memory": 32, "domain_type": "test", "drives": [{"name": "system", "size": "4 MiB"}]},
+                {
+                    "name": "seat",
+                    "memory": 32,
+                    "domain_type": "test",
+                    "drives": [{"name": "own", "size": "8 MiB", "golden": "scene.qcow2"}],
+                },
+                {
+                    "name": "mixed",
+                    "memory": 32,
+                    "domain_type": "test",
+                    "drives": [{"name": "system", "size": "4 MiB"}],
+                    "state": "stopped",
+                },
+            ],
+            "images": [{"name": "scene", "machine": "template", "drive": "system"}],
+        }
+    },
+}
+
+
+def test_golden_images_are_told_and_what_no_drive_says_stays_a_path_and_is_named(ansible: Ansible, platform: Platform) -> None:
+    made, found = ansible.run([GOLDEN, EXPORT[0]])
+    assert not made.get("failed"), made["msg"]
+    assert found["incomplete"] == []
+    seat = next(machine for machine in found["document"]["vms"] if machine["name"] == "seat")
+    [drive] = seat["drives"]
+    assert drive | {"name": "own", "size": "8 MiB", "golden": "scene.qcow2"} == drive
+    assert "disks" not in seat
+
+    mixed = next(machine for machine in found["document"]["vms"] if machine["name"] == "mixed")
+    beside = {
+        "name": "another disk",
+        "archipel.platform.vm": {
+            "name": "mixed",
+            "disks": [
+                {"path": path, "bus": "virtio", "target": target}
+                for path, target in ((next(file for file in images(platform) if mixed["uuid"] in file), "vda"), ("/srv/more.img", "vdb"))
+            ],
+        },
+    }
+    changed, told, _kept, again = ansible.run([beside, *EXPORT, APPLY])
+    assert not changed.get("failed"), changed["msg"]
+    [missing] = told["incomplete"]
+    assert (missing["name"], missing["part"]) == ("mixed", "drives")
+    assert "/srv/more.img is a disk, and no drive" in missing["reason"]
+    assert "disks" in next(machine for machine in told["document"]["vms"] if machine["name"] == "mixed")
+    assert (again.get("failed", False), again["changed"]) == (False, False), again
+
+
+def test_accounts_and_groups_are_told_without_passwords_and_new_accounts_are_refused_by_name(ansible: Ansible) -> None:
+    group = {"name": "class", "members": ["student@example.org"], "description": "of 2026"}
+    made, found, applied, new = ansible.run(
+        [
+            {"name": "make", "archipel.platform.group": group},
+            {"name": "export", "archipel.platform.export_info": {"sections": ["users", "groups"]}, "register": "platform"},
+            {"name": "apply", "archipel.platform.fleet": {"document": "{{ platform.document }}"}},
+            {"name": "new", "archipel.platform.fleet": {"document": {"users": [{"name": "nobody@example.org"}]}}},
+        ]
+    )
+    assert not made.get("failed"), made["msg"]
+    names = {user["name"] for user in found["document"]["users"]}
+    assert {"student@example.org", "teacher@example.org"} <= names
+    assert not {name for name in names if name.startswith("hypervisor@")}
+    assert all(user.keys() == {"name"} for user in found["document"]["users"])
+    assert [entry["name"] for entry in found["document"]["groups"]] == ["class"]
+    assert (applied.get("failed", False), applied["changed"]) == (False, False), applied
+    assert "nobody@example.org: password: there is no such account" in new["msg"]
+
+
+def test_who_may_not_read_accounts_is_told_so(platform: Platform, root: Path, tmp_path: Path) -> None:
+    student = Ansible(root, tmp_path, platform.environment("student"))
+    [found] = student.run([{"name": "export", "archipel.platform.export_info": {"sections": ["users", "groups"]}}])
+    assert not found.get("failed"), found["msg"]
+    assert {missing["part"] for missing in found["incomplete"]} == {"users", "groups"}
+    assert found["document"].keys() == {"hypervisors"}

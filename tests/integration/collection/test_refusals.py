@@ -82,7 +82,7 @@ def test_one_failure_of_many_does_not_keep_the_others_from_their_changes(ansible
     platform.define_domain("legacy")
     (answer,) = ansible.run([vm(memory=64, machines=[{"name": "one"}, {"name": "legacy"}, {"name": "two"}])])
     assert answer["failed"]
-    assert answer["msg"].startswith("1 of 3 failed: legacy: ")
+    assert answer["msg"].startswith("1 of 3 failed on hypervisor@example.org: legacy: ")
     assert answer["changed"]
     assert [machine["name"] for machine in answer["machines"]] == ["one", "two"]
     assert platform.domains() == {"one", "legacy", "two"}

@@ -58,6 +58,16 @@ def test_what_another_declaration_owns_fails_and_what_is_in_it_is_skipped(wire: 
     assert "belongs to the declaration 'other'" in failed["msg"]
 
 
+def test_a_failure_names_the_hypervisor_and_the_options_that_were_to_change(wire: Wire) -> None:
+    wire.hypervisor("get", LIST, WEB)
+    wire.entity(HYPERVISOR_FULL, "get", ns.DECLARATION, OWNED, f"<owned><item kind='machine' key='{UUID}' label='course'/></owned>")
+    wire.machine("get", "<archipel action='info'/>", "<info state='5' maxMem='1' memory='1' nrVirtCpu='1' hypervisor='h' autostart='0'/>")
+    wire.machine("set", "<archipel value='1' action='autostart'/>", no_right("autostart"))
+    answer = fleet(wire, {"name": "web", "autostart": True}, check=False)
+    assert answer["msg"].startswith("1 of 1 failed: machine web on hyp (document), autostart: ")
+    assert answer["failed_objects"][0]["keys"] == ["autostart"]
+
+
 def test_what_was_there_is_adopted(wire: Wire) -> None:
     wire.machine("get", "<archipel action='info'/>", "<not-defined/>")
     answer = play(wire, WEB, declare=({"name": "web"},))

@@ -162,6 +162,6 @@ def test_many_are_one_run_and_the_failure_of_one_is_told_with_the_others(wire: W
     wire.entity(HYPERVISOR_FULL, "get", NS, DESCRIBE, described(definition()))
     wire.entity(HYPERVISOR_FULL, "get", NS, "<archipel uuid='team' action='describe'/>", error("not-allowed"))
     answer = wire.run("network", autostart=False, networks=[{"name": "lab"}, {"name": "team"}])
-    assert answer["msg"].startswith("1 of 2 failed: team: ")
+    assert answer["msg"].startswith("1 of 2 failed on hyp@example.org: team: ")
     assert [network["name"] for network in answer["networks"]] == ["lab"]
     assert "networks: name lab is there twice" in wire.run("network", networks=[{"name": "lab"}, {"name": "lab"}])["msg"]

@@ -149,6 +149,9 @@ def test_what_somebody_may_do_somewhere_goes_as_one() -> None:
 def test_what_is_on_a_machine_goes_with_it() -> None:
     machine = {("machine", UUID): "course"}
     assert [step.key.kind for step in removals(own(CLAIMS | machine))] == ["grant", "machine"]
+    [_others, going] = removals(own(CLAIMS | machine))
+    assert (going.key.kind, going.carries) == ("machine", 2)
+    assert [prune.exceeds([going], text, 4) for text in ("1", "0", "75%", "50%", None)] == [False, True, False, True, False]
     absent = make_step("machine", None, name="web", state="absent")
     absent.item = Item(Key("machine", "hyp", "web"), absent.item.arguments, Place("x"))
     assert [step.item.machine for step in removals(own(CLAIMS), absent)] == [None]
