@@ -44,6 +44,10 @@ class _DiscreetModule(AnsibleModule):  # type: ignore[misc] - Ansible has no typ
         self.no_log_values.update(find_secrets(self.given))
 
 
+class NotThere(ValueError):
+    """Something that is named is not there."""
+
+
 class PartlyFailed(ValueError):
     """Some of several entities failed; ``result`` is what the module has to tell all the same."""
 
@@ -127,7 +131,7 @@ def describe_failure(error: BaseException, *, check_mode: bool = False) -> dict[
     if isinstance(error, PartlyFailed):
         return {"msg": str(error), **error.result}
     failure: dict[str, Any] = {"msg": describe(error)}
-    if check_mode and isinstance(error, MachineNotFound):
+    if check_mode and isinstance(error, MachineNotFound | NotThere):
         failure["msg"] += NOT_MADE
     if isinstance(error, PermissionDenied) and error.right:
         failure["missing_right"] = error.right

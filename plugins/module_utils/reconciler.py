@@ -42,6 +42,9 @@ class Resource(ABC):
     def desired(self, current: Values) -> Values:
         """Return the values that applying leads to."""
 
+    async def verify(self, current: Values, desired: Values) -> None:  # noqa: B027 - most have nothing that could be missing
+        """Raise what would keep :meth:`apply` from its end, as far as that can be known before anything is changed."""
+
     @abstractmethod
     async def apply(self, current: Values, desired: Values) -> None:
         """Lead from one to the other."""
@@ -81,6 +84,8 @@ async def reconcile(resource: Resource, *, check_mode: bool) -> Change:
     """
     before = await resource.read()
     after = resource.desired(before)
+    if after != before:
+        await resource.verify(before, after)
     if after != before and not check_mode:
         try:
             await resource.apply(before, after)

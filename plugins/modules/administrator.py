@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: administrator
-short_description: Say who may everything on the platform
+short_description: Declare who may do everything on the platform
 version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)

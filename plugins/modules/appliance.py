@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: appliance
-short_description: Download appliances and install them in virtual machines
+short_description: Declare appliances on hosts and in virtual machines
 version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: appliance_feed
-short_description: Subscribe hypervisors to feeds of appliances
+short_description: Declare the feeds from which hypervisors get appliances
 version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)

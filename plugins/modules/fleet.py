@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: fleet
-short_description: Declare whole platforms in one document
+short_description: Declare a whole platform in one document
 version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)

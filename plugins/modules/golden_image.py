@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: golden_image
-short_description: Declare golden images, on which disks of virtual machines stand
+short_description: Declare golden images, on which drives of virtual machines stand
 version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)

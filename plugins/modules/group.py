@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: group
-short_description: Put people into groups
+short_description: Declare groups of people
 version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)

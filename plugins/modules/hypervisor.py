@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: hypervisor
-short_description: Take domains of a hypervisor in, empty it for maintenance, tag it
+short_description: Declare which domains a hypervisor manages, its maintenance and its tags
 version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: network
-short_description: Declare a host's networks
+short_description: Declare the networks of a host
 version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)

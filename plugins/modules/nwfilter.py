@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: nwfilter
-short_description: Declare a host's network filters
+short_description: Declare the network filters of a host
 version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: permission
-short_description: Grant and revoke rights on machines and hypervisors
+short_description: Declare who has which rights on machines and hypervisors
 version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: role
-short_description: Make named sets of rights
+short_description: Declare named sets of rights
 version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)

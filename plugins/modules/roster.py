@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: roster
-short_description: Say who has machines and hypervisors among the contacts
+short_description: Declare who has machines and hypervisors among the contacts
 version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: schedule
-short_description: Have machines and hypervisors do things later, or again and again
+short_description: Declare what machines and hypervisors do later, or again and again
 version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)

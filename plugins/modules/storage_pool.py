@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: storage_pool
-short_description: Declare a host's storage pools
+short_description: Declare the storage pools of a host
 version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)

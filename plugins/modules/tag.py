@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: tag
-short_description: Say which tags machines and hypervisors have
+short_description: Declare the tags of machines and hypervisors
 version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)

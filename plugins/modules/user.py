@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: user
-short_description: Make accounts on the XMPP server
+short_description: Declare accounts on the XMPP server
 version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)

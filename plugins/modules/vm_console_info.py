@@ -6,14 +6,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vm_console_info
-short_description: Get one-time addresses of virtual machines' consoles, and pictures of their screens
+short_description: Read one-time addresses of consoles, and pictures of screens
 version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)
 description:
-  - Asks for the address under which a browser shows the screen or the serial console of a machine.
+  - Gets the address under which a browser shows the screen or the serial console of a machine that runs. Nothing on the machine changes.
   - The address works once, for whoever has it, within RV(consoles[].lifetime) seconds. It is a secret for that long; set C(no_log=true) on
     the task, so that no log keeps it. What is registered can be used all the same.
+  - The browser must reach the host of the hypervisor at the port in the address.
 extends_documentation_fragment:
   - archipel.platform.connection
   - archipel.platform.attributes
@@ -29,7 +30,9 @@ options:
       - machine
   kind:
     description:
-      - Whether it is about the screen (V(vnc)) or the serial console (V(text)), or about neither (V(none)).
+      - V(vnc) - an address for the screen; the machine has a display of the type VNC.
+      - V(text) - an address for the serial console; the machine has one (option O(archipel.platform.vm#module:serial)).
+      - V(none) - no address, when only a O(screenshot) is wanted.
     type: str
     choices:
       - vnc
@@ -38,7 +41,7 @@ options:
     default: vnc
   screenshot:
     description:
-      - Whether a picture of the screen is returned too, in its full size or as a V(thumbnail).
+      - A picture of the screen besides - V(none), in its full size (V(full)), or a small one (V(thumbnail)).
     type: str
     choices:
       - none

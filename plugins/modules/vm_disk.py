@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vm_disk
-short_description: Declare the disks of virtual machines that lie in their folders
+short_description: Declare the drives that the agent keeps for virtual machines
 version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vm_guest
-short_description: Change something inside a guest through its guest agent
+short_description: Declare what is inside a guest, through its guest agent
 version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)

@@ -11,7 +11,10 @@ version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)
 description:
-  - Asks the guest agents of running virtual machines for system, addresses, users, file systems and time. Takes the right C(guest_info).
+  - Asks the guest agents of running virtual machines for system, addresses, users, file systems and time. Takes the right C(guest_info)
+    on each machine.
+  - The machine needs the channel V(guest_agent) (option O(archipel.platform.vm#module:channels)), and the guest a running
+    C(qemu-guest-agent). The task fails if one of the guests does not answer, and says which.
   - What a guest says is its own word. Who rules in it can make it say anything.
 extends_documentation_fragment:
   - archipel.platform.connection
@@ -20,7 +23,7 @@ extends_documentation_fragment:
 options:
   machines:
     description:
-      - The machines, by name, UUID or JID.
+      - The machines, by name, UUID or JID. They must run.
     type: list
     elements: str
     required: true

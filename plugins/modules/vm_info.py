@@ -6,12 +6,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vm_info
-short_description: Read how virtual machines are
+short_description: Read which virtual machines there are, and how they are
 version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)
 description:
-  - Reads the managed machines of a hypervisor, as libvirt has them at this moment.
+  - Reads the machines that a hypervisor manages, as libvirt has them at this moment, with state, memory, processors and what O(gather)
+    names. Domains of libvirt that Archipel does not manage are not among them; M(archipel.platform.hypervisor_info) tells these.
+  - Takes the right C(rostervm) on the hypervisor unless O(names) are UUIDs or JIDs, and C(info) on each machine that is read. Where a
+    right is missing the task fails and names it; name the machines that you have it on with O(names).
 extends_documentation_fragment:
   - archipel.platform.connection
   - archipel.platform.attributes
@@ -46,12 +49,13 @@ options:
     elements: str
   gather:
     description:
-      - What to read besides name and state. Each part but V(tags) and V(organisation) takes the right that stands behind it.
-      - V(definition) - the definition of the next start (V(xmldesc)).
-      - V(addresses) - the guest's addresses, as far as anybody knows them (V(networkinfo)).
-      - V(counters) - the counters of the network cards of running machines (V(networkinfo)).
-      - V(roster) - who is in the roster (V(getroster)).
-      - V(tags), V(organisation) - the tags, and the fields of the vCard.
+      - What to read besides. An empty list reads nothing more.
+      - V(definition) - the libvirt definition (XML) of the next start. Takes the right C(xmldesc) on the machine.
+      - V(addresses) - the guest's addresses, as far as anybody knows them. Takes the right C(networkinfo).
+      - V(counters) - the counters of the network cards of running machines. Takes the right C(networkinfo).
+      - V(roster) - which people are contacts of the machine. Takes the right C(getroster).
+      - V(tags) - the tags. Everybody may read them.
+      - V(organisation) - the organisation, place, owner and categories of the machine (its vCard). Everybody may read them.
     type: list
     elements: str
     choices:
@@ -112,7 +116,9 @@ machines:
       type: str
       sample: 5a0cb3a0-5b2c-4b5b-9f0e-6f1f7b6d3f11@example.org
     state:
-      description: The state.
+      description:
+        - The state that libvirt tells - one of those that O(states) can name. V(not defined) means that the machine has an account but
+          no domain, V(unknown) that libvirt could not tell.
       type: str
       sample: running
     memory:

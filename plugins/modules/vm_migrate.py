@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vm_migrate
-short_description: Move virtual machines to another hypervisor
+short_description: Declare on which hypervisor virtual machines are
 version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vm_snapshot
-short_description: Take snapshots of virtual machines, go back to them, delete old ones
+short_description: Declare snapshots of virtual machines, or go back to one
 version_added: 0.1.0
 author:
   - Archipel for Ansible contributors (@archipel)

@@ -71,6 +71,11 @@ class DeclaredDrives:
                 await disk.apply(values, wanted)
 
     @property
+    def new_entries(self) -> list[dict[str, Any]]:
+        """Return what was declared, by its place, with nothing in the place of drives that are there already."""
+        return [{} if values["state"] != ABSENT else dict(entry) for entry, values in zip(self._entries, self._values, strict=True)]
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Return what of them waits for the machine's next start, in words."""
         return tuple(f"drive {disk.name} is plugged in at the next start" for disk in self._disks if disk.needs_restart)

@@ -17,7 +17,16 @@ from ansible_collections.archipel.platform.plugins.module_utils.machine.plan imp
     change_while_running,
     make_plan,
 )
-from ansible_collections.archipel.platform.plugins.module_utils.machine.run_state import RUN_STATES, STOPPED, reach, run_state, stop
+from ansible_collections.archipel.platform.plugins.module_utils.machine.references import refuse_what_is_missing
+from ansible_collections.archipel.platform.plugins.module_utils.machine.run_state import (
+    PAUSED,
+    RUN_STATES,
+    RUNNING,
+    STOPPED,
+    reach,
+    run_state,
+    stop,
+)
 from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot import REPORTED, Snapshot, parts_for
 from ansible_collections.archipel.platform.plugins.module_utils.machine.specification import read_specification
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
@@ -169,6 +178,18 @@ class DeclaredMachine(Resource):
         if wish.tags is not None:
             values["tags"] = list(wish.tags)
         return values
+
+    async def verify(self, current: Values, desired: Values) -> None:
+        """Refuse a machine that could not start, or whose drives could not be made, for want of what they stand on."""
+        wish, plan, snapshot = self.wish, self._plan, self._snapshot
+        if wish.state in {ABSENT, ADOPTED}:
+            return
+        begins = (wish.state if snapshot is None else plan.ends_in) in {RUNNING, PAUSED}
+        starts = begins and (snapshot is None or plan.stops or not snapshot.active)
+        stored = None if snapshot is None else plan.definition or snapshot.stored
+        definition = (stored or self._make_definition("kvm")) if starts else None
+        new = [] if self._drives is None else self._drives.new_entries
+        await refuse_what_is_missing(self.host.hypervisor, definition, new, self.title)
 
     # -- from one to the other ------------------------------------------------------------------------------------------
 

@@ -55,3 +55,26 @@ def test_who_lacks_a_right_is_told_which(machine: None, ansible: Ansible, platfo
     code, printed = play(ansible, {"ansible.builtin.raw": "id"}, account=platform.environment("student"))
     assert code != 0
     assert "guest_exec" in printed
+
+
+@pytest.mark.parametrize("options", [{}, {"guest_connection": "always", "gather_addresses": False}])
+def test_a_machine_of_the_inventory_without_an_address_is_reached(
+    options: dict[str, object], machine: None, ansible: Ansible, tmp_path: Path
+) -> None:
+    inventory = ansible.folder / "campus.xmpp.yml"
+    inventory.write_text(yaml.safe_dump({"plugin": "archipel.platform.xmpp", **options}))
+    python = {"ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3"}
+    said = ansible.call(
+        "ansible", "-i", str(inventory), "web", "-m", "ansible.builtin.raw", "-a", "echo reached; id -u", environment=python
+    )
+    assert (said.returncode, "reached" in said.stdout) == (0, True), said.stdout + said.stderr
+    answered = ansible.call("ansible", "-i", str(inventory), "state_running", "-m", "ansible.builtin.ping", environment=python)
+    assert (answered.returncode, '"ping": "pong"' in answered.stdout) == (0, True), answered.stdout + answered.stderr
+
+
+def test_a_machine_that_is_never_to_be_reached_so_has_no_such_connection(machine: None, ansible: Ansible) -> None:
+    inventory = ansible.folder / "campus.xmpp.yml"
+    inventory.write_text(yaml.safe_dump({"plugin": "archipel.platform.xmpp", "guest_connection": "never"}))
+    shown = ansible.call("ansible-inventory", "-i", str(inventory), "--host", "web")
+    assert shown.returncode == 0, shown.stderr
+    assert "archipel.platform.guest" not in shown.stdout

@@ -128,6 +128,10 @@ def test_a_module_documents_what_it_is(module: str, root: Path) -> None:
     kind = "reads" if module.endswith(INFO) else "changes"
     wanted = {"archipel.platform.connection", "archipel.platform.attributes", f"archipel.platform.attributes.{kind}"}
     assert wanted <= set(documentation["extends_documentation_fragment"])
+    short = documentation["short_description"]
+    assert short.startswith("Read " if kind == "reads" else "Declare ")
+    assert len(short) <= 80
+    assert not short.endswith(".")
 
 
 @pytest.mark.parametrize("module", MODULES)

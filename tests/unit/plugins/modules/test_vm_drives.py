@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from archipel.protocol import namespaces as ns
-from tests.unit.client.scripted_stream import MACHINE_FULL, command
+from tests.unit.client.scripted_stream import HYPERVISOR_FULL, MACHINE_FULL, command
 from tests.unit.plugins.modules.test_vm_disk import INFO, LIST, MIB, definition, drive
 from tests.unit.plugins.modules.wire import Wire, wire
 
 __all__ = ["wire"]
 
 DATA = {"name": "data", "size": "4 MiB"}
+IMAGE = "<golden name='debian.qcow2' path='/goldens/debian.qcow2' diskSize='1' modified='0'/>"
 
 
 def script(wire: Wire, *drives: str, attached: tuple[str, ...] = ()) -> None:
@@ -47,6 +48,7 @@ def test_a_drive_grows_and_others_are_left_alone(wire: Wire) -> None:
 
 def test_a_new_machine_is_foreseen_with_its_drives(wire: Wire) -> None:
     wire.hypervisor("get", LIST, "")
+    wire.entity(HYPERVISOR_FULL, "get", ns.HYPERVISOR_GOLDEN, "<archipel action='get'/>", IMAGE)
     answer = wire.run("vm", check=True, name="web", drives=[{**DATA, "golden": "debian.qcow2", "bus": "sata"}])
     assert answer["changed"]
     assert "drives:\n- name: data\n  size: 4 MiB\n  golden: debian.qcow2\n  bus: sata\n" in answer["diff"][0]["after"]
