@@ -115,6 +115,10 @@ lint-sanity: bootstrap ## ansible-test sanity, nothing ignored
 bench: bootstrap ## measure and print the performance figures, also as JSON
 	python -m benchmarks.run
 
+.PHONY: release
+release: bootstrap ## make the changelog and the artifact of the version in galaxy.yml; publishes nothing
+	tools/release
+
 .PHONY: lock
 lock: ## resolve the Python requirements anew (after an edit of pyproject.toml or requirements/dev.in)
 	tools/lock

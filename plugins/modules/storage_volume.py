@@ -37,8 +37,8 @@ options:
       - absent
   size: &size
     description:
-      - How much a guest sees, as a number of MiB or a text such as V(4 GiB). A new volume needs it, unless it has O(backing): then it is
-        as large as that, and never smaller.
+      - How much a guest sees, as a number of MiB or a text such as V(4 GiB). A new volume needs it,
+        but one with O(backing) is as large as that if nothing is said, and never smaller.
       - A larger one makes the volume grow, a smaller one needs O(shrink).
     type: str
   format: &format

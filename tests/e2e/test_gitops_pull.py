@@ -171,3 +171,48 @@ def test_who_comes_second_goes_away(served: SystemdHost) -> None:
     served.run("sh", "-c", f"{held} && flock /run/archipel-gitops/lock systemctl start {SERVICE}")
     assert served.run("cat", f"{STATE}/status.json") == before
     assert served.run("systemctl", "is-failed", SERVICE, check=False).strip() == "inactive"
+
+
+def test_check_mode_of_the_playbook_tells_of_another_time_and_writes_nothing(served: SystemdHost) -> None:
+    other = ("-e", "archipel_gitops_on_calendar=*:0/5")
+    before = served.run("cat", f"/etc/systemd/system/{TIMER}")
+    assert set_up(served, "--check", *other) != "0"
+    assert served.run("cat", f"/etc/systemd/system/{TIMER}") == before
+    assert set_up(served) == "0"
+    assert set_up(served, *other) != "0"
+    assert "OnCalendar=*:0/5" in served.run("cat", f"/etc/systemd/system/{TIMER}")
+    assert served.run("systemctl", "is-active", TIMER).strip() == "active"
+    assert set_up(served) != "0"
+
+
+def test_ansible_pull_in_check_mode_tells_what_it_would_do_and_does_nothing(
+    served: SystemdHost, author: Author, platform: Platform
+) -> None:
+    author.publish("vms: [{name: web, hypervisor: north, memory: 64}, {name: foreseen, hypervisor: north, memory: 64}]\n")
+    where = f"--url {REPOSITORY} --checkout main --directory {STATE}/repository --inventory localhost, --force"
+    told = f"--extra-vars archipel_mode=apply --extra-vars archipel_report={STATE}/report"
+    as_account = f"runuser -u archipel-gitops -- env HOME={STATE} PATH={PROGRAMS}:/usr/bin:/bin LC_ALL=C.UTF-8"
+    pull = f"{as_account} {PROGRAMS}/ansible-pull --check {where} {told} site.yml"
+    before = platform.domains()
+    said = served.run("sh", "-c", f"cd {STATE} && set -a && . /etc/archipel-gitops/environment && exec {pull}")
+    assert re.search(r"changed=1 .*failed=0", said), said
+    plan = json.loads(served.run("cat", f"{STATE}/report/plan.json"))
+    assert [(entry["action"], entry["kind"], entry["name"]) for entry in plan["plan"]] == [("create", "machine", "foreseen")]
+    assert platform.domains() == before
+    assert run_service(served)["succeeded"], read_log(served)
+    assert platform.domains() == before | {"foreseen"}
+
+
+def test_drift_is_told_and_stays_until_somebody_applies(served: SystemdHost, author: Author, platform: Platform) -> None:
+    author.publish("vms: [{name: web, hypervisor: north, memory: 96}, {name: foreseen, hypervisor: north, memory: 64}]\n")
+    assert set_up(served, "-e", "archipel_gitops_mode=drift") != "0"
+    for _again in range(2):
+        status = run_service(served)
+        assert (status["succeeded"], status["result"]) == (False, "exit-code"), read_log(served)
+        assert "1 not as declared: machine web on north" in read_log(served)
+    assert set_up(served) != "0"
+    assert run_service(served)["succeeded"], read_log(served)
+    assert json.loads(served.run("cat", f"{STATE}/report/plan.json"))["counts"]["change"] == 1
+    assert run_service(served)["succeeded"]
+    assert not json.loads(served.run("cat", f"{STATE}/report/plan.json"))["changed"]
+    assert platform.domains() == {"web", "foreseen"}

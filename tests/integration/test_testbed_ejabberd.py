@@ -14,13 +14,15 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
-from archipel.client import ConnectionSettings
+from archipel.client import ConnectionSettings, Session
 from archipel.client.server_api import ServerApi, ServerApiFailed
 from archipel.xmpp.stream import Stream
 from archipel.xmpp.tls import client_context
 from testbed.certificates import Authority
 from testbed.ejabberd import Ejabberd, EjabberdError, make_ejabberd
+from tests.documentation import read_blocks
 
 DEEP = 100_000  # elements, which fit into the largest stanza
 OPEN_STREAM = "<stream:stream to='{}' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
@@ -183,6 +185,25 @@ async def test_only_administrators_manage_groups_and_nothing_else(server: Ejabbe
     connection.request("POST", "/api/registered_users", f'{{"host": "{server.domain}"}}', {"Host": server.domain})
     assert connection.getresponse().status == http.HTTPStatus.FORBIDDEN
     connection.close()
+
+
+async def test_the_server_takes_the_shaper_of_the_guide(server: Ejabberd, root: Path):
+    """With the packaged rates for everybody else; the account goes on logging in."""
+    [block] = read_blocks(root / "docs" / "docsite" / "rst" / "guide_troubleshooting.rst", "yaml")
+    said = yaml.safe_load(block.replace("example.org", server.domain))
+    file = server.folder / "ejabberd.yml"
+    whole = yaml.safe_load(file.read_text())
+    for part in ("acl", "shaper_rules"):
+        whole[part] |= said[part]
+    whole["shaper"] = {"normal": {"rate": 3000, "burst_size": 20000}, "fast": 200000}
+    file.write_text(yaml.safe_dump(whole))
+    server.start()
+    server.register("gitops", "gitops-secret")
+    jid = f"gitops@{server.domain}"
+    settings = ConnectionSettings(jid=jid, password="gitops-secret", host=server.host, port=server.port, ca_file=server.ca_file)
+    async with Session(settings) as session:
+        assert await session.contacts() == ()
+    assert "shaper" not in (server.folder / "logs" / "ejabberd.log").read_text()
 
 
 def _trust(server: Ejabberd) -> ssl.SSLContext:

@@ -58,6 +58,7 @@ RUN_BY: dict[tuple[str, str], tuple[str, ...]] = {
     ("guide_rights", "console"): (GUIDES,),
     ("guide_rights", "yaml"): (GUIDES,),
     ("guide_troubleshooting", "text"): (f"{COLLECTION}/test_troubles.py::test_the_words_of_the_guide_are_what_modules_say",),
+    ("guide_troubleshooting", "yaml"): ("tests/integration/test_testbed_ejabberd.py::test_the_server_takes_the_shaper_of_the_guide",),
     ("health", "text"): (CHATS,),
     ("health", "xml"): (f"{PAGES}::test_the_history_is_asked_for_as_its_page_shows",),
     ("metrics", "console"): ("tests/integration/agent/test_metrics.py::test_figures_follow_what_happens",),
