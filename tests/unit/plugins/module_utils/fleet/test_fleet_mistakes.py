@@ -50,7 +50,7 @@ def mistakes(source: Path, monkeypatch: pytest.MonkeyPatch, **arguments: Any) ->
     given |= {"prune_limit": "10", **arguments}
     monkeypatch.setattr(running, "find_hypervisor", lambda _session, _arguments: SimpleNamespace(jid="hyp@example.org"))
     with pytest.raises(DeclarationProblems) as raised:
-        read_declaration(SimpleNamespace(arguments=given, session=None))  # type: ignore[arg-type]
+        read_declaration(SimpleNamespace(arguments=given, session=None, secrets=set()))  # type: ignore[arg-type]
     return [problem.replace(f"{source}/", "") for problem in raised.value.problems]
 
 
