@@ -52,7 +52,7 @@ def test_the_fragments_become_the_changelog_of_a_release(checkout: Path) -> None
     ended = release(checkout)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "v0.1.0" in (checkout / "CHANGELOG.rst").read_text()
-    assert "v0.1.0" in (checkout / "CHANGELOG.md").read_text()
+    assert "#v0-1-0" in (checkout / "CHANGELOG.md").read_text()
     released = yaml.safe_load((checkout / "changelogs" / "changelog.yaml").read_text())["releases"]["0.1.0"]["changes"]
     written = sum(len(text) for fragment in fragments for text in fragment.values() if isinstance(text, list))
     assert sum(len(texts) for texts in released.values() if isinstance(texts, list)) == written
