@@ -146,7 +146,9 @@ def test_it_goes_without_a_trace(demo: Demo):
 def test_it_has_as_many_hypervisors_as_are_wanted_each_with_a_libvirt_of_its_own(demo: Demo):
     output = demo.run("start", "--hypervisors", "3")
     accounts = ["hypervisor", "hypervisor2", "hypervisor3"]
-    assert re.search(r"archipel network list\n.*\n" + "".join(rf" +{name}@\S+ +{NETWORK} +yes.*\n" for name in accounts), output)
+    _before, _step, listed = output.partition("archipel network list\n")
+    for name in accounts:  # the host's libvirt may have other networks, such as Debian's default
+        assert re.search(rf"^ +{name}@\S+ +{NETWORK} +yes", listed, re.MULTILINE), output
     status = demo.run("status")
     assert [status.count(words) for words in ("libvirt   ", "agent     process", "(hypervisor2)", "(hypervisor3)")] == [3, 3, 1, 1]
     uris = [line.split()[1] for line in status.splitlines() if line.startswith("libvirt")]
