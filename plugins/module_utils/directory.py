@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ class Directory:
     def find(self, reference: str) -> MachineEntry | None:
         """Return the machine of that name, UUID or JID, managed or not; raises :class:`AmbiguousMachine`."""
         for wanted in (reference, _proper(reference), _proper(reference).replace(" ", "-")):
-            found = [entry for entry in self.entries if entry.answers_to(wanted)]
+            found = self._answering(wanted)
             managed = [entry for entry in found if entry.managed] or found
             if len(managed) > 1:
                 jids = ", ".join(entry.jid for entry in managed)
@@ -67,6 +68,20 @@ class Directory:
             if managed:
                 return managed[0]
         return None
+
+    def _answering(self, reference: str) -> list[MachineEntry]:
+        """Return the entries that :meth:`archipel.client.MachineEntry.answers_to` the reference, without asking each of a thousand."""
+        by_uuid = self._by_uuid.get(as_uuid(reference) or "", ())
+        return list(dict.fromkeys((*self._by_word.get(reference, ()), *by_uuid)))
+
+    @functools.cached_property
+    def _by_word(self) -> Mapping[str, list[MachineEntry]]:
+        words = ((word, entry) for entry in self.entries for word in {entry.name, entry.jid, entry.bare})
+        return _gather(words)
+
+    @functools.cached_property
+    def _by_uuid(self) -> Mapping[str, list[MachineEntry]]:
+        return _gather((entry.uuid, entry) for entry in self.entries)
 
     def machine(self, reference: str) -> VirtualMachine:
         """Return the managed machine of that name, UUID or JID; raises :class:`MachineNotFound` or :class:`AmbiguousMachine`."""
@@ -79,6 +94,13 @@ class Directory:
     def open(self, entry: MachineEntry) -> VirtualMachine:
         """Return the machine of an entry."""
         return VirtualMachine(self.hypervisor.session, entry.jid, entry.name)
+
+
+def _gather(pairs: Iterable[tuple[str, MachineEntry]]) -> Mapping[str, list[MachineEntry]]:
+    found: dict[str, list[MachineEntry]] = {}
+    for word, entry in pairs:
+        found.setdefault(word, []).append(entry)
+    return found
 
 
 def _proper(name: str) -> str:

@@ -98,8 +98,11 @@ def not_empty(value: str) -> str | None:
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(attribute, text, text_child, child, children))
 def payload(cls: ClassT) -> ClassT:
-    """Make ``cls`` a frozen, keyword-only dataclass that can be read from and written to XML."""
-    dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+    """Make ``cls`` a frozen, keyword-only dataclass that can be read from and written to XML.
+
+    What :class:`Payload` has for all is not made anew for each of some hundred classes: that would double what it takes to import them.
+    """
+    dataclasses.dataclass(frozen=True, kw_only=True, repr=False, eq=False)(cls)
     return cls
 
 
@@ -112,6 +115,18 @@ class Payload:
         super().__init_subclass__(**rest)
         if tag is not None:
             cls.tag = tag
+
+    def __repr__(self) -> str:
+        return f"{type(self).__qualname__}({', '.join(f'{name}={value!r}' for name, value in self._content())})"
+
+    def __eq__(self, other: object) -> bool:
+        return self._content() == other._content() if isinstance(other, Payload) and type(other) is type(self) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._content()))
+
+    def _content(self) -> tuple[tuple[str, Any], ...]:
+        return tuple((item.name, getattr(self, item.name)) for item in dataclasses.fields(self))  # type: ignore[arg-type] # each subclass is one
 
     @classmethod
     def read(cls: type[PayloadT], element: ET.Element) -> PayloadT:

@@ -87,7 +87,7 @@ class Declared:
         Raises:
             DeclarationError: with every option that is unknown or wrong.
         """
-        known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]  # every subclass is a dataclass
+        known = _names_of(cls)
         options = {name: value for name, value in options.items() if value is not None}
         problems = [Problem(str(name), _unknown(str(name), known)) for name in options if name not in known]
         try:
@@ -100,8 +100,17 @@ class Declared:
 
     def declared(self) -> dict[str, Any]:
         """Return the options that were declared, in the order of the class."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]  # as above
-        return {name: value for name, value in values.items() if value is not None}
+        return {name: value for name in _names_of(type(self)) if (value := getattr(self, name)) is not None}
+
+
+_names: dict[type, list[str]] = {}
+
+
+def _names_of(cls: type) -> list[str]:
+    """Return the names of all options, in the order of the class."""
+    if cls not in _names:
+        _names[cls] = [field.name for field in dataclasses.fields(cls)]
+    return _names[cls]
 
 
 def _unknown(name: str, known: list[str]) -> str:

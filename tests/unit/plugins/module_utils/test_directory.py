@@ -81,3 +81,23 @@ async def test_each_machine_is_found_once_and_all_that_are_missing_are_told(hype
     assert [found.name for found in await find_entities(hypervisor, ["web", "web"])] == ["web"]
     with pytest.raises(MachineNotFound, match=r"'one'.*'two'"):
         await find_entities(hypervisor, ["one", "web", "two"])
+
+
+def test_machines_of_one_list_answer_to_what_each_answers_to(hypervisor: Hypervisor) -> None:
+    uuids = [UUID, OTHER_UUID]
+    entries = [
+        MachineEntry("web", UUID, f"{UUID}@example.org/hyp", managed=True),
+        MachineEntry(UUID, OTHER_UUID, f"{OTHER_UUID}@example.org", managed=False),  # somebody called it so
+    ]
+    loaded = Directory(hypervisor, entries)
+    words = [
+        "web",
+        "",
+        "hyp",
+        "WEB",
+        *uuids,
+        *(uuid.upper() for uuid in uuids),
+        *(word for entry in entries for word in (entry.jid, entry.bare)),
+    ]
+    for word in words:
+        assert set(loaded._answering(word)) == {entry for entry in entries if entry.answers_to(word)}, word
