@@ -10,13 +10,15 @@ this account may not list is not known, and not told as missing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from xml.etree import ElementTree as ET
 
 from ansible_collections.archipel.platform.plugins.module_utils.asked_together import ask_together
 from ansible_collections.archipel.platform.plugins.module_utils.execution import NotThere
 from ansible_collections.archipel.platform.plugins.module_utils.golden_image import file_name
+from ansible_collections.archipel.platform.plugins.module_utils.storage_pool import list_pools
+from ansible_collections.archipel.platform.plugins.module_utils.storage_volume import list_volumes
 
 try:
     from archipel.protocol.errors import CommandError
@@ -46,12 +48,16 @@ async def refuse_what_is_missing(
         raise NotThere(f"{title}: {'; '.join(missing)}")
 
 
-async def _ask(hypervisor: Hypervisor, what: Hashable, question: Callable[[], Awaitable[T]]) -> T | None:
+async def _ask(question: Awaitable[T]) -> T | None:
     """Return the answer, or ``None`` where nobody tells it: for want of a right, or because libvirt cannot."""
     try:
-        return await ask_together(hypervisor, what, question)
+        return await question
     except CommandError:
         return None
+
+
+async def _together(hypervisor: Hypervisor, what: str, question: Callable[[], Awaitable[T]]) -> T:
+    return await ask_together(hypervisor.session, (hypervisor.bare, what), question)
 
 
 async def _missing_networks(hypervisor: Hypervisor, element: ET.Element) -> list[str]:
@@ -60,7 +66,7 @@ async def _missing_networks(hypervisor: Hypervisor, element: ET.Element) -> list
         for number, card in enumerate(element.iterfind("devices/interface"))
         if card.get("type") == "network" and (source := card.find("source")) is not None
     ]
-    known = await _ask(hypervisor, "networks", hypervisor.networks.list) if wanted else None
+    known = await _ask(_together(hypervisor, "networks", hypervisor.networks.list)) if wanted else None
     if known is None:
         return []
     return list(_compare(hypervisor, "network", wanted, {one.name: one.active for one in known}))
@@ -72,7 +78,7 @@ async def _missing_pools(hypervisor: Hypervisor, element: ET.Element) -> list[st
         for number, disk in enumerate(element.iterfind("devices/disk"))
         if disk.get("type") == "volume" and (source := disk.find("source")) is not None
     ]
-    known = await _ask(hypervisor, "pools", hypervisor.storage_pools.list) if wanted else None
+    known = await _ask(list_pools(hypervisor)) if wanted else None
     if known is None:
         return []
     active = {one.name: one.active for one in known}
@@ -84,7 +90,7 @@ async def _missing_pools(hypervisor: Hypervisor, element: ET.Element) -> list[st
 
 
 async def _missing_volume(hypervisor: Hypervisor, path: str, pool: str, volume: str) -> list[str]:
-    known = await _ask(hypervisor, ("volumes", pool), lambda: hypervisor.volumes.list(pool))
+    known = await _ask(list_volumes(hypervisor, pool))
     if known is None or any(one.name == volume for one in known):
         return []
     return [f"{path}: pool {pool!r} of {hypervisor.bare} has no volume {volume!r}{_there_are([one.name for one in known])}"]
@@ -92,7 +98,7 @@ async def _missing_volume(hypervisor: Hypervisor, path: str, pool: str, volume: 
 
 async def _missing_images(hypervisor: Hypervisor, drives: Drives) -> list[str]:
     wanted = {number: file_name(drive["golden"]) for number, drive in enumerate(drives) if drive.get("golden")}
-    known = await _ask(hypervisor, "golden images", hypervisor.golden_images.list) if wanted else None
+    known = await _ask(_together(hypervisor, "golden images", hypervisor.golden_images.list)) if wanted else None
     names = [] if known is None else [one.name for one in known]
     return [
         f"drives[{number}].golden: {hypervisor.bare} has no golden image {name!r}{_there_are(names)}"
