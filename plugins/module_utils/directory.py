@@ -76,7 +76,7 @@ class Directory:
 
     @functools.cached_property
     def _by_word(self) -> Mapping[str, list[MachineEntry]]:
-        words = ((word, entry) for entry in self.entries for word in {entry.name, entry.jid, entry.bare})
+        words = ((word, entry) for entry in self.entries for word in dict.fromkeys((entry.name, entry.jid, entry.bare)))
         return _gather(words)
 
     @functools.cached_property

@@ -49,6 +49,6 @@ def _spell(secret: str) -> Iterator[str]:
     """Yield a secret as it is meant, as it was written, and as programs quote it."""
     if not secret.strip():
         return
-    for text in {secret, html.unescape(secret), secret.strip()}:
+    for text in dict.fromkeys((secret, html.unescape(secret), secret.strip())):
         yield from (text, escape(text), quoteattr(text)[1:-1], repr(text)[1:-1], json.dumps(text)[1:-1])
         yield json.dumps(text, ensure_ascii=False)[1:-1]
