@@ -10,12 +10,10 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    What = str | Callable[[], str]
+from typing import TypeAlias
 
 Say = Callable[[str], None]
+What: TypeAlias = "str | Callable[[], str]"
 
 FIRST = 2.0  # seconds; what takes no longer needs no words
 AGAIN = 5.0  # seconds between two lines after that
