@@ -13,8 +13,8 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 # By the text, for a definition that is not well-formed holds secrets, too.
-_IN_XML = re.compile(r"""\bpasswd\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)')""")
-_KEY = re.compile(r"(?:.*[_-])?(?:password|passwd|passphrase|secret)", re.IGNORECASE)
+_IN_XML = re.compile(r"""\bpasswd\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<broken>["']?[^\s<>]+))""", re.IGNORECASE)
+_KEY = re.compile(r".*(?:password|passwd|passphrase|secret)s?", re.IGNORECASE)
 _NO_SECRETS = frozenset({"update_password"})
 
 
@@ -25,7 +25,8 @@ def find_secrets(value: Any) -> set[str]:
 
 def _walk(value: Any) -> Iterator[str]:
     if isinstance(value, str):
-        yield from (found["double"] or found["single"] or "" for found in _IN_XML.finditer(value))
+        for found in _IN_XML.finditer(value):
+            yield found["double"] or found["single"] or (found["broken"] or "").strip("\"'/")
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             if key not in _NO_SECRETS and _KEY.fullmatch(str(key)):

@@ -20,6 +20,10 @@ ENDINGS = (".yml", ".yaml")
 INLINE = "document"
 # What may stand at the top besides the kinds of objects.
 FLEET, DEFAULTS, PROFILES, HYPERVISORS = "fleet", "defaults", "profiles", "hypervisors"
+_NO_ALIAS = "found undefined alias"
+_NO_TAG = "has a tag that a declaration does not know; a text that begins with ! belongs in quotes"
+_NOT_SO = (ValueError, KeyError, AttributeError, TypeError)
+"""What the YAML library lets through of a date or number that there is not, or of a text that bears a tag of something else."""
 
 
 class Located(dict[str, Any]):
@@ -99,11 +103,17 @@ def _load(file: Path, problems: Problems, unread: Problems) -> Iterator[tuple[Pl
         for content in yaml.load_all(text, _located_loader(yaml, place, problems)):
             if content is not None:
                 yield place, content
-    except (OSError, ValueError) as error:  # also of a date or number that there is not
+    except (OSError, ValueError) as error:
         unread.add(place, f"cannot be read: {error}")
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        unread.add(Place(str(file), mark.line + 1 if mark else None), f"is no YAML: {getattr(error, 'problem', None) or error}")
+        unread.add(Place(str(file), mark.line + 1 if mark else None), f"is no YAML: {_say_problem(error)}")
+
+
+def _say_problem(error: Exception) -> str:
+    """Return what is wrong, without what was taken for a name: a password that nobody put in quotes may begin with C(*)."""
+    problem = str(getattr(error, "problem", None) or error)
+    return f"{_NO_ALIAS}, or a text that belongs in quotes" if problem.startswith(_NO_ALIAS) else problem
 
 
 def _located_loader(yaml: Any, place: Place, problems: Problems) -> Any:
@@ -111,6 +121,17 @@ def _located_loader(yaml: Any, place: Place, problems: Problems) -> Any:
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         """Of one file."""
+
+        def construct_object(self, node: Any, deep: bool = False) -> Any:
+            """Return a value; one that is not what its tag says, or a date that there is not, is told without repeating it."""
+            try:
+                return super().construct_object(node, deep)
+            except _NOT_SO:
+                tag = node.tag.rpartition(":")[2]
+                raise yaml.constructor.ConstructorError(None, None, f"there is no such {tag}", node.start_mark) from None
+
+    def refuse(_loader: Any, node: Any) -> None:
+        raise yaml.constructor.ConstructorError(None, None, _NO_TAG, node.start_mark)
 
     def construct(loader: Any, node: Any) -> Iterator[Located]:
         found = Located()
@@ -124,6 +145,7 @@ def _located_loader(yaml: Any, place: Place, problems: Problems) -> Any:
         found.update(loader.construct_mapping(node))
 
     Loader.add_constructor("tag:yaml.org,2002:map", construct)
+    Loader.add_constructor(None, refuse)
     return Loader
 
 

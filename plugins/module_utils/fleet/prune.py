@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ansible_collections.archipel.platform.plugins.module_utils.directory import read_accounts
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.item import Item, Key, Kind
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.ownership import Claim
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.pieces import GRANTS, HYPERVISOR, WithdrawnRules
@@ -210,11 +211,12 @@ async def keep_last_rights(gone: Iterable[Step]) -> None:
     """Leave rights of who asks for it, and all rights of the last one who has them somewhere: nobody could give them back."""
     grants = [step for step in gone if step.kind.pieces is GRANTS and step.ground is not None and will_go(step)]
     for step in grants:
-        if step.ground.session.jid in (step.item.arguments["subjects"] or ()):
+        if step.ground.session.jid in read_accounts(step.item.arguments["subjects"] or (), "subjects"):
             step.because = "they are rights of the account that prunes"
-    losing = {(step.ground.name, step.item.machine, who) for step in grants if _takes_all(step) for who in step.item.arguments["subjects"]}
-    for step in grants:
-        if not step.stopped and _takes_all(step) and isinstance(step.resource, WithdrawnRules):
+    takers = [step for step in grants if not step.stopped and _takes_all(step)]
+    losing = {(step.ground.name, step.item.machine, who) for step in takers for who in step.item.arguments["subjects"]}
+    for step in takers:
+        if isinstance(step.resource, WithdrawnRules):
             others = await step.resource.subjects_of(ALL_RIGHTS)
             if all((step.ground.name, step.item.machine, who) in losing for who in others):
                 step.because = "nobody else would have all rights there"

@@ -60,6 +60,7 @@ def read_declaration(run: Run) -> tuple[Declaration, Graph]:
     with contextlib.suppress(ValueError):  # it may be that the declaration names its own
         otherwise = str(find_hypervisor(run.session, arguments).jid)
     declaration = expand(document, KINDS, arguments["hypervisors"] or {}, otherwise, problems)
+    run.secrets.update(find_secrets([item.arguments for item in declaration.items.values()]))  # with the fields of loops filled in
     graph: Graph = {}
     with problems.noting():
         graph = build_graph(declaration.items, KINDS)

@@ -37,11 +37,13 @@ async def open_backing(hypervisor: Hypervisor, request: CreateVolume, caller: Ca
         yield None
         return
     image_format = _check_formats(request)
-    folders = await _find_folders(hypervisor, caller, pools)
+    golden = hypervisor.services.settings.machines.golden_folders
+    folders = (*golden, *await _find_folders(hypervisor, caller, pools))
     path, volume = await _find(hypervisor, request, caller, pools)
 
     def follow() -> Path:
-        end = confine(str(path), folders)
+        # A file in a pool's folder that is no volume of it may be one of a pool below, by another spelling of its path.
+        end = confine(str(path), golden if volume is None else folders)
         follow_chain(str(path), image_format, folders, read_image)
         return end
 
@@ -72,10 +74,9 @@ def _check_formats(request: CreateVolume) -> str:
 
 
 async def _find_folders(hypervisor: Hypervisor, caller: Caller, pools: StoragePools) -> tuple[Path, ...]:
-    """Return where the file, and each that it stands on, may lie: in golden folders, and pools that the caller may use."""
-    settings = hypervisor.services.settings
+    """Return where the file, and each that it stands on, may lie beside golden folders: in pools that the caller may use."""
     found = [one for one in await pools.list() if one.active and one.path and _may_use(hypervisor, caller, one.name)]
-    return (*settings.machines.golden_folders, *(Path(one.path) for one in found))
+    return tuple(Path(one.path) for one in found)
 
 
 def _may_use(hypervisor: Hypervisor, caller: Caller, pool: str) -> bool:

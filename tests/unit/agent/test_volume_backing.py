@@ -35,9 +35,10 @@ def agent_settings(agent_folder: Path) -> Settings:
 
 
 class FolderPools:
-    """Pools of folders: every file in one is a volume."""
+    """Pools of folders: every file in one is a volume, but for those ``unseen``."""
 
     def __init__(self, root: Path) -> None:
+        self.unseen: set[str] = set()
         self.folders = {name: root / name for name in ("open", "closed")}
         for folder in self.folders.values():
             folder.mkdir()
@@ -51,9 +52,10 @@ class FolderPools:
         return Volume(name=name, path=str(self.folders[pool] / name), format="qcow2", capacity=MIB, allocation=0)
 
     async def find_volume(self, path: str) -> PoolVolume | None:
+        parent, _slash, name = path.rpartition("/")  # libvirt compares texts
         for pool, folder in self.folders.items():
-            if Path(path).parent == folder:
-                return PoolVolume(pool, await self.volume(pool, Path(path).name))
+            if parent == str(folder) and name not in self.unseen:
+                return PoolVolume(pool, await self.volume(pool, name))
         return None
 
 
@@ -101,6 +103,18 @@ async def test_other_pools_are_for_those_with_the_host(hypervisor: Hypervisor, p
         await choose(hypervisor, pools, **said)
     await hypervisor.services.rights.grant(HYP, ADMIN.bare, "all", granted_by=HYP)
     assert (await choose(hypervisor, pools, ADMIN, **said)) == Backing(base, "qcow2", MIB)
+
+
+@pytest.mark.parametrize("way", ["inner/base.qcow2", "./inner/base.qcow2", "inner/../inner/base.qcow2", "new.qcow2"])
+async def test_in_a_pools_folder_only_its_volumes_count_however_a_path_is_spelt(
+    hypervisor: Hypervisor, pools: FolderPools, way: str
+) -> None:
+    pools.folders["closed"] = pools.folders["open"] / "inner"
+    make_image(pools.folders["closed"] / "base.qcow2")
+    make_image(pools.folders["open"] / "new.qcow2")
+    pools.unseen.add("new.qcow2")
+    with pytest.raises((PermissionDenied, BadRequest), match=r"backing: "):
+        await choose(hypervisor, pools, backing=f"{pools.folders['open']}/{way}")
 
 
 @pytest.mark.parametrize("place", ["/etc/hostname", "closed", "kernel"])

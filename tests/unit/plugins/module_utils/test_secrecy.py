@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 SECRETS = st.text(min_size=1, max_size=20).filter(str.strip)
-KEYS = st.sampled_from(["password", "passwd", "Password", "vnc_password", "spice-passwd", "passphrase", "secret", "client_secret"])
+KEYS = st.sampled_from(
+    ["password", "passwd", "Password", "vnc_password", "spice-passwd", "passphrase", "secret", "client_secret", "vncPassword", "passwords"]
+)
 NAMES = st.sampled_from(["name", "networks", "definition", "path", "disks"])
 LEAVES = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5))
 
@@ -46,6 +48,9 @@ def test_a_displays_password_is_found_in_a_definition(secret: str) -> None:
         ("<graphics passwd='a&amp;b'/>", {"a&amp;b", "a&b"}),
         ("<graphics passwd='with \"quotes\"'/>", {'with "quotes"'}),
         ("<graphics passwd='not closed'", {"not closed"}),
+        ("<graphics passwd='open/><name>web</name>", {"open"}),
+        ('<graphics passwd="open', {"open"}),
+        ("<graphics passwd=bare/><graphics PASSWD='large'/>", {"bare", "large"}),
     ],
 )
 def test_the_passwords_in_a_definition_are_found_even_if_it_is_broken(definition: str, secrets: set[str]) -> None:

@@ -45,12 +45,12 @@ permissions:
 """
 
 
-def mistakes(source: Path, monkeypatch: pytest.MonkeyPatch, **arguments: Any) -> list[str]:
+def mistakes(source: Path, monkeypatch: pytest.MonkeyPatch, secrets: set[str] | None = None, **arguments: Any) -> list[str]:
     given = {"src": str(source), "document": None, "hypervisors": {"hyp": "hyp@example.org"}, "label": None, "prune": False}
     given |= {"prune_limit": "10", **arguments}
     monkeypatch.setattr(running, "find_hypervisor", lambda _session, _arguments: SimpleNamespace(jid="hyp@example.org"))
     with pytest.raises(DeclarationProblems) as raised:
-        read_declaration(SimpleNamespace(arguments=given, session=None, secrets=set()))  # type: ignore[arg-type]
+        read_declaration(SimpleNamespace(arguments=given, session=None, secrets=set() if secrets is None else secrets))  # type: ignore[arg-type]
     return [problem.replace(f"{source}/", "") for problem in raised.value.problems]
 
 
@@ -88,3 +88,33 @@ def test_a_misspelt_option_is_not_told_as_a_missing_one_too(tmp_path: Path, monk
     (tmp_path / "a.yml").write_text("permissions: [{subjects: bob@example.org, right: [info]}]\n")
     [only] = mistakes(tmp_path, monkeypatch)
     assert "right is no option; did you mean rights" in only
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        *("*hidden", "!hidden", "!hidden! x", "%hidden", "&hidden [*hidden2", "hidden: x", "'hidden", '"\\hidden"', "[hidden", "- hidden"),
+        *(f"!!{tag} hidden" for tag in ("int", "float", "bool", "timestamp", "binary", "map", "seq", "set", "omap", "pairs", "merge")),
+    ],
+)
+def test_no_password_that_somebody_forgot_to_quote_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    (tmp_path / "a.yml").write_text(f"users:\n- name: bob@example.org\n  password: {secret}\n")
+    [problem, *_more] = mistakes(tmp_path, monkeypatch)
+    assert problem.startswith("a.yml:")
+    assert "hidden" not in problem
+
+
+LOOP = """\
+vms:
+- foreach: [{at: a, word: first}, {at: b, word: other}]
+  name: "{item.at}"
+  definition: <domain><name>x</name><devices><graphics type='vnc' passwd='{item.word}-{n}'/></devices></domain>
+more: 1
+"""
+
+
+def test_secrets_in_loops_are_known_as_they_come_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.yml").write_text(LOOP)
+    secrets: set[str] = set()
+    mistakes(tmp_path, monkeypatch, secrets=secrets)
+    assert {"first-1", "other-2"} <= secrets

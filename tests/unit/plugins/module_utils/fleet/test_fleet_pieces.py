@@ -200,3 +200,16 @@ def test_the_last_one_with_all_rights_keeps_them_and_so_does_who_asks() -> None:
     assert {step.because for step in plan(both, f"{BOB}/all", f"{EVE}/all")} == {"nobody else would have all rights there"}
     [own_right] = plan(both, f"{ADMIN}/info")
     assert own_right.because == "they are rights of the account that prunes"
+
+
+def test_whose_right_stays_with_who_asks_is_no_reason_for_others_to_keep_theirs() -> None:
+    steps = plan(FakeMachine(rule(BOB, "all"), rule(ADMIN, "all")), f"{BOB}/all", f"{ADMIN}/all")
+    assert {step.key.name: step.because for step in steps} == {
+        f"web: {BOB}: all": None,
+        f"web: {ADMIN}: all": "they are rights of the account that prunes",
+    }
+
+
+def test_rights_of_who_asks_stay_however_somebody_spelt_the_account() -> None:
+    [own_right] = plan(FakeMachine(rule(ADMIN, "all"), rule(EVE, "all")), "Admin@Example.ORG/all")
+    assert own_right.because == "they are rights of the account that prunes"
