@@ -132,16 +132,20 @@ class Platform:
 
     async def _free_machines(self) -> None:
         for jid in (HYPERVISOR, *([SECOND] if self.second else [])):
-            async with self.hypervisor(jid=jid) as hypervisor:
-                managed = [entry.uuid for entry in await hypervisor.machines() if entry.managed]
-                await asyncio.gather(*(hypervisor.free(uuid) for uuid in managed))
-                await revoke_all(hypervisor)
-                for owned in await hypervisor.owned():
-                    await hypervisor.own(owned.label, remove=[(owned.kind, owned.key)])
-                if jid == HYPERVISOR:
-                    platform = PlatformRules(hypervisor.session)
-                    await platform.withdraw_rules(*(read_old(rule) for rule in await platform.rules()))
-                    await self._forget_groups(hypervisor)
+            await self.empty(jid)
+        async with self.hypervisor() as hypervisor:
+            platform = PlatformRules(hypervisor.session)
+            await platform.withdraw_rules(*(read_old(rule) for rule in await platform.rules()))
+            await self._forget_groups(hypervisor)
+
+    async def empty(self, jid: str) -> None:
+        """Free all machines of a hypervisor, and forget rights, contacts and owners there."""
+        async with self.hypervisor(jid=jid) as hypervisor:
+            managed = [entry.uuid for entry in await hypervisor.machines() if entry.managed]
+            await asyncio.gather(*(hypervisor.free(uuid) for uuid in managed))
+            await revoke_all(hypervisor)
+            for owned in await hypervisor.owned():
+                await hypervisor.own(owned.label, remove=[(owned.kind, owned.key)])
 
     async def _forget_groups(self, hypervisor: Hypervisor) -> None:
         groups = SharedGroups(ServerApi(hypervisor.session.settings, self.ejabberd.administration_url))
@@ -207,7 +211,7 @@ def open_platform(
 async def _prepare(platform: Platform, jid: str) -> None:
     """Prepare the platform, and wait until a hypervisor is online."""
     async with platform.hypervisor() as hypervisor:
-        await prepare_platform(hypervisor.session, [HYPERVISOR, SECOND])
+        await prepare_platform(hypervisor.session, [HYPERVISOR, SECOND, f"{FURTHER}@{DOMAIN}"])
         for _ in range(PATIENCE):
             with contextlib.suppress(NotOnline):
                 await hypervisor.session.locate(jid, 1)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -40,9 +41,15 @@ SEATS: dict[str, Any] = {
 }
 
 
+@pytest.fixture
+def lyon(servers: Platform, started: str) -> Iterator[str]:
+    """A second hypervisor, empty, with a libvirt of its own; its address."""
+    yield started
+    asyncio.run(servers.empty(LYON))
+
+
 @pytest.fixture(scope="module")
-def lyon(servers: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A second hypervisor, with a libvirt of its own; its address."""
+def started(servers: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     servers.ejabberd.register(FURTHER, password_of(FURTHER))
     with TestLibvirtd() as libvirtd:
         agent = make_agent(tmp_path_factory.mktemp(FURTHER), servers.ejabberd, libvirtd.uri, password_of(FURTHER), account=FURTHER)
