@@ -49,9 +49,13 @@ _LOOKING: Final = frozenset({
     "vmcasting_getinstalledappliances", "health_info", "health_history", "health_logs", "network_bridges",
     "xmppserver_users_list", "xmppserver_users_filter", "xmppserver_users_number", "oom_getadjust",
 })  # fmt: skip
-_AUDITOR: Final = _LOOKING | {
-    token.name for token in (*CORE_TOKENS, *MODULE_TOKENS) if token.name.partition("_")[2].startswith("get") and token.name != ALL
-}
+# What capabilities declare themselves, and what a plan of a whole platform asks for.
+_OURS: Final = frozenset({"golden_images", "guest_info", "network_leases", "ownership_get", "storage_pools", "storage_volumes"})
+_AUDITOR: Final = (
+    _LOOKING
+    | _OURS
+    | {token.name for token in (*CORE_TOKENS, *MODULE_TOKENS) if token.name.partition("_")[2].startswith("get") and token.name != ALL}
+)
 
 BUILT_IN: Final[Mapping[str, Role]] = MappingProxyType(
     {

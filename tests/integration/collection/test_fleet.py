@@ -164,3 +164,45 @@ def test_a_right_that_one_hypervisor_denies_does_not_stop_the_others(lyon: str, 
     assert {row["reason"] for row in answer["skipped_objects"]} == {f"skipped because machine seat-{n} on lyon failed" for n in (2, 4, 6)}
     assert answer["msg"].startswith("3 of 12 failed: ")
     assert domains(lyon) == {}
+
+
+EVERYTHING: dict[str, Any] = {
+    "fleet": "course",
+    "networks": [{"name": "class", "state": "active"}],
+    "pools": [{"name": "default-pool", "state": "active"}],
+    "volumes": [{"name": "scratch", "pool": "default-pool", "size": "1 MiB"}],
+    "vms": [
+        {
+            "name": "template",
+            "memory": 32,
+            "domain_type": "test",
+            "drives": [{"name": "system", "size": "4 MiB"}],
+            "tags": ["school"],
+            "roster": ["student@example.org"],
+            "permissions": [{"subject": "student@example.org", "rights": ["info"]}],
+            "schedule": [{"name": "night", "job": "shutdown", "hour": 22}],
+        }
+    ],
+    "images": [{"name": "scene", "machine": "template", "drive": "system"}],
+}
+
+
+def test_who_may_only_look_plans_and_finds_drift_and_cannot_apply(ansible: Ansible, platform: Platform, root: Path, tmp_path: Path) -> None:
+    """As the job of a merge request does, whose account has the role auditor."""
+    auditor = {"subject": "teacher@example.org", "role": "auditor"}
+    looks: list[Task] = [{"archipel.platform.permission": auditor | scope} for scope in ({}, {"scope": "hypervisor"})]
+    assert [answer.get("msg") for answer in ansible.run([declare(EVERYTHING), *looks])] == [None] * 3
+    teacher = Ansible(root, tmp_path, platform.environment("teacher"))
+    changed = {**EVERYTHING, "vms": [{**EVERYTHING["vms"][0], "memory": 64}], "networks": []}
+    same, plan, applied = teacher.run(
+        [
+            declare(EVERYTHING, check_mode=True, prune=True),
+            declare(changed, check_mode=True, prune=True),
+            declare(changed, prune=True),
+        ]
+    )
+    assert planned(same) == []
+    assert sorted((action, name) for action, _hypervisor, name in planned(plan)) == [("change", "template"), ("remove", "class")]
+    assert applied["failed"]
+    assert {entry.get("missing_right") for entry in applied["failed_objects"]} <= {"ownership_set", "memory", "define"}
+    assert planned(ansible.run([declare(EVERYTHING, check_mode=True, prune=True)])[0]) == []

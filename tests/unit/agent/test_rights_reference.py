@@ -33,3 +33,8 @@ def test_what_is_dead_or_never_was_made_is_marked():
     assert "founding, asked for there but never made" in lines["drives_setgolden"]
     assert "| new |" in lines["domain_policy_bypass"]
     assert set(BUILT_IN) <= set(lines)
+
+
+def test_roles_are_made_of_rights_that_exist():
+    lines = {line.split("`")[1] for line in render().partition("## Built-in roles")[0].splitlines() if line.startswith("| `")}
+    assert {name: role.tokens - lines for name, role in BUILT_IN.items() if role.tokens - lines} == {}
