@@ -133,6 +133,10 @@ class Ways:
 
 def _is_elsewhere(address: str) -> bool:
     """Whether an address is that of one other host."""
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return False  # where names are resolved it may be one all the same, with anything behind a blank
     found = read_address(address)
     if found is None or "%" in address:  # what is behind it names a card of one host
         return False

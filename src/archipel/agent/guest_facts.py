@@ -46,12 +46,17 @@ def _interface(facts: Mapping[str, Any], prefix: str) -> GuestInterface:
 
 
 def _address(facts: Mapping[str, Any], prefix: str) -> InterfaceAddress | None:
-    """Return an address; what is none is left out."""
+    return read_address(str(facts.get(f"{prefix}.addr")), _number(facts, f"{prefix}.prefix") or 0)
+
+
+def read_address(told: str, length: int) -> InterfaceAddress | None:
+    """Return an address that somebody told, ``None`` for what is none; behind a ``%`` anything could stand, and nothing is said by it."""
     try:
-        address = ipaddress.ip_address(str(facts.get(f"{prefix}.addr")))
+        address = ipaddress.ip_address(told)
     except ValueError:
         return None
-    length = _number(facts, f"{prefix}.prefix") or 0
+    if "%" in told:
+        return None
     return InterfaceAddress(address=str(address), prefix=length if 0 <= length <= address.max_prefixlen else 0)
 
 

@@ -14,6 +14,8 @@ import pytest
 
 from archipel.agent import guest_round
 from archipel.agent.capabilities import guest as capability
+from archipel.agent.description_pages import LARGEST_PART
+from archipel.agent.guest_facts import LONGEST
 from archipel.agent.guest_round import Question, Word, ask_guests
 from archipel.agent.hypervisor import Hypervisor
 from archipel.agent.virt import guest_agent
@@ -24,6 +26,7 @@ from archipel.agent.virtual_machine import VirtualMachine
 from archipel.protocol import namespaces as ns
 from archipel.protocol.declaration import Part
 from archipel.protocol.errors import Unavailable
+from archipel.xmpp.serial import serialize
 from tests.unit.agent.fakes import HYP, STUDENT, VM, FakeHost
 from tests.unit.agent.test_descriptions import add_machines, describe, only, parts_of
 
@@ -192,6 +195,23 @@ async def test_without_the_capability_addresses_are_read_all_the_same(
     assert len(parts[Part.ADDRESSES].addresses) == 2
     assert "switched off" in (parts[Part.SYSTEM].failed or "")
     assert guests.asked == []
+
+
+async def test_of_what_a_guest_tells_only_addresses_are_taken_and_no_more_than_fit(
+    online: Hypervisor, machine: VirtualMachine, host: FakeHost, guests: FakeGuests
+) -> None:
+    run(host, machine, guest_knows=True)
+    lies = ("192.0.2.1 -oProxyCommand=id", "2001:db8::1%$(id)", "{{ id }}", "", "1" * 10**6)
+    odd = InterfaceAddresses(
+        "\u202e&" * 10**5, "&" * 10**5, (*(Address(lie, 24) for lie in lies), Address("192.0.2.9", 999)), AddressSource.AGENT
+    )
+    many = InterfaceAddresses("&" * 10**5, "52:54:00:0a:0b:0c", (Address("192.0.2.8", 24),) * 10**4, AddressSource.AGENT)
+    guests.answers[machine.uuid] = answers([odd, many])
+    first, *others = (await only(online, Part.ADDRESSES))[Part.ADDRESSES].addresses
+    assert (first.mac, first.address, first.prefix, len(first.interface)) == ("", "192.0.2.9", 0, LONGEST)
+    assert {address.address for address in others} == {"192.0.2.8"}
+    size = sum(len(serialize(address.write()).encode()) for address in (first, *others))
+    assert size < LARGEST_PART
 
 
 # -- a round ------------------------------------------------------------------------------------------------------------

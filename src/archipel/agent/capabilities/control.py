@@ -5,16 +5,21 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import re
 import time
 from collections.abc import Iterable
+from typing import Final
 from xml.etree import ElementTree as ET
 
 from archipel.agent import allocation, definition
 from archipel.agent.dispatch import Caller, Chat, command
 from archipel.agent.domain_rules import refuse_changed_images
 from archipel.agent.events import EPOCH
+from archipel.agent.guest_facts import LONGEST, read_address
 from archipel.agent.virt.domain import DomainInfo
 from archipel.agent.virt.errors import DomainNotFound, TooManyVcpus
+from archipel.agent.virt.guest_agent import clean
 from archipel.agent.virt.interfaces import InterfaceAddresses, InterfaceStats
 from archipel.agent.virt.lifecycle import DomainState
 from archipel.agent.virtual_machine import VirtualMachine
@@ -26,6 +31,9 @@ from archipel.protocol.events import Topic
 from archipel.protocol.rights import EntityKind
 
 VM = EntityKind.VIRTUAL_MACHINE
+MOST_TOLD: Final = 256
+"""Addresses of one machine: an answer holds no more of the longest."""
+_MAC: Final = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 
 
 def _done(_answer: object) -> str:
@@ -222,14 +230,20 @@ async def get_addresses(vm: VirtualMachine, _request: wire.GetAddresses, _caller
 
 
 def tell_addresses(cards: Iterable[InterfaceAddresses]) -> tuple[wire.GuestAddress, ...]:
-    """Return addresses in the protocol's words."""
-    return tuple(
+    """Return addresses in the protocol's words: a guest may have told them, so that only those are taken that are some, and fit."""
+    told = (
         wire.GuestAddress(
-            interface=card.name, mac=card.mac or "", address=found.address, prefix=found.prefix, source=card.source.name.lower()
+            interface=clean(card.name[:LONGEST]),
+            mac=card.mac if card.mac and _MAC.fullmatch(card.mac) else "",
+            address=address.address,
+            prefix=address.prefix,
+            source=card.source.name.lower(),
         )
         for card in cards
         for found in card.addresses
+        if (address := read_address(found.address, found.prefix)) is not None
     )
+    return tuple(itertools.islice(told, MOST_TOLD))
 
 
 def _counters(card: InterfaceStats) -> wire.Interface:

@@ -32,7 +32,7 @@ def ways_to(plugin: Any, host: str) -> dict[str, Any]:
     [
         (["192.0.2.7", "192.0.2.8"], {}, {"ansible_host": "192.0.2.7"}),
         (["127.0.0.5", "fe80::1", "::", "224.0.0.1", "2001:db8::7"], {}, {"ansible_host": "2001:db8::7"}),
-        (["::ffff:127.0.0.1", "::ffff:0.0.0.0", "2001:db8::1%$(id)", "nonsense"], {}, THROUGH_THE_AGENT),
+        (["::ffff:127.0.0.1", "::ffff:0.0.0.0", "2001:db8::1%$(id)", "192.0.2.77 -oProxyCommand=id", "nonsense"], {}, THROUGH_THE_AGENT),
         (["192.0.2.7"], {"use_addresses": False}, {}),
         (["192.0.2.7"], {"address_networks": ["198.51.100.0/24", "192.0.2.0/24"]}, {"ansible_host": "192.0.2.7"}),
         (["192.0.2.7"], {"address_networks": ["198.51.100.0/24", "2001:db8::/32"]}, THROUGH_THE_AGENT),
