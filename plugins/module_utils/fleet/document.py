@@ -109,7 +109,9 @@ def _load(file: Path, problems: Problems, unread: Problems) -> Iterator[tuple[Pl
 def _located_loader(yaml: Any, place: Place, problems: Problems) -> Any:
     """Return a safe loader whose mappings know their lines, and which notes a key that is there twice."""
 
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    fastest: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class Loader(fastest):
         """Of one file."""
 
     def construct(loader: Any, node: Any) -> Iterator[Located]:

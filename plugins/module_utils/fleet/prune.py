@@ -208,15 +208,17 @@ def _is_gone(error: BaseException) -> bool:
 
 async def keep_last_rights(gone: Iterable[Step]) -> None:
     """Leave rights of who asks for it, and all rights of the last one who has them somewhere: nobody could give them back."""
-    grants = [step for step in gone if step.kind.pieces is GRANTS and step.ground is not None and will_go(step)]
+    grants = [step for step in gone if step.kind.pieces is GRANTS and will_go(step)]
     for step in grants:
-        if step.ground.session.jid in (step.item.arguments["subjects"] or ()):
+        if step.ground is not None and step.ground.session.jid in (step.item.arguments["subjects"] or ()):
             step.because = "they are rights of the account that prunes"
-    losing = {(step.ground.name, step.item.machine, who) for step in grants if _takes_all(step) for who in step.item.arguments["subjects"]}
+    losing = {
+        (step.key.hypervisor, step.item.machine, who) for step in grants if _takes_all(step) for who in step.item.arguments["subjects"]
+    }
     for step in grants:
         if not step.stopped and _takes_all(step) and isinstance(step.resource, WithdrawnRules):
             others = await step.resource.subjects_of(ALL_RIGHTS)
-            if all((step.ground.name, step.item.machine, who) in losing for who in others):
+            if all((step.key.hypervisor, step.item.machine, who) in losing for who in others):
                 step.because = "nobody else would have all rights there"
 
 
