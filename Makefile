@@ -80,7 +80,7 @@ lint-python: bootstrap ## ruff: rules and format
 	ruff format --check $(PYTHON_FOLDERS)
 
 .PHONY: lint-types
-lint-types: bootstrap ## mypy --strict on src/ and testbed/
+lint-types: bootstrap ## mypy --strict on src/, testbed/, plugins/ and extensions/
 	mypy
 
 .PHONY: lint-imports

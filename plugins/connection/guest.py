@@ -241,7 +241,7 @@ class Connection(ConnectionBase):
             raise AnsibleError(str(error)) from None
         self._say(f"EXEC {cmd}")
         done = self._do(lambda shell: shell.run(cmd, in_data or b"", *prompt))
-        if prompt and became_nobody(become, done):
+        if become is not None and prompt and became_nobody(become, done):
             raise AnsibleError(f"{self._name}: the password for become_method {become.name} is not the right one")
         return done.code, *strip_preamble(become, done.stdout, done.stderr)
 

@@ -166,6 +166,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.inventory.data import InventoryData
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible_collections.archipel.platform.plugins.module_utils.environment import without_empty_variables
 from ansible_collections.archipel.platform.plugins.plugin_utils.host_names import HostNames
@@ -200,6 +201,8 @@ class Member(NamedTuple):
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     NAME = "archipel.platform.xmpp"
+
+    inventory: InventoryData
 
     def verify_file(self, path: str) -> bool:
         """Whether the file is one for this plugin, by its name."""
@@ -249,7 +252,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         """Return what the cache has, or else ask; an incomplete answer is not kept."""
         key, keep = self.get_cache_key(path), self.get_option("cache")
         if keep and cache and key in self._cache:
-            return self._cache[key]
+            recalled: Survey = self._cache[key]
+            return recalled
         survey = self._survey()
         if keep and not survey["failures"]:
             self._cache[key] = survey

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -120,10 +120,20 @@ class NamedEntity:
     entity: Entity
 
 
+@dataclass(frozen=True)
+class NamedMachine(NamedEntity):
+    """A machine and the name by which people know it."""
+
+    entity: VirtualMachine
+
+
 async def find_entities(hypervisor: Hypervisor, machines: list[str] | None) -> list[NamedEntity]:
     """Return the machines named, or the hypervisor itself where none is; all that are missing are told at once."""
-    if machines is None:
-        return [NamedEntity(hypervisor.bare, hypervisor)]
+    return [NamedEntity(hypervisor.bare, hypervisor)] if machines is None else [*await find_machines(hypervisor, machines)]
+
+
+async def find_machines(hypervisor: Hypervisor, machines: Sequence[str]) -> list[NamedMachine]:
+    """Return the machines named; all that are missing are told at once."""
     directory = await Directory.load(hypervisor, machines)
     found, missing = [], []
     for reference in dict.fromkeys(machines):
@@ -132,7 +142,7 @@ async def find_entities(hypervisor: Hypervisor, machines: list[str] | None) -> l
         except MachineNotFound as error:
             missing.append(str(error))
         else:
-            found.append(NamedEntity(machine.name or reference, machine))
+            found.append(NamedMachine(machine.name or reference, machine))
     if missing:
         raise MachineNotFound("; ".join(missing))
     return found

@@ -26,14 +26,14 @@ except ImportError:
     pass  # library.require_library tells the user
 
 if TYPE_CHECKING:
-    from archipel.client import Hypervisor
+    from archipel.client import ConnectionSettings, Hypervisor
 
 NOT_MADE = " (this is check mode: what an earlier task would make is not there)"
 
 Say = Callable[[str], None]
 
 
-class _DiscreetModule(AnsibleModule):  # type: ignore[misc] - Ansible has no types
+class _DiscreetModule(AnsibleModule):
     """Shows no secret, also where it is the arguments that are wrong; ``given`` are the arguments as they came."""
 
     given: Mapping[str, Any]
@@ -42,6 +42,11 @@ class _DiscreetModule(AnsibleModule):  # type: ignore[misc] - Ansible has no typ
         super()._load_params()
         self.given = dict(self.params)
         self.no_log_values.update(find_secrets(self.given))
+
+
+def open_session(settings: ConnectionSettings) -> Session:
+    """Return a session that is not begun yet."""
+    return Session(settings)
 
 
 class NotThere(ValueError):
@@ -116,7 +121,7 @@ class Module:
         module.exit_json(**result)
 
     async def _log_in_and_work(self, module: AnsibleModule) -> Mapping[str, Any]:
-        async with Session(connection_settings(module.params)) as session:
+        async with open_session(connection_settings(module.params)) as session:
             modes = (module.check_mode, module._diff)
             return await self.work_in(Run(module.params, session, *modes, warn=module.warn, tell=module.log, secrets=module.no_log_values))
 

@@ -15,8 +15,11 @@ from ansible_collections.archipel.platform.plugins.module_utils.progress import 
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
 
 try:
+    from archipel.protocol import drives as protocol
     from archipel.protocol.domain.options import mebibytes
-    from archipel.protocol.drives import FORMATS, MEBIBYTE, file_name_of
+    from archipel.protocol.drives import MEBIBYTE, file_name_of
+
+    FORMATS = protocol.FORMATS
 except ImportError:
     FORMATS = ("qcow2", "raw", "qcow", "vmdk")  # library.require_library tells the user
 
@@ -162,8 +165,7 @@ class DeclaredDisk(Resource):
             )
         drive = self._drive
         if drive is None:
-            if self._size is None:
-                raise ValueError(f"{self.title}: size: there is no such drive; say how large the new one shall be")
+            self._size_of_new()
             return
         if current.get("golden") != wanted.get("golden"):
             base = current["golden"] or "no golden drive"
@@ -178,6 +180,12 @@ class DeclaredDisk(Resource):
         off_only = [name for name in ("name", "format") if name in wanted and current[name] != wanted[name]] + (["size"] if shrinks else [])
         if off_only and self._is_running(drive):
             raise ValueError(f"{self.title}: {off_only[0]}: it can only change while {self.drives.title} is off: stop it first")
+
+    def _size_of_new(self) -> int:
+        """Return how large a drive is made, in MiB; raises :class:`ValueError` if nothing says so."""
+        if self._size is None:
+            raise ValueError(f"{self.title}: size: there is no such drive; say how large the new one shall be")
+        return self._size
 
     def _is_running(self, drive: Drive) -> bool:
         return self._snapshot is not None and disk_of(self._snapshot.running, drive.path) is not None
@@ -203,7 +211,7 @@ class DeclaredDisk(Resource):
             if "format" in desired and current["format"] != desired["format"]:
                 async with telling(self._tell, f"{self.title}: converting it to {desired['format']}"):
                     file = await drives.convert(file, desired["format"])
-            if "size" in desired and current["size"] != desired["size"]:
+            if self._size is not None and current["size"] != desired["size"]:
                 await drives.resize(file, self._size, shrink=bool(self.arguments["shrink"]))
         self.drives.forget()
         _snapshot, found = await self.drives.look()
@@ -220,7 +228,7 @@ class DeclaredDisk(Resource):
         async with telling(self._tell, f"{self.title}: making it"):
             await self.drives.machine.drives.create(
                 wanted["name"],
-                self._size,
+                self._size_of_new(),
                 format=wanted["format"] or "qcow2",
                 golden=wanted["golden"],
                 preallocate=bool(wanted["preallocate"]),

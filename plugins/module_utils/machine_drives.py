@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.machine.plan imp
 from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot import Snapshot
 
 try:
-    from archipel.client import WaitTimedOut
+    from archipel.client import MachineNotFound, WaitTimedOut
     from archipel.protocol.domain.changes import plan
     from archipel.protocol.domain.declaration import DiskDeclaration
     from archipel.protocol.domain.device_lists import DiskList
@@ -21,8 +22,6 @@ except ImportError:
     pass  # library.require_library tells the user
 
 if TYPE_CHECKING:
-    from ansible_collections.archipel.platform.plugins.module_utils.directory import NamedEntity
-
     from archipel.client import VirtualMachine
     from archipel.protocol.domain.devices import Disk
     from archipel.protocol.domain.domain import Domain
@@ -34,13 +33,20 @@ UNPLUGGED = 30  # seconds within which a guest lets go of a disk, as a rule at o
 class MachineDrives:
     """The drives in a machine's folder, and the disks of its definition; ``lock`` is held by who changes them."""
 
-    def __init__(self, named: NamedEntity, snapshot: Snapshot | None = None) -> None:
-        """``snapshot`` is the machine with its definitions as somebody has just read it, if anybody has."""
-        self.title = named.name
-        self.machine: VirtualMachine = named.entity
+    def __init__(self, title: str, machine: VirtualMachine | None, snapshot: Snapshot | None = None) -> None:
+        """``machine`` is ``None`` if it is not made yet, ``snapshot`` what somebody has just read of it, definitions too."""
+        self.title = title
+        self._machine = machine
         self.lock = asyncio.Lock()
         self._known = snapshot
         self._reading: asyncio.Task[tuple[Snapshot, tuple[Drive, ...]]] | None = None
+
+    @property
+    def machine(self) -> VirtualMachine:
+        """The machine itself; raises :class:`MachineNotFound` if it is not made yet."""
+        if self._machine is None:
+            raise MachineNotFound(f"{self.title}: there is no such machine yet")
+        return self._machine
 
     async def look(self) -> tuple[Snapshot, tuple[Drive, ...]]:
         """Return the machine with its definitions, and its drives."""
@@ -79,7 +85,7 @@ class MachineDrives:
 
         return await self._redefine(write)
 
-    async def _redefine(self, write: object) -> list[str]:
+    async def _redefine(self, write: Callable[[Domain], None]) -> list[str]:
         snapshot, _drives = await self.look()
         if snapshot.stored is None:
             raise ValueError(f"{self.title} has no definition that could name a disk: declare it with archipel.platform.vm first")

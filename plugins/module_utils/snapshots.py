@@ -16,9 +16,8 @@ from ansible_collections.archipel.platform.plugins.module_utils.progress import 
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import Change, Resource, Values
 
 if TYPE_CHECKING:
-    from ansible_collections.archipel.platform.plugins.module_utils.directory import NamedEntity
+    from ansible_collections.archipel.platform.plugins.module_utils.directory import NamedMachine
 
-    from archipel.client import VirtualMachine
     from archipel.protocol.snapshots import Snapshot
 
 PRESENT, ABSENT, REVERTED = "present", "absent", "reverted"
@@ -36,6 +35,7 @@ SNAPSHOT: Mapping[str, Mapping[str, Any]] = {
     "keep": {"type": "int"},
     "older_than": {"type": "str"},
 }
+NAMELESS = "name: say which snapshot (state: absent takes a pattern too)"
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _AGE = re.compile(r"\s*(\d+)\s*([smhdw]?)\s*")
 
@@ -60,7 +60,7 @@ def refuse_contradictions(arguments: Mapping[str, Any]) -> None:
     if arguments["pattern"] is not None and arguments["state"] == REVERTED:
         raise ValueError("pattern: goes with state: present or absent")
     if arguments["name"] is None and (arguments["state"] != ABSENT or arguments["pattern"] is None):
-        raise ValueError("name: say which snapshot (state: absent takes a pattern too)")
+        raise ValueError(NAMELESS)
     if arguments["state"] == PRESENT and arguments["pattern"] is not None and not prunes:
         raise ValueError("pattern: say with keep or older_than which of them to delete")
 
@@ -68,9 +68,9 @@ def refuse_contradictions(arguments: Mapping[str, Any]) -> None:
 class DeclaredSnapshot(Resource):
     """A snapshot of one machine, and those that are pruned by name; the values are which of them are there."""
 
-    def __init__(self, named: NamedEntity, arguments: Mapping[str, Any], *, tell: Say = say_nothing) -> None:
+    def __init__(self, named: NamedMachine, arguments: Mapping[str, Any], *, tell: Say = say_nothing) -> None:
         self.title = named.name
-        self.machine: VirtualMachine = named.entity
+        self.machine = named.entity
         self.arguments = arguments
         self.name: str | None = arguments["name"]
         self.state: str = arguments["state"]
@@ -78,6 +78,13 @@ class DeclaredSnapshot(Resource):
         self._tell = tell
         self._found: tuple[Snapshot, ...] = ()
         self._reverted = False
+
+    @property
+    def _wanted(self) -> str:
+        """The name of the one that is declared; raises :class:`ValueError` if none is."""
+        if self.name is None:
+            raise ValueError(NAMELESS)
+        return self.name
 
     # -- what is --------------------------------------------------------------------------------------------------------
 
@@ -114,7 +121,7 @@ class DeclaredSnapshot(Resource):
 
     def _to_delete(self) -> list[str]:
         """Return the names to delete, oldest first."""
-        named = [self.name] if self.state == ABSENT and any(found.name == self.name for found in self._found) else []
+        named = [found.name for found in self._found if self.state == ABSENT and found.name == self.name]
         return [*named, *(found.name for found in self._pruned() if found.name not in named)]
 
     def _pruned(self) -> Sequence[Snapshot]:
@@ -145,7 +152,7 @@ class DeclaredSnapshot(Resource):
         """Take, go back or delete, one after the other."""
         if self.state == REVERTED:
             async with telling(self._tell, f"{self.title}: going back to {self.name}"):
-                await self.machine.snapshots.revert(self.name)
+                await self.machine.snapshots.revert(self._wanted)
             self._reverted = True
             return
         if self._is_to_be_taken():
@@ -161,7 +168,7 @@ class DeclaredSnapshot(Resource):
         wanted = self.arguments
         async with telling(self._tell, f"{self.title}: taking the snapshot {self.name}"):
             await self.machine.snapshots.take(
-                self.name,
+                self._wanted,
                 description=wanted["description"] or "",
                 memory=wanted["memory"],
                 external=bool(wanted["external"]),

@@ -132,7 +132,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
-from ansible_collections.archipel.platform.plugins.module_utils.directory import NamedEntity, find_entities
+from ansible_collections.archipel.platform.plugins.module_utils.directory import NamedMachine, find_machines
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 
 ARGUMENTS = {
@@ -145,11 +145,11 @@ LINK = ("kind", "url", "websocket", "token", "lifetime")
 
 
 async def look(run: Run) -> Mapping[str, Any]:
-    entities = await find_entities(run.hypervisor, run.arguments["machines"])
+    entities = await find_machines(run.hypervisor, run.arguments["machines"])
     return {"changed": False, "consoles": list(await asyncio.gather(*(open_console(named, run.arguments) for named in entities)))}
 
 
-async def open_console(named: NamedEntity, arguments: Mapping[str, Any]) -> dict[str, Any]:
+async def open_console(named: NamedMachine, arguments: Mapping[str, Any]) -> dict[str, Any]:
     screens, told = named.entity.screens, {"name": named.name, "jid": named.entity.bare, **dict.fromkeys((*LINK, "screenshot"))}
     if arguments["screenshot"] != "none":
         picture = await screens.picture(thumbnail=arguments["screenshot"] == "thumbnail")

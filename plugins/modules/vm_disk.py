@@ -224,7 +224,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
-from ansible_collections.archipel.platform.plugins.module_utils.directory import find_entities
+from ansible_collections.archipel.platform.plugins.module_utils.directory import find_machines
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 from ansible_collections.archipel.platform.plugins.module_utils.machine_disk import DISKS, DeclaredDisk, read_disks
 from ansible_collections.archipel.platform.plugins.module_utils.machine_drives import MachineDrives
@@ -242,7 +242,7 @@ def refuse(arguments: Mapping[str, Any]) -> None:
 
 
 async def declare(run: Run) -> Mapping[str, Any]:
-    machines = [MachineDrives(entity) for entity in await find_entities(run.hypervisor, run.arguments["machines"])]
+    machines = [MachineDrives(named.name, named.entity) for named in await find_machines(run.hypervisor, run.arguments["machines"])]
     disks = [DeclaredDisk(drives, entry, tell=run.tell) for drives in machines for entry in read_disks(run.arguments)]
     result = await reconcile_all(disks, "disks", run)
     for disk in disks:

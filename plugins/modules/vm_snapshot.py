@@ -169,7 +169,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_arguments
-from ansible_collections.archipel.platform.plugins.module_utils.directory import find_entities
+from ansible_collections.archipel.platform.plugins.module_utils.directory import find_machines
 from ansible_collections.archipel.platform.plugins.module_utils.execution import Module, Run
 from ansible_collections.archipel.platform.plugins.module_utils.reconciler import reconcile_all
 from ansible_collections.archipel.platform.plugins.module_utils.snapshots import SNAPSHOT, DeclaredSnapshot, refuse_contradictions
@@ -182,7 +182,7 @@ ARGUMENTS = {
 
 
 async def declare(run: Run) -> Mapping[str, Any]:
-    entities = await find_entities(run.hypervisor, run.arguments["machines"])
+    entities = await find_machines(run.hypervisor, run.arguments["machines"])
     return await reconcile_all([DeclaredSnapshot(entity, run.arguments, tell=run.tell) for entity in entities], "machines", run)
 
 

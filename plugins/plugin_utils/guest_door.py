@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.archipel.platform.plugins.module_utils import execution
 from ansible_collections.archipel.platform.plugins.module_utils.connection import SETTING_ARGUMENTS, find_hypervisor
 from ansible_collections.archipel.platform.plugins.module_utils.directory import Directory
+from ansible_collections.archipel.platform.plugins.module_utils.execution import open_session
 from ansible_collections.archipel.platform.plugins.plugin_utils.kept_session import KeptSession
 
 try:
@@ -25,7 +25,7 @@ except ImportError:
 if TYPE_CHECKING:
     from ansible.plugins.become import BecomeBase
 
-    from archipel.client import ConnectionSettings, Session, VirtualMachine
+    from archipel.client import Session, VirtualMachine
     from archipel.client.guest_shell import Completed
 
 LOGIN_OPTIONS = (*SETTING_ARGUMENTS, "xmpp_password", "xmpp_password_file", "hypervisor", "profile")
@@ -34,13 +34,9 @@ QUIET = 2.0  # seconds between two words on how far a file has come
 _kept: dict[int, KeptSession] = {}
 
 
-def _open_session(settings: ConnectionSettings) -> Session:
-    return execution.Session(settings)  # looked up when it is needed: the library may be missing
-
-
 def session_of_this_process() -> KeptSession:
     """Return what keeps a session between the calls of a task; a session that a parent left behind is the parent's."""
-    return _kept.setdefault(os.getpid(), KeptSession(_open_session))
+    return _kept.setdefault(os.getpid(), KeptSession(open_session))
 
 
 async def find_machine(session: Session, name: str, login: Mapping[str, Any]) -> VirtualMachine:

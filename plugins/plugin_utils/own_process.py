@@ -28,9 +28,8 @@ from ansible.module_utils.datatag import deprecator_from_collection_name
 from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.archipel.platform.plugins.module_utils import execution
 from ansible_collections.archipel.platform.plugins.module_utils.connection import connection_settings
-from ansible_collections.archipel.platform.plugins.module_utils.execution import Run, describe_failure
+from ansible_collections.archipel.platform.plugins.module_utils.execution import Run, describe_failure, open_session
 from ansible_collections.archipel.platform.plugins.module_utils.library import MISSING
 from ansible_collections.archipel.platform.plugins.module_utils.secrecy import find_secrets
 from ansible_collections.archipel.platform.plugins.module_utils.shapes import find_wrong_forms
@@ -44,15 +43,11 @@ except ImportError:
 if TYPE_CHECKING:
     from ansible_collections.archipel.platform.plugins.module_utils.execution import Module
 
-    from archipel.client import ConnectionSettings, Session
+    from archipel.client import Session
 
 MODULES = "ansible_collections.archipel.platform.plugins.modules."
 HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 ANY_PYTHON = frozenset({None, "", "auto", "auto_silent", "auto_legacy", "auto_legacy_silent"})
-
-
-def _open_session(settings: ConnectionSettings) -> Session:
-    return execution.Session(settings)  # looked up when it is needed: the library may be missing
 
 
 class ActionModule(ActionBase):
@@ -61,14 +56,15 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
     _supports_async = True  # by way of a process of its own
 
-    KEPT: ClassVar[KeptSession] = KeptSession(_open_session)
+    KEPT: ClassVar[KeptSession] = KeptSession(open_session)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the task's module."""
         variables = task_vars or {}
         result: dict[str, Any] = super().run(tmp, task_vars)
         if not self._is_at_home(variables):
-            return result | self._execute_module(task_vars=variables, wrap_async=bool(self._task.async_val))
+            done: dict[str, Any] = self._execute_module(task_vars=variables, wrap_async=bool(self._task.async_val))
+            return result | done
         environment: dict[str, Any] = {}
         self._compute_environment_string(environment)
         with _environment(environment):

@@ -14,7 +14,7 @@ ON_TRIAL = "\0"  # what a host is called meanwhile, whatever its name is to be: 
 Steps = list[tuple[str, tuple[Any, ...]]]
 
 
-class Rehearsal(InventoryData):  # type: ignore[misc] # Ansible's classes are not typed everywhere
+class Rehearsal(InventoryData):
     """An inventory that nobody sees and that remembers what was done to it, for an inventory in earnest.
 
     ``source`` is the inventory's file.

@@ -10,7 +10,7 @@ may not see (a missing right) is ``None``, and no failure.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -41,7 +41,7 @@ Survey = dict[str, Any]
 SYSTEM = ("os", "name", "version", "kernel", "machine", "hostname")  # of archipel.protocol.guest.GuestSystem
 
 
-def survey_all(endpoints: list[Mapping[str, Any]]) -> Survey:
+def survey_all(endpoints: Sequence[Mapping[str, Any]]) -> Survey:
     """Return the hypervisors with their machines, and the failures, of all endpoints (arguments as those of modules).
 
     ``server`` of a hypervisor is the number of its endpoint.
@@ -211,7 +211,7 @@ async def _read_system(
             found = await machine.guest.info()
     except (CommandError, NoAnswer, NotOnline):
         return None
-    return found and {name: value for name in SYSTEM if (value := getattr(found, name)) is not None}
+    return None if found is None else {name: value for name in SYSTEM if (value := getattr(found, name)) is not None}
 
 
 def _may_tell(state: str) -> bool:

@@ -119,7 +119,9 @@ def _say_problem(error: Exception) -> str:
 def _located_loader(yaml: Any, place: Place, problems: Problems) -> Any:
     """Return a safe loader whose mappings know their lines, and which notes a key that is there twice."""
 
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    fastest: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class Loader(fastest):
         """Of one file."""
 
         def construct_object(self, node: Any, deep: bool = False) -> Any:

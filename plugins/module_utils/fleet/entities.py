@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from archipel.protocol.every_entity import Permission
     from archipel.protocol.rules import RoleItem, Rule
 
+    _AsEntity = Entity  # what answers in an entity's place answers as it does
+else:
+    _AsEntity = object  # the library, where the class is, may be missing
+
 OWNER = "all"
 """The right that whoever makes a machine has on it."""
 _ENTITY = "entity"
@@ -52,7 +56,7 @@ class Vocabulary:
         return (*known, *(RoleItem(name=name) for name in sorted(new)))
 
 
-class KnownEntity:
+class KnownEntity(_AsEntity):
     """An entity of which the hypervisor gave a description: each part of that answers one question, the next goes to the entity."""
 
     def __init__(self, entity: Entity, vocabulary: Vocabulary, description: MachineDescription | None) -> None:
@@ -104,7 +108,7 @@ class KnownEntity:
         await self._entity.change_rights(changes)
 
 
-class NewEntity:
+class NewEntity(_AsEntity):
     """A machine that is declared and not made yet: nobody has anything to do with it but who makes it."""
 
     bare = "new"

@@ -31,7 +31,7 @@ def build_graph(items: Mapping[Key, Item], kinds: Iterable[Kind]) -> Graph:
 
 
 def _needs(item: Item, kinds: Mapping[str, Kind], items: Mapping[Key, Item]) -> Iterable[Key]:
-    if item.within in items:
+    if item.within is not None and item.within in items:
         yield item.within
     for kind, name in kinds[item.key.kind].refer(item):
         if kind in kinds:

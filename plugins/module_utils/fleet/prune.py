@@ -209,16 +209,16 @@ def _is_gone(error: BaseException) -> bool:
 
 async def keep_last_rights(gone: Iterable[Step]) -> None:
     """Leave rights of who asks for it, and all rights of the last one who has them somewhere: nobody could give them back."""
-    grants = [step for step in gone if step.kind.pieces is GRANTS and step.ground is not None and will_go(step)]
+    grants = [step for step in gone if step.kind.pieces is GRANTS and will_go(step)]
     for step in grants:
-        if step.ground.session.jid in read_accounts(step.item.arguments["subjects"] or (), "subjects"):
+        if step.ground is not None and step.ground.session.jid in read_accounts(step.item.arguments["subjects"] or (), "subjects"):
             step.because = "they are rights of the account that prunes"
     takers = [step for step in grants if not step.stopped and _takes_all(step)]
-    losing = {(step.ground.name, step.item.machine, who) for step in takers for who in step.item.arguments["subjects"]}
+    losing = {(step.key.hypervisor, step.item.machine, who) for step in takers for who in step.item.arguments["subjects"]}
     for step in takers:
         if isinstance(step.resource, WithdrawnRules):
             others = await step.resource.subjects_of(ALL_RIGHTS)
-            if all((step.ground.name, step.item.machine, who) in losing for who in others):
+            if all((step.key.hypervisor, step.item.machine, who) in losing for who in others):
                 step.because = "nobody else would have all rights there"
 
 

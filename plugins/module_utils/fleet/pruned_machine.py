@@ -37,18 +37,18 @@ class PrunedMachine(DeclaredMachine):
         values = await super().read()
         if values == NO_MACHINE:
             return values
-        self.drives = await self.host.directory.open(self.entry).drives.list()
+        self.drives = await self.host.directory.open(self.listed).drives.list()
         return {**values, "drives": [_tell(drive) for drive in self.drives]} if self.drives else values
 
     async def _free(self) -> None:
         """Delete the drives one by one, then the machine; a drive on which something else stands keeps both."""
-        machine = self.host.directory.open(self.entry)
+        machine = self.host.directory.open(self.listed)
         drives = await machine.drives.list()
         if drives and is_active(await machine.state()):
             await machine.destroy()
         for drive in drives:
             await machine.drives.delete(file_of(drive), undefine=True)
-        await self.host.hypervisor.free(self.entry.uuid)
+        await self.host.hypervisor.free(self.listed.uuid)
         self.entry = None
 
 

@@ -34,6 +34,7 @@ from ansible_collections.archipel.platform.plugins.module_utils.fleet.ownership 
 )
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.plan import leave_if_needs_failed, make_plan
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.problems import Place, Problems
+from ansible_collections.archipel.platform.plugins.module_utils.fleet.pruned_machine import tell_drives
 from ansible_collections.archipel.platform.plugins.module_utils.fleet.step import Action, Step
 from ansible_collections.archipel.platform.plugins.module_utils.secrecy import find_secrets
 
@@ -200,7 +201,7 @@ class FleetRun:
             names = ", ".join(str(step.key) for step in going[:10]) + (" ..." if len(going) > 10 else "")
             allowed = prune.read_limit(limit, owned)
             text = (
-                f"prune: {len(going)} objects would be removed ({names}){prune.tell_drives(going)}, and prune_limit allows {allowed}: "
+                f"prune: {len(going)} objects would be removed ({names}){tell_drives(going)}, and prune_limit allows {allowed}: "
                 "nothing was done; raise prune_limit if all of that shall go"
             )
             raise PartlyFailed(text, {**self._outcome().result, "changed": False})

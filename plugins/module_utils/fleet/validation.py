@@ -60,7 +60,7 @@ def unknown_options(values: Mapping[str, Any], options: Options, place: Place, p
         if given not in names:
             yield f"{prefix}{given}", list(names), place
             continue
-        inner = options[names[given]].get("options")
+        inner: Options = options[names[given]].get("options") or {}
         entries = value if isinstance(value, list | tuple) else [value]
         for entry in entries if inner else ():
             if isinstance(entry, Mapping):

@@ -39,7 +39,7 @@ class GuestFile(Resource):
         self._path: str = entry["dest"]
         self._mode = None if entry["mode"] is None else entry["mode"].zfill(4)
         self._source = None if entry["src"] is None else Path(entry["src"])
-        self._content = entry["content"] if self._source is None else None
+        self._content: bytes = entry["content"].encode() if self._source is None else b""
         self._show = show
         with self._open() as file:
             self._digest = hash_file(file)
@@ -88,7 +88,7 @@ class GuestFile(Resource):
             await self._shell.put(file, self._path, mode=int(desired["mode"], 8))
 
     def _open(self) -> IO[bytes]:
-        return io.BytesIO(self._content.encode()) if self._source is None else self._source.open("rb")
+        return io.BytesIO(self._content) if self._source is None else self._source.open("rb")
 
     def report(self, change: Change) -> dict[str, Any]:
         return {"files": [{"dest": self._path, "mode": change.after["mode"], "sha256": change.after["sha256"]}]}

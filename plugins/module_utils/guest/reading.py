@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.archipel.platform.plugins.module_utils.directory import NamedEntity, find_entities
+from ansible_collections.archipel.platform.plugins.module_utils.directory import NamedMachine, find_machines
 
 if TYPE_CHECKING:
     from archipel.client import Hypervisor
@@ -19,12 +19,12 @@ SYSTEM = ("hostname", "os", "name", "version", "kernel", "machine", "timezone")
 
 async def read_guests(hypervisor: Hypervisor, machines: list[str], parts: list[str]) -> list[dict[str, Any]]:
     """Return what is wanted of the guests; the first failure is raised."""
-    entities = await find_entities(hypervisor, machines)
+    entities = await find_machines(hypervisor, machines)
     return list(await asyncio.gather(*(_read_guest(entity, parts) for entity in entities)))
 
 
-async def _read_guest(named: NamedEntity, parts: list[str]) -> dict[str, Any]:
-    guest: Guest = named.entity.guest  # type: ignore[attr-defined] # machines were asked for, and machines are found
+async def _read_guest(named: NamedMachine, parts: list[str]) -> dict[str, Any]:
+    guest = named.entity.guest
     found: dict[str, Any] = {"name": named.name, "jid": named.entity.bare}
     if "frozen" in parts:
         found["frozen"] = await guest.is_frozen()

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.archipel.platform.plugins.module_utils.directory import NamedEntity
 from ansible_collections.archipel.platform.plugins.module_utils.machine_disk import ABSENT, DISK, DeclaredDisk, refuse_contradictions
 from ansible_collections.archipel.platform.plugins.module_utils.machine_drives import MachineDrives
 
@@ -45,7 +44,7 @@ class DeclaredDrives:
         self._values: list[Mapping[str, Any]] = [{"state": ABSENT}] * len(entries)
 
     def _declare(self, machine: VirtualMachine | None, snapshot: Snapshot | None) -> list[DeclaredDisk]:
-        found = MachineDrives(NamedEntity(self._title, machine), snapshot)
+        found = MachineDrives(self._title, machine, snapshot)
         return [DeclaredDisk(found, entry) for entry in self._entries]
 
     async def read(self, machine: VirtualMachine, snapshot: Snapshot | None = None) -> Drives:

@@ -68,6 +68,13 @@ class DeclaredMachine(Resource):
     def _interests(self) -> Mapping[str, bool]:
         return {"definitions": self.specification.declares or bool(self.wish.drives), "organisation": bool(self.wish.organisation)}
 
+    @property
+    def listed(self) -> MachineEntry:
+        """The machine as its hypervisor lists it; raises :class:`MachineNotFound` if it does not."""
+        if self.entry is None:
+            raise MachineNotFound(f"{self.title}: there is no such machine on {self.host.hypervisor.bare}")
+        return self.entry
+
     # -- what is --------------------------------------------------------------------------------------------------------
 
     @classmethod
@@ -76,7 +83,7 @@ class DeclaredMachine(Resource):
         known = [machine for machine in machines if machine.entry is not None and machine.entry.managed and machine.wish.state != ABSENT]
         parts = {part for machine in known for part in parts_for(**machine._interests)}
         if known:
-            await known[0].host.preload([machine.entry.uuid for machine in known], sorted(parts))
+            await known[0].host.preload([machine.listed.uuid for machine in known], sorted(parts))
 
     async def read(self) -> Values:
         """Return what is declared, as it stands; refuse what must not be touched."""
@@ -98,8 +105,8 @@ class DeclaredMachine(Resource):
         if self.entry is None:
             if wish.state == ADOPTED:
                 raise MachineNotFound(f"{self.title}: libvirt on {self.host.hypervisor.bare} has no such domain to adopt")
-            if wish.name is None and wish.state != ABSENT:
-                raise MachineNotFound(f"{self.title}: there is no such machine; give the name of the machine that is to be made")
+            if wish.state != ABSENT:
+                self._name_new()
             return NO_MACHINE
         if wish.state == ADOPTED:
             return {"state": "unmanaged"}
@@ -108,6 +115,12 @@ class DeclaredMachine(Resource):
         else:
             advice = "adopt it first (state: adopted), or choose another name"
         raise ValueError(f"{self.title}: libvirt has a domain of that name that Archipel does not manage: {advice}")
+
+    def _name_new(self) -> str:
+        """Return the name that the machine is made with; raises :class:`MachineNotFound` if only its UUID is declared."""
+        if self.wish.name is None:
+            raise MachineNotFound(f"{self.title}: there is no such machine; give the name of the machine that is to be made")
+        return self.wish.name
 
     async def _read_declared(self, snapshot: Snapshot) -> dict[str, Any]:
         wish, machine = self.wish, snapshot.machine
@@ -135,7 +148,9 @@ class DeclaredMachine(Resource):
 
     def _off_only(self, current: Values) -> dict[str, str]:
         """Return the declared values that differ and can only change while the machine is off."""
-        wanted = {**self.wish.organisation, **({"name": self.wish.name} if "name" in current else {})}
+        wanted = dict(self.wish.organisation)
+        if self.wish.name is not None and "name" in current:
+            wanted["name"] = self.wish.name
         return {name: value for name, value in wanted.items() if current.get(name) != value}
 
     # -- what shall be --------------------------------------------------------------------------------------------------
@@ -205,21 +220,21 @@ class DeclaredMachine(Resource):
             await self._change(self._snapshot, current, desired)
 
     async def _free(self) -> None:
-        await self.host.hypervisor.free(self.entry.uuid, keep_disks=not self.wish.remove_disks)
+        await self.host.hypervisor.free(self.listed.uuid, keep_disks=not self.wish.remove_disks)
         self.entry = None
 
     async def _adopt(self) -> None:
-        hypervisor, entry = self.host.hypervisor, self.entry
+        hypervisor, entry = self.host.hypervisor, self.listed
         await hypervisor.manage(entry.uuid)
         self.entry = MachineEntry(entry.name, entry.uuid, f"{entry.bare}/{hypervisor.jid.node}", managed=True)
 
     async def _make(self) -> None:
-        wish, hypervisor = self.wish, self.host.hypervisor
+        wish, hypervisor, name = self.wish, self.host.hypervisor, self._name_new()
         definition = self._make_definition(await self.host.domain_type() if self.specification.needs_domain_type else "")
         organisation = Organisation(**wish.organisation)
         with self._naming_option():
-            machine = await hypervisor.alloc(wish.name, uuid=self._new_uuid, organisation=organisation, domain=definition)
-        self.entry = MachineEntry(wish.name, machine.uuid, str(machine.jid), managed=True)
+            machine = await hypervisor.alloc(name, uuid=self._new_uuid, organisation=organisation, domain=definition)
+        self.entry = MachineEntry(name, machine.uuid, str(machine.jid), managed=True)
         # The agent gives a new machine its host's values where none is given: an empty one has to be said again.
         await self._set_off_only(machine, {name: value for name, value in wish.organisation.items() if not value})
         await self._set_anytime(machine, {})
@@ -254,7 +269,7 @@ class DeclaredMachine(Resource):
             definition = self._make_definition(await self.host.domain_type() if self.specification.needs_domain_type else "")
             definition.uuid = snapshot.machine.uuid
         if definition is not None:
-            definition.name = self.entry.name
+            definition.name = self.listed.name
             with self._naming_option():
                 await snapshot.machine.define(definition)
 
@@ -272,7 +287,7 @@ class DeclaredMachine(Resource):
         """Rename the machine, or change its organisation; it is off."""
         if values:
             await self.host.hypervisor.set_organisation(machine.uuid, **values)
-            self.entry = MachineEntry(values.get("name", self.entry.name), self.entry.uuid, self.entry.jid, managed=True)
+            self.entry = MachineEntry(values.get("name", self.listed.name), self.listed.uuid, self.listed.jid, managed=True)
 
     async def _set_anytime(self, machine: VirtualMachine, current: Values) -> None:
         """Set what changes in any state: autostart and tags."""

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.archipel.platform.plugins.module_utils.directory import Directory, find_entities
+from ansible_collections.archipel.platform.plugins.module_utils.directory import Directory, find_machines
 from ansible_collections.archipel.platform.plugins.module_utils.machine.host import Host
 from ansible_collections.archipel.platform.plugins.module_utils.machine.snapshot import Snapshot
 
@@ -37,7 +37,7 @@ async def read_machines(hypervisor: Hypervisor, arguments: Mapping[str, Any]) ->
 
 async def _choose(hypervisor: Hypervisor, names: list[str] | None) -> list[VirtualMachine]:
     if names is not None:
-        return [named.entity for named in await find_entities(hypervisor, names)]
+        return [named.entity for named in await find_machines(hypervisor, names)]
     directory = await Directory.load(hypervisor, ())
     return [directory.open(entry) for entry in directory.entries if entry.managed]
 

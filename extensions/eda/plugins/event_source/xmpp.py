@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 try:
@@ -184,7 +184,7 @@ def read_seconds(value: Any) -> float:
     return seconds
 
 
-OPTIONS = {
+OPTIONS: Mapping[str, Callable[[Any], Any]] = {
     "xmpp_jid": str,
     "xmpp_password_file": str,
     "xmpp_host": str,
