@@ -38,6 +38,8 @@ class Outcome:
         for run in (self.predicted, self.first, self.second):
             assert not run.get("failed"), f"{self.name}: {_failure_of(run)}"
         assert self.predicted["changed"] == self.first["changed"], f"{self.name}: check mode said otherwise"
+        if self.first["changed"] and "rc" not in self.first:  # what a program in a guest does, nobody can show
+            assert _texts(self.first, "before") != _texts(self.first, "after"), f"{self.name}: changed, and without a difference"
         for predicted, real in zip(_texts(self.predicted), _texts(self.first), strict=True):
             assert predicted == real, f"{self.name}: check mode showed something else"
         assert not self.second["changed"], f"{self.name}: the second run changed {self.second.get('diff')}"
