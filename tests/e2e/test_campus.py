@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +19,7 @@ from typing import Any
 import pytest
 import yaml
 
-from testbed.demo.accounts import ADMIN
 from tests.e2e.own_demo import Demo, open_demo
-from tests.e2e.rulebook import run_rulebook
 
 pytestmark = pytest.mark.timeout(900)
 ALL_OBJECTS = 125
@@ -70,19 +67,6 @@ class Campus:
     def virsh(self, *arguments: str) -> str:
         command = f'source {self.demo.parts.environment}; exec virsh --quiet "$@"'
         return subprocess.run(["bash", "-c", command, "virsh", *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
-
-    def login(self) -> dict[str, str]:
-        """Return the variables that log the demo's administrator in."""
-        facts = yaml.safe_load((self.demo.parts.inventory / "group_vars" / "all" / "demo.yml").read_text())
-        account = facts["archipel_demo"]["logins"][ADMIN]
-        options = ("xmpp_jid", "xmpp_host", "xmpp_port", "xmpp_ca_file", "xmpp_password_file")
-        return {option.replace("xmpp_", "archipel_").upper(): str(account[option]) for option in options}
-
-    def is_as_declared(self) -> bool:
-        """Whether libvirt has of the machines that drift what is declared."""
-        running = set(self.virsh("list", "--name").split())
-        memory = self.virsh("dumpxml", "--inactive", "seat-01")
-        return "files" in running and "bench-01" in self.virsh("list", "--all", "--name").split() and "KiB'>40960<" not in memory
 
     def replace(self, file: str, before: str, after: str) -> None:
         """Change a declaration as a merge does."""
@@ -133,19 +117,6 @@ def drift(campus: Campus) -> None:
     campus.virsh("destroy", "files")
     campus.virsh("setmem", "seat-01", "40960", "--config")
     campus.virsh("undefine", "bench-01")
-    assert not campus.is_as_declared()
-
-
-def test_the_rulebook_puts_drift_right_by_itself(campus: Campus, root: Path, tmp_path: Path) -> None:
-    login = {**campus.login(), "CAMPUS_PASSWORD": "a-word-for-thirty"}
-    with run_rulebook(root, tmp_path, "drift", login, archipel_declarations=str(campus.folder / "declarations")) as rulebook:
-        rulebook.wait_until(lambda: rulebook.said().count("'reason': 'begin'") >= len(campus.demo.list_machines()), "listening to all")
-        rulebook.wait_for_runs("correct_drift")
-        drift(campus)
-        began = time.monotonic()
-        rulebook.wait_until(campus.is_as_declared, "all three are as declared")
-        print(f"drift was put right {time.monotonic() - began:.1f} s after it")
-    assert not campus.run("drift")["changed"]
 
 
 def test_drift_is_found_and_put_right_by_a_run(campus: Campus) -> None:
